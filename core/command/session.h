@@ -1,0 +1,43 @@
+/* A session: a source, and what has been learnt about it so far. Each layer is
+ * opened on first use and kept until the source changes. */
+#ifndef PYR_COMMAND_SESSION_H
+#define PYR_COMMAND_SESSION_H
+
+#include "heap/heap.h"
+#include "pyretain.h"
+#include "runtime/python.h"
+#include "runtime/types.h"
+#include "target/target.h"
+
+enum pyr_source { PYR_SOURCE_NONE, PYR_SOURCE_CORE, PYR_SOURCE_PID, PYR_SOURCE_DEBUGGER };
+
+struct pyr_debugger_source; /* target/debugger.h */
+
+struct pyr_session {
+	enum pyr_source source;
+	char *core_path;
+	pid_t pid;
+	struct pyr_debugger_source *debugger;
+	struct pyr_target_options options; /* its strings are owned by `option_values` */
+	char *exe, *sysroot, *debug_dir, *tmpdir;
+
+	struct pyr_control control;
+	struct pyr_target *target;
+	struct pyr_python *python;
+	struct pyr_types *types;
+	struct pyr_heap *heap;
+
+	PYR_VEC(pyr_addr) results; /* addresses the last command listed */
+};
+
+/* Open on first use. The objects stay the session's. */
+pyr_error *pyr_session_target(struct pyr_session *session, struct pyr_target **ret);
+pyr_error *pyr_session_python(struct pyr_session *session, struct pyr_python **ret);
+pyr_error *pyr_session_types(struct pyr_session *session, struct pyr_types **ret);
+pyr_error *pyr_session_heap(struct pyr_session *session, struct pyr_heap **ret);
+/* Close all layers; the source and options stay. */
+void pyr_session_close(struct pyr_session *session);
+/* The command listed this object. */
+void pyr_session_result(struct pyr_session *session, pyr_addr addr);
+
+#endif
