@@ -9,12 +9,12 @@
 #include "runtime/types.h"
 #include "target/target.h"
 
-enum pyr_source { PYR_SOURCE_NONE, PYR_SOURCE_CORE, PYR_SOURCE_PID, PYR_SOURCE_DEBUGGER };
+enum pyr_origin { PYR_ORIGIN_NONE, PYR_ORIGIN_CORE, PYR_ORIGIN_PID, PYR_ORIGIN_DEBUGGER };
 
 struct pyr_debugger_source; /* target/debugger.h */
 
 struct pyr_session {
-	enum pyr_source source;
+	enum pyr_origin origin;
 	char *core_path;
 	pid_t pid;
 	struct pyr_debugger_source *debugger;
