@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/machine.h"
 
 enum pyr_struct {
 #define STRUCT(id, names) PYR_S_##id,
@@ -59,7 +60,6 @@ enum pyr_trait_value {
 /* case labels: switch (pyr_trait(l, gc_head)) { case PYR_TRAIT(gc_head, NONE): */
 #define PYR_TRAIT(name, value) PYR_V_##name##__##value
 
-enum pyr_machine { PYR_MACHINE_X86_64, PYR_MACHINE_AARCH64, PYR_MACHINE_COUNT };
 
 /* Where the layout of a structure came from, weakest first. */
 enum pyr_layout_source {

@@ -15,9 +15,9 @@
 
 #include "base/control.h"
 #include "base/error.h"
+#include "base/machine.h"
 #include "base/vec.h"
 
-enum pyr_machine { PYR_MACHINE_X86_64, PYR_MACHINE_AARCH64 };
 
 enum pyr_target_kind {
 	PYR_TARGET_CORE,     /* an ELF core file */
