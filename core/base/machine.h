@@ -1,4 +1,4 @@
-/* The machines whose memory pyretain reads. */
+/* The processors whose targets are read; all of them 64-bit and little-endian. */
 #ifndef PYR_BASE_MACHINE_H
 #define PYR_BASE_MACHINE_H
 

@@ -39,6 +39,8 @@ struct pyr_types;
 
 pyr_error *pyr_types_create(struct pyr_python *python, struct pyr_types **ret);
 void pyr_types_destroy(struct pyr_types *types); /* NULL is allowed */
+/* The Python that the table was made for. */
+struct pyr_python *pyr_types_python(const struct pyr_types *types);
 
 /* The type object at @addr, or NULL when there is none: an object whose type
  * chain reaches `type` or a metatype, with sane sizes. Answers are remembered,

@@ -16,6 +16,7 @@
 #include "base/control.h"
 #include "base/error.h"
 #include "base/machine.h"
+#include "base/machine.h"
 #include "base/vec.h"
 
 
