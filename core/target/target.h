@@ -16,9 +16,7 @@
 #include "base/control.h"
 #include "base/error.h"
 #include "base/machine.h"
-#include "base/machine.h"
 #include "base/vec.h"
-
 
 enum pyr_target_kind {
 	PYR_TARGET_CORE,     /* an ELF core file */
