@@ -17,7 +17,6 @@
 
 #include "base/error.h"
 #include "base/machine.h"
-#include "base/machine.h"
 
 enum pyr_struct {
 #define STRUCT(id, names) PYR_S_##id,
