@@ -1,0 +1,73 @@
+"""The matrix as test parameters, the gaps as part of the report."""
+import os
+import shutil
+
+import pytest
+
+import matrix
+import programs
+
+FULL = os.environ.get("MATRIX") == "full"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "xdist_group(name): tests that share one interpreter's cores")
+    matrix.scratch()  # before the workers start: they inherit its name
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput") and not os.environ.get("PYRETAIN_TEST_KEEP"):
+        shutil.rmtree(matrix.scratch(), ignore_errors=True)
+
+
+def pytest_report_header(config):
+    return matrix.describe() + ["scratch: " + matrix.scratch()]
+
+
+def pytest_terminal_summary(terminalreporter):
+    gaps = set()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            gaps.update(value for name, value in getattr(report, "user_properties", ()) if name == "gap")
+    terminalreporter.section("matrix")
+    for line in matrix.describe() + sorted("gap: " + gap for gap in gaps):
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def gap(record_property):
+    """gap(why): what this test is about cannot be had here. Fatal with MATRIX=full."""
+    def report(why):
+        record_property("gap", why)
+        if FULL:
+            pytest.fail("gap: " + why)
+        pytest.skip(why)
+    return report
+
+
+def pairs(only=None, interpreters=None):
+    """Every interpreter × program that can run, as parameters with readable names.
+
+    `only` narrows the programs, `interpreters` the interpreters (a predicate)."""
+    rows = []
+    for interpreter in matrix.matrix()[0]:
+        if interpreters and not interpreters(interpreter):
+            continue
+        for program in programs.PROGRAMS.values():
+            if (only is None and program.threads) or (only is not None and program.name not in only):
+                continue
+            if program.runs_on(interpreter) is None:
+                rows.append(pytest.param((interpreter, program), id="%s-%s" % (interpreter, program.name),
+                                         marks=pytest.mark.xdist_group(interpreter.name)))
+    return rows
+
+
+def every_interpreter():
+    return [pytest.param(i, id=i.name, marks=pytest.mark.xdist_group(i.name)) for i in matrix.matrix()[0]]
+
+
+@pytest.fixture
+def run(request):
+    """The core of one interpreter × program (indirect parameter)."""
+    interpreter, program = request.param
+    return programs.core_of(interpreter, program)
