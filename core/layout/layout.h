@@ -186,7 +186,8 @@ static inline uint32_t pyr_layout_block_alignment(const struct pyr_layout *l)
 
 /* The built-in layout of @build. PYR_E_UNSUPPORTED_BUILD for free-threaded builds,
  * PYR_E_UNKNOWN_LAYOUT for versions and pre-releases without a table; both name the
- * facts and what to try. */
+ * facts and what to try. In 3.13 _gc_runtime_state.generations is only there when the
+ * table is that of the very build (build_id): go by generation0. */
 pyr_error *pyr_layout_builtin(const struct pyr_build *build, struct pyr_layout *ret);
 
 /* The same for --force: where there is no table, that of the nearest version, marked
@@ -205,17 +206,21 @@ pyr_error *pyr_layout_overlay_debug_offsets(struct pyr_layout *layout, const uin
 pyr_error *pyr_layout_read_debug_offsets(const uint8_t *bytes, size_t length,
 					 struct pyr_build *ret);
 
-/* Overlay the debug info of the ELF file open at @fd (not closed). Structures that it
- * describes become @source (DWARF or DEBUGINFOD). @alt_fd: the file of .gnu_debugaltlink, or
- * -1 to find it beside @path under @debug_dir. PYR_E_BAD_FILE when there is no usable DWARF;
- * @layout is then unchanged. */
+/* A file with debug info, and where to look for the one that its .gnu_debugaltlink names. */
 struct pyr_dwarf_file {
 	const char *path;      /* of the file with debug info */
 	const char *debug_dir; /* NULL: /usr/lib/debug */
 	const char *sysroot;   /* NULL: none */
 };
+/* Overlay the debug info in @file. Structures that it describes become @source (DWARF or
+ * DEBUGINFOD), and the traits are derived again. PYR_E_BAD_FILE when there is no usable DWARF;
+ * @layout is then unchanged. */
 pyr_error *pyr_layout_overlay_dwarf(struct pyr_layout *layout, const struct pyr_dwarf_file *file,
 				    enum pyr_layout_source source);
+
+/* A layout from debug info alone, for builds without a table (pre-releases, new versions). */
+pyr_error *pyr_layout_from_dwarf(const struct pyr_build *build, const struct pyr_dwarf_file *file,
+				 enum pyr_layout_source source, struct pyr_layout *ret);
 
 /* Find the debug info of an image: by build-id (lower-case hex) under the debug directory, by
  * debuglink beside @exe_path and under the debug directory, the file itself when it has

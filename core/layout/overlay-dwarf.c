@@ -1,0 +1,43 @@
+/* What the target's own debug info says, over what the table says. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "layout/dwarf.h"
+#include "layout/traits.h"
+
+pyr_error *pyr_layout_overlay_dwarf(struct pyr_layout *layout, const struct pyr_dwarf_file *file,
+				    enum pyr_layout_source source)
+{
+	struct pyr_dwarf_places *places = malloc(sizeof(*places));
+	struct pyr_dwarf *dwarf = NULL;
+	bool any = false;
+	pyr_error *err;
+
+	if (!places)
+		return pyr_error_no_memory();
+	pyr_dwarf_places_init(places);
+	if ((err = pyr_dwarf_open(file, &dwarf)) ||
+	    (err = pyr_dwarf_scan(dwarf, NULL, places, NULL)))
+		goto out;
+	for (int s = 0; s < PYR_S_COUNT; s++)
+		any |= places->struct_size[s] != 0;
+	if (!any) {
+		err = pyr_error_create(PYR_E_BAD_FILE, "%s describes no structure of CPython",
+				       file->path);
+		goto out;
+	}
+	for (int s = 0; s < PYR_S_COUNT; s++) {
+		if (!places->struct_size[s])
+			continue;
+		layout->struct_size[s] = places->struct_size[s];
+		layout->struct_source[s] = source;
+	}
+	for (int f = 0; f < PYR_F_COUNT; f++)
+		if (places->struct_size[pyr_layout_field_struct(f)])
+			layout->fields[f] = places->fields[f];
+	pyr_layout_derive_traits(layout);
+out:
+	pyr_dwarf_close(dwarf);
+	free(places);
+	return err;
+}
