@@ -25,3 +25,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(LIB_OBJ:.o=.d)
+include core/layout/gen/layouts.mk
