@@ -204,7 +204,7 @@ def frames_of(frame):
     rows = []
     while frame is not None:
         code = frame.f_code
-        rows.append({"function": code.co_name, "file": code.co_filename, "line": frame.f_lineno,
+        rows.append({"function": getattr(code, "co_qualname", code.co_name), "file": code.co_filename, "line": frame.f_lineno,
                      "locals": {name: id(value) for name, value in frame.f_locals.items()}})
         frame = frame.f_back
     return rows

@@ -1,5 +1,6 @@
 """The matrix as test parameters, the gaps as part of the report."""
 import os
+import random
 import shutil
 
 import pytest
@@ -8,6 +9,7 @@ import matrix
 import programs
 
 FULL = os.environ.get("MATRIX") == "full"
+os.environ.setdefault("PYRETAIN_TEST_SEED", str(random.SystemRandom().randrange(10 ** 6)))
 
 
 def pytest_configure(config):
@@ -21,7 +23,8 @@ def pytest_unconfigure(config):
 
 
 def pytest_report_header(config):
-    return matrix.describe() + ["scratch: " + matrix.scratch()]
+    return matrix.describe() + ["scratch: " + matrix.scratch(),
+                                 "PYRETAIN_TEST_SEED=" + os.environ["PYRETAIN_TEST_SEED"]]
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -109,6 +109,7 @@ class _Debugger(object):
                  build=None):
         self.core, self.pid, self.remote, self.exe = core, pid, remote, exe
         self.options, self.debugger, self.root, self.build = list(options), debugger, root, build or BUILD
+        self.adapter = os.path.join(matrix.TOP, self.kind, "pyretain.py")
 
     def run(self, commands):
         """What was printed between the marks around each command."""
@@ -164,7 +165,7 @@ class Gdb(_Debugger):
             lines.append("attach %d" % self.pid)
         if self.remote:
             lines.append("target remote " + self.remote)
-        lines.append("source " + os.path.join(matrix.TOP, "gdb", "pyretain.py"))
+        lines.append("source " + self.adapter)
         for number, command in enumerate(commands):
             lines += ["echo \\n@@@mark%d@@@\\n" % number, "pyretain " + command]
         lines.append("echo \\n@@@mark%d@@@\\n" % len(commands))
@@ -196,7 +197,7 @@ class Lldb(_Debugger):
             lines.append("process attach -p %d" % self.pid)
         if self.remote:
             lines.append("gdb-remote " + self.remote)
-        lines.append("command script import " + os.path.join(matrix.TOP, "lldb", "pyretain.py"))
+        lines.append("command script import " + self.adapter)
         for number, command in enumerate(commands):
             lines += ["script print('@@@' + 'mark%d' + '@@@')" % number, "pyretain " + command]
         lines.append("script print('@@@' + 'mark%d' + '@@@')" % len(commands))
