@@ -54,6 +54,9 @@ struct pyr_dict_iter {
 	pyr_addr entries, values;
 	uint32_t entry_size, key_offset, value_offset; /* value_offset unused when split */
 	uint64_t used;
+	uint64_t keys_count;   /* keys that have a place for a value; split dicts */
+	pyr_addr order;        /* bytes that give the order of insertion of values, or 0 */
+	int order_step;        /* 1, or -1: they lie backwards */
 };
 pyr_error *pyr_dict_iter_init(struct pyr_types *types, struct pyr_reader *reader, pyr_addr dict,
 			      struct pyr_dict_iter *ret);

@@ -1,7 +1,10 @@
-/* Types of the target, each looked at once. The table is filled on the calling
- * thread or, from worker threads, under its lock; entries never move. */
+/* Types of the target, each looked at once. Lookups of known types take no lock;
+ * a new type is read and added under one. Entries never move and never change,
+ * except for what is noted as filled later. */
 #ifndef PYR_RUNTIME_TYPES_H
 #define PYR_RUNTIME_TYPES_H
+
+#include <stdatomic.h>
 
 #include "runtime/python.h"
 
@@ -30,30 +33,110 @@ struct pyr_type {
 	uint8_t gc_head;          /* bytes of the gc head before the object: 0, 16 or 32 */
 	uint8_t pre_header;       /* bytes before the gc head: 0 or 16 (managed dict/weakrefs) */
 
-	/* Filled on first use by pyr_type_name(); "module.qualname". */
+	/* "module.qualname"; "<type at 0x...>" when unknown. */
 	char *name;
 	enum pyr_certainty name_certainty;
+
+	/* How __sizeof__() answers: 0 not yet asked, else decided by size.c. */
+	_Atomic uint8_t size_rule;
 };
 
-struct pyr_types;
+/* Address -> type, open addressing; the address is written last. */
+struct pyr_type_index {
+	size_t mask; /* slots - 1, a power of two */
+	struct pyr_type_slot {
+		_Atomic(pyr_addr) address;
+		_Atomic(struct pyr_type *) type;
+	} slots[];
+};
+
+struct pyr_types_state; /* types.c */
+struct pyr_types {
+	_Atomic(struct pyr_type_index *) index;
+	struct pyr_python *python; /* borrowed */
+	struct pyr_types_state *state;
+};
 
 pyr_error *pyr_types_create(struct pyr_python *python, struct pyr_types **ret);
 void pyr_types_destroy(struct pyr_types *types); /* NULL is allowed */
 /* The Python that the table was made for. */
 struct pyr_python *pyr_types_python(const struct pyr_types *types);
 
+static inline size_t pyr_type_hash(pyr_addr addr)
+{
+	return (size_t)(addr * UINT64_C(0x9e3779b97f4a7c15) >> 40);
+}
+
+/* The type at @addr if it was looked at before, else NULL. */
+static inline const struct pyr_type *pyr_types_find(const struct pyr_types *types, pyr_addr addr)
+{
+	const struct pyr_type_index *index =
+		atomic_load_explicit(&types->index, memory_order_acquire);
+	size_t i = pyr_type_hash(addr) & index->mask;
+	pyr_addr found;
+
+	while ((found = atomic_load_explicit(&index->slots[i].address, memory_order_acquire))) {
+		if (found == addr)
+			return atomic_load_explicit(&index->slots[i].type, memory_order_relaxed);
+		i = (i + 1) & index->mask;
+	}
+	return NULL;
+}
+
+/* The slow half of pyr_types_get(); do not call directly. */
+const struct pyr_type *pyr_types_add(struct pyr_types *types, struct pyr_reader *reader,
+				     pyr_addr addr);
+
 /* The type object at @addr, or NULL when there is none: an object whose type
  * chain reaches `type` or a metatype, with sane sizes. Answers are remembered,
  * negative ones in a small cache. Thread-safe; lock-free for known types. */
-const struct pyr_type *pyr_types_get(struct pyr_types *types, struct pyr_reader *reader,
-				     pyr_addr addr);
+static inline const struct pyr_type *pyr_types_get(struct pyr_types *types,
+						   struct pyr_reader *reader, pyr_addr addr)
+{
+	const struct pyr_type *type = addr ? pyr_types_find(types, addr) : NULL;
+
+	return type ? type : pyr_types_add(types, reader, addr);
+}
+
+/* One caller's memory of its last answers, yes and no: for scans that look at
+ * every word. A zeroed one is empty. */
+#define PYR_TYPE_CACHE_SLOTS 1024
+struct pyr_type_cache {
+	struct {
+		pyr_addr address;
+		const struct pyr_type *type;
+	} slots[PYR_TYPE_CACHE_SLOTS];
+};
+
+static inline const struct pyr_type *pyr_types_get_cached(struct pyr_types *types,
+							  struct pyr_reader *reader,
+							  struct pyr_type_cache *cache,
+							  pyr_addr addr)
+{
+	size_t i = (size_t)(addr >> 4 ^ addr >> 14) % PYR_TYPE_CACHE_SLOTS;
+
+	if (cache->slots[i].address != addr || !addr) {
+		cache->slots[i].type = pyr_types_get(types, reader, addr);
+		cache->slots[i].address = addr;
+	}
+	return cache->slots[i].type;
+}
+
 const struct pyr_type *pyr_types_at(const struct pyr_types *types, uint32_t index);
 uint32_t pyr_types_count(const struct pyr_types *types);
 
 /* "module.qualname" ("builtins.dict"); never NULL, valid as long as the table.
- * Unknown names read "<type at 0x...>". Calling thread only. */
+ * Unknown names read "<type at 0x...>". Thread-safe. */
 const char *pyr_type_name(struct pyr_types *types, const struct pyr_type *type);
 enum pyr_certainty pyr_type_name_certainty(struct pyr_types *types, const struct pyr_type *type);
+/* The type's own dict (tp_dict, wherever this build keeps it), or 0. */
+pyr_addr pyr_type_dict(struct pyr_types *types, struct pyr_reader *reader,
+		       const struct pyr_type *type);
+/* What the attribute @name of the type is, looked up along tp_mro: the object, or 0;
+ * *@owner (may be NULL) is then the class in whose dict it was. */
+pyr_addr pyr_type_lookup(struct pyr_types *types, struct pyr_reader *reader,
+			 const struct pyr_type *type, const char *name,
+			 const struct pyr_type **owner);
 /* Is @type @base or a subclass of it, along tp_base/tp_mro? */
 bool pyr_type_is_subclass(struct pyr_types *types, const struct pyr_type *type, pyr_addr base);
 

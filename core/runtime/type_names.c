@@ -1,0 +1,290 @@
+/* Names of types as `type.__module__` and `type.__qualname__` answer them;
+ * typeobject.c, type_module() and type_qualname(). */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/types_state.h"
+
+#define NAME_MAX_LENGTH 1000
+#define MODULES_MAX 100000
+#define MODULE_ENTRIES_MAX 100000
+
+/* How good a place a module's dict is to learn a type's name from. */
+enum rank { RANK_TABLE, RANK_BUILTINS, RANK_HOME, RANK_ANY };
+
+/* Names end up in tables and terminals: control characters do not. */
+static char *clean(char *name)
+{
+	char *p;
+
+	for (p = name; p && *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	return name;
+}
+
+static char *str_value(struct pyr_types *types, struct pyr_reader *reader, pyr_addr str)
+{
+	char *text = NULL;
+	pyr_error *err;
+
+	if (!str)
+		return NULL;
+	err = pyr_str_utf8(types, reader, str, NAME_MAX_LENGTH, &text, NULL);
+	pyr_error_destroy(err);
+	return err ? NULL : clean(text);
+}
+
+static char *join(const char *module, const char *name)
+{
+	char *text;
+
+	return asprintf(&text, "%s.%s", module, name) < 0 ? NULL : text;
+}
+
+/* Is every byte part of valid UTF-8? tp_name comes from the target's memory. */
+static bool is_utf8(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	int more = 0;
+
+	for (; *p; p++) {
+		if (more) {
+			if ((*p & 0xc0) != 0x80)
+				return false;
+			more--;
+		} else if (*p >= 0x80) {
+			more = *p >= 0xf0 && *p < 0xf5	 ? 3
+			       : *p >= 0xe0 && *p < 0xf0 ? 2
+			       : *p >= 0xc2 && *p < 0xe0 ? 1
+							 : -1;
+			if (more < 0)
+				return false;
+		}
+	}
+	return more == 0;
+}
+
+static char *tp_name(struct pyr_reader *reader, pyr_addr name)
+{
+	char *text = NULL;
+	pyr_error *err = pyr_read_cstring(reader, name, NAME_MAX_LENGTH, &text);
+
+	pyr_error_destroy(err);
+	if (err)
+		return NULL;
+	if (!*text || !is_utf8(text)) {
+		free(text);
+		return NULL;
+	}
+	return clean(text);
+}
+
+static char *heap_name(struct pyr_types *types, struct pyr_reader *reader,
+		       const struct pyr_type_raw *raw)
+{
+	const struct pyr_layout *l = pyr_types_layout(types);
+	char *qualname, *module, *text, *dot;
+	pyr_addr dict;
+
+	qualname = str_value(types, reader,
+			     pyr_get_addr(l, reader, raw->address, PyHeapTypeObject, ht_qualname));
+	if (!qualname && (qualname = tp_name(reader, raw->name)) &&
+	    (dot = strrchr(qualname, '.')))
+		memmove(qualname, dot + 1, strlen(dot));
+	if (!qualname)
+		return NULL;
+	dict = pyr_type_dict_raw(types, reader, raw->address, raw->flags);
+	module = str_value(types, reader,
+			   dict ? pyr_dict_get(types, reader, dict, "__module__") : 0);
+	text = join(module ? module : "builtins", qualname);
+	free(module);
+	free(qualname);
+	return text;
+}
+
+static char *static_name(struct pyr_reader *reader, const struct pyr_type_raw *raw)
+{
+	char *name = tp_name(reader, raw->name), *text;
+
+	if (!name || strchr(name, '.'))
+		return name;
+	text = join("builtins", name);
+	free(name);
+	return text;
+}
+
+/* --- without tp_name: the target's module dicts --- */
+
+static const struct {
+	const char *module, *key, *name;
+} places[] = {
+#define TYPE_PLACE(module, key, name) { module, key, name },
+#include "runtime/type_places.def"
+#undef TYPE_PLACE
+};
+
+static int compare_place(const char *module, const char *key, size_t i)
+{
+	int order = strcmp(module, places[i].module);
+
+	return order ? order : strcmp(key, places[i].key);
+}
+
+static void add_inferred(struct pyr_types *types, pyr_addr type, const char *module,
+			 const char *key)
+{
+	struct pyr_inferred_name entry = { .address = type };
+	size_t i;
+
+	if (strcmp(module, "builtins") == 0) {
+		entry.rank = RANK_BUILTINS;
+		entry.name = join(module, key);
+	} else {
+		entry.rank = RANK_ANY;
+		for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+			if (compare_place(module, key, i) == 0) {
+				entry.rank = RANK_TABLE;
+				entry.name = strdup(places[i].name);
+				break;
+			}
+		}
+		if (entry.rank == RANK_ANY)
+			entry.name = join(module, key);
+		/* C modules stand behind the name that people import. */
+		if (entry.rank == RANK_ANY && module[0] == '_')
+			entry.rank = RANK_HOME;
+	}
+	if (!entry.name || !pyr_vec_push(&types->state->inferred, entry))
+		free(entry.name);
+}
+
+static void scan_module(struct pyr_types *types, struct pyr_reader *reader, pyr_addr module,
+			const char *name)
+{
+	const struct pyr_layout *l = pyr_types_layout(types);
+	pyr_addr dict = pyr_get_addr(l, reader, module, PyModuleObject, md_dict);
+	struct pyr_dict_iter iter;
+	struct pyr_type_raw raw;
+	pyr_addr key, value;
+	pyr_error *err;
+	char *text;
+	int n = 0;
+
+	if (!dict || !pyr_object_has_flags(types, reader, dict, PYR_TPFLAGS_DICT_SUBCLASS))
+		return;
+	err = pyr_dict_iter_init(types, reader, dict, &iter);
+	pyr_error_destroy(err);
+	if (err)
+		return;
+	while (n++ < MODULE_ENTRIES_MAX && pyr_dict_iter_next(&iter, &key, &value)) {
+		if (!pyr_type_read(types, reader, value, &raw) ||
+		    raw.flags & PYR_TPFLAGS_HEAPTYPE ||
+		    !(text = str_value(types, reader, key)))
+			continue;
+		add_inferred(types, value, name, text);
+		free(text);
+	}
+}
+
+static int by_address_and_rank(const void *a, const void *b)
+{
+	const struct pyr_inferred_name *x = a, *y = b;
+
+	if (x->address != y->address)
+		return x->address < y->address ? -1 : 1;
+	if (x->rank != y->rank)
+		return x->rank - y->rank;
+	return strcmp(x->name, y->name);
+}
+
+static void scan_modules(struct pyr_types *types, struct pyr_reader *reader)
+{
+	struct pyr_types_state *state = types->state;
+	struct pyr_python *python = types->python;
+	struct pyr_dict_iter iter;
+	pyr_addr key, value;
+	pyr_error *err;
+	char *name;
+	size_t i;
+	int n = 0;
+
+	for (i = 0; i < python->interpreters.count; i++) {
+		if (!python->interpreters.data[i].modules)
+			continue;
+		err = pyr_dict_iter_init(types, reader, python->interpreters.data[i].modules,
+					 &iter);
+		pyr_error_destroy(err);
+		while (!err && n++ < MODULES_MAX && pyr_dict_iter_next(&iter, &key, &value)) {
+			name = str_value(types, reader, key);
+			if (name)
+				scan_module(types, reader, value, name);
+			free(name);
+		}
+	}
+	if (state->inferred.count)
+		qsort(state->inferred.data, state->inferred.count, sizeof(*state->inferred.data),
+		      by_address_and_rank);
+	state->inferred_ready = true;
+}
+
+static const char *inferred_name(struct pyr_types *types, struct pyr_reader *reader, pyr_addr addr)
+{
+	struct pyr_types_state *state = types->state;
+	size_t low = 0, high, middle;
+
+	if (!state->inferred_ready)
+		scan_modules(types, reader);
+	high = state->inferred.count;
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (state->inferred.data[middle].address < addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < state->inferred.count && state->inferred.data[low].address == addr)
+		return state->inferred.data[low].name;
+	return NULL;
+}
+
+/* The name of a type that the runtime found by symbol or by what points to it. */
+static char *known_name(const struct pyr_types *types, pyr_addr addr)
+{
+	static const char *const names[] = {
+#define SHAPE(id, names) names,
+#include "runtime/shapes.def"
+#undef SHAPE
+	};
+	int i;
+
+	if (addr == types->python->known[PYR_KNOWN_OBJECT_TYPE])
+		return strdup("builtins.object");
+	for (i = 1; i < PYR_SHAPE_COUNT; i++)
+		if (types->state->by_shape[i] == addr)
+			return strndup(names[i], strcspn(names[i], "|"));
+	return NULL;
+}
+
+char *pyr_type_make_name(struct pyr_types *types, struct pyr_reader *reader,
+			 const struct pyr_type_raw *raw, enum pyr_certainty *certainty)
+{
+	const char *inferred;
+	char *name;
+
+	*certainty = PYR_EXACT;
+	name = raw->flags & PYR_TPFLAGS_HEAPTYPE ? heap_name(types, reader, raw)
+						 : static_name(reader, raw);
+	if (name)
+		return name;
+	*certainty = PYR_INFERRED;
+	if ((name = known_name(types, raw->address)))
+		return name;
+	if ((inferred = inferred_name(types, reader, raw->address)))
+		return strdup(inferred);
+	*certainty = PYR_UNKNOWN;
+	if (asprintf(&name, "<type at 0x%llx>", (unsigned long long)raw->address) < 0)
+		return NULL;
+	return name;
+}
