@@ -1,0 +1,265 @@
+/* Graphs, dominators and components against slow, obvious twins. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "analysis/components.h"
+#include "analysis/dominators.h"
+#include "base/parallel.h"
+
+#define NODES_MAX 64
+
+struct random_graph {
+	uint32_t nodes;
+	uint32_t count[NODES_MAX], to[NODES_MAX][8];
+};
+
+static uint64_t seed;
+
+static uint32_t rnd(uint32_t below)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(seed >> 33) % below;
+}
+
+static void successors(void *ctx, unsigned worker, uint32_t node,
+		       void (*add)(void *sink, uint32_t successor), void *sink)
+{
+	struct random_graph *r = ctx;
+	uint32_t i;
+
+	(void)worker;
+	for (i = 0; i < r->count[node]; i++)
+		add(sink, r->to[node][i]);
+}
+
+static void randomize(struct random_graph *r)
+{
+	uint32_t n, i;
+
+	r->nodes = 1 + rnd(NODES_MAX);
+	for (n = 0; n < r->nodes; n++) {
+		r->count[n] = rnd(4);
+		for (i = 0; i < r->count[n]; i++)
+			r->to[n][i] = rnd(r->nodes);
+	}
+}
+
+static void reach(const struct random_graph *r, uint32_t from, uint32_t without, uint8_t *seen)
+{
+	uint32_t stack[NODES_MAX * 8], depth = 0, n, i;
+
+	if (from == without || seen[from])
+		return;
+	stack[depth++] = from;
+	seen[from] = 1;
+	while (depth) {
+		n = stack[--depth];
+		for (i = 0; i < r->count[n]; i++) {
+			uint32_t t = r->to[n][i];
+
+			if (t != without && !seen[t]) {
+				seen[t] = 1;
+				stack[depth++] = t;
+			}
+		}
+	}
+}
+
+static void build(struct pyr_control *control, struct random_graph *r, struct pyr_graph *g)
+{
+	struct pyr_graph_source source = { .ctx = r, .workers = 2, .nodes = r->nodes,
+					   .successors = successors };
+
+	assert_null(pyr_graph_build(control, &source, g));
+	assert_null(pyr_graph_reverse(control, g));
+}
+
+static void rows_are_what_was_told(void **state)
+{
+	struct random_graph r;
+	struct pyr_control control;
+	struct pyr_graph g;
+	uint32_t n, i, m;
+	int round;
+
+	(void)state;
+	pyr_control_init(&control);
+	for (round = 0; round < 200; round++) {
+		uint64_t in = 0;
+
+		randomize(&r);
+		build(&control, &r, &g);
+		for (n = 0; n < r.nodes; n++) {
+			assert_int_equal(g.out_start[n + 1] - g.out_start[n], r.count[n]);
+			for (i = 0; i < r.count[n]; i++)
+				assert_int_equal(g.out[g.out_start[n] + i], r.to[n][i]);
+			for (uint64_t e = g.in_start[n]; e < g.in_start[n + 1]; e++, in++) {
+				m = g.in[e];
+				for (i = 0; i < r.count[m] && r.to[m][i] != n; i++)
+					;
+				assert_true(i < r.count[m]);
+			}
+		}
+		assert_int_equal(in, g.edges);
+		pyr_graph_deinit(&g);
+	}
+	pyr_control_deinit(&control);
+}
+
+/* Retained by n: what becomes unreachable when n is taken away. */
+static void retained_is_what_removal_frees(void **state)
+{
+	uint64_t sizes[NODES_MAX], expected;
+	uint8_t all[NODES_MAX], without[NODES_MAX];
+	struct pyr_dominators d;
+	struct random_graph r;
+	struct pyr_control control;
+	struct pyr_graph g;
+	uint32_t roots[4], n, m;
+	size_t root_count, i;
+	int round;
+
+	(void)state;
+	pyr_control_init(&control);
+	for (round = 0; round < 2000; round++) {
+		randomize(&r);
+		build(&control, &r, &g);
+		root_count = rnd(5);
+		for (i = 0; i < root_count; i++)
+			roots[i] = rnd(r.nodes);
+		for (n = 0; n < r.nodes; n++)
+			sizes[n] = 1 + rnd(1000);
+		assert_null(pyr_dominators_compute(&control, &g, roots, root_count, sizes, &d));
+		memset(all, 0, sizeof(all));
+		for (i = 0; i < root_count; i++)
+			reach(&r, roots[i], UINT32_MAX, all);
+		for (n = 0; n < r.nodes; n++) {
+			if (!all[n]) {
+				assert_int_equal(d.parent[n], PYR_NOT_REACHABLE);
+				assert_int_equal(d.retained[n], 0);
+				continue;
+			}
+			memset(without, 0, sizeof(without));
+			for (i = 0; i < root_count; i++)
+				reach(&r, roots[i], n, without);
+			for (m = 0, expected = 0; m < r.nodes; m++)
+				if (all[m] && !without[m])
+					expected += sizes[m];
+			assert_int_equal(d.retained[n], expected);
+		}
+		pyr_dominators_deinit(&d);
+		pyr_graph_deinit(&g);
+	}
+	pyr_control_deinit(&control);
+}
+
+static void components_reach_each_other(void **state)
+{
+	uint8_t forth[NODES_MAX][NODES_MAX], member[NODES_MAX];
+	struct pyr_components c;
+	struct random_graph r;
+	struct pyr_control control;
+	struct pyr_graph g;
+	uint32_t n, m, i;
+	int round;
+
+	(void)state;
+	pyr_control_init(&control);
+	for (round = 0; round < 1000; round++) {
+		randomize(&r);
+		/* Edges that leave the members do not count. */
+		for (n = 0; n < r.nodes; n++)
+			member[n] = rnd(5) != 0;
+		build(&control, &r, &g);
+		for (n = 0; n < r.nodes; n++) {
+			uint32_t kept = 0;
+
+			for (i = 0; member[n] && i < r.count[n]; i++)
+				if (member[r.to[n][i]])
+					r.to[n][kept++] = r.to[n][i];
+			r.count[n] = kept;
+		}
+		memset(forth, 0, sizeof(forth));
+		for (n = 0; n < r.nodes; n++)
+			reach(&r, n, UINT32_MAX, forth[n]);
+		assert_null(pyr_components_compute(&control, &g, member, &c));
+		for (n = 0; n < r.nodes; n++) {
+			uint32_t same = 0;
+
+			if (!member[n]) {
+				assert_int_equal(c.of[n], PYR_NO_COMPONENT);
+				continue;
+			}
+			for (m = 0; m < r.nodes; m++) {
+				if (!member[m])
+					continue;
+				assert_int_equal(c.of[n] == c.of[m], forth[n][m] && forth[m][n]);
+				same += c.of[n] == c.of[m];
+			}
+			assert_int_equal(c.size[c.of[n]], same);
+		}
+		pyr_components_deinit(&c);
+		pyr_graph_deinit(&g);
+	}
+	pyr_control_deinit(&control);
+}
+
+static void chain(void *ctx, unsigned worker, uint32_t node,
+		  void (*add)(void *sink, uint32_t successor), void *sink)
+{
+	uint32_t last = *(uint32_t *)ctx;
+
+	(void)worker;
+	if (node < last)
+		add(sink, node + 1);
+}
+
+/* A list nested a million deep needs no stack. */
+static void depth_is_no_problem(void **state)
+{
+	uint32_t last = 1000000, root = 0;
+	struct pyr_graph_source source = { .ctx = &last, .workers = 2, .nodes = last + 1,
+					   .successors = chain };
+	uint64_t *sizes = calloc((size_t)last + 1, sizeof(*sizes));
+	struct pyr_control control;
+	struct pyr_components c;
+	struct pyr_dominators d;
+	struct pyr_graph g;
+	uint32_t n;
+
+	(void)state;
+	pyr_control_init(&control);
+	for (n = 0; n <= last; n++)
+		sizes[n] = 1;
+	assert_null(pyr_graph_build(&control, &source, &g));
+	assert_null(pyr_graph_reverse(&control, &g));
+	assert_null(pyr_dominators_compute(&control, &g, &root, 1, sizes, &d));
+	assert_int_equal(d.retained[0], last + 1);
+	assert_int_equal(d.parent[last], last - 1);
+	assert_null(pyr_components_compute(&control, &g, NULL, &c));
+	assert_int_equal(c.count, last + 1);
+	pyr_components_deinit(&c);
+	pyr_dominators_deinit(&d);
+	pyr_graph_deinit(&g);
+	free(sizes);
+	pyr_control_deinit(&control);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rows_are_what_was_told),
+		cmocka_unit_test(retained_is_what_removal_frees),
+		cmocka_unit_test(components_reach_each_other),
+		cmocka_unit_test(depth_is_no_problem),
+	};
+
+	seed = 20260901;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
