@@ -6,13 +6,21 @@ CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Werror
 CPPFLAGS += -Icore -Icore/include
 override CFLAGS += -std=gnu11 -fPIC -fvisibility=hidden -pthread $(WARN)
+# SANITIZE=address,undefined (with a BUILD of its own): what `make check` also runs.
+ifdef SANITIZE
+override CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all -Wno-maybe-uninitialized
+endif
 
 LIB_SRC := $(filter-out core/command/main.c core/layout/gen/%,$(sort $(wildcard core/*/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIBS    := -lelf -ldwarf -lzstd -llz4 -lz -ledit -ldl -lm
 
-.PHONY: all clean
-all: $(BUILD)/libpyretain.so
+MAIN_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/command/main.c))
+UNIT    := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
+UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
+
+.PHONY: all unit deps check clean
+all: $(BUILD)/libpyretain.so $(if $(MAIN_OBJ),$(BUILD)/pyretain)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -21,8 +29,26 @@ $(BUILD)/%.o: %.c
 $(BUILD)/libpyretain.so: $(LIB_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ $(LIBS)
 
-clean:
-	rm -rf $(BUILD)
+$(BUILD)/pyretain: $(MAIN_OBJ) $(BUILD)/libpyretain.so
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJ) -L$(BUILD) -lpyretain -ledit \
+		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
 
--include $(LIB_OBJ:.o=.d)
+# Unit tests see the core's inside: they link its objects, not the library.
+unit: $(UNIT)
+$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_SUPPORT) $(LIB_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+.SECONDARY: $(UNIT:=.o) $(UNIT_SUPPORT)
+
+# Packages of the distribution that building, the demo and the tests need.
+deps:
+	@tools/deps.sh build demo test
+
+# All tests; PYTEST="-k census" narrows them. MATRIX=full: a missing interpreter is a failure.
+check: deps
+	@MAKE="$(MAKE)" tools/check.sh $(PYTEST)
+
+clean:
+	rm -rf $(BUILD) build-asan build-ubsan
+
+-include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT:=.d) $(UNIT_SUPPORT:.o=.d)
 include core/layout/gen/layouts.mk
