@@ -132,6 +132,14 @@ static struct block *fetch_block(struct pyr_reader *reader, pyr_addr addr)
 	keep_fatal(reader, err);
 	if (!reader->fatal)
 		fetch_pages(reader, b);
+	if (reader->fatal) {
+		/* Interrupted, not absent: the next command asks again. Nothing was
+		 * inserted behind it, so the probe sequence stays whole. */
+		free(b->bytes);
+		b->bytes = NULL;
+		cache->count--;
+		return NULL;
+	}
 	return b;
 }
 

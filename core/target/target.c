@@ -149,6 +149,24 @@ static pyr_error *sorted_class(const struct pyr_target *target, bool from_file,
 	return NULL;
 }
 
+/* A kernel dumps every mapping as a segment of its own; memory that grew in
+ * many small steps is one run of bytes nevertheless. */
+static size_t join_neighbours(struct pyr_segment *v, size_t count)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < count; i++) {
+		struct pyr_segment *last = kept ? &v[kept - 1] : NULL;
+
+		if (last && last->end == v[i].start && last->flags == v[i].flags &&
+		    (uintptr_t)last->bytes + (last->end - last->start) == (uintptr_t)v[i].bytes)
+			last->end = v[i].end;
+		else
+			v[kept++] = v[i];
+	}
+	return kept;
+}
+
 /* The gaps between dumped segments are filled from files. */
 static pyr_error *sort_segments(struct pyr_target *target)
 {
@@ -186,7 +204,7 @@ static pyr_error *sort_segments(struct pyr_target *target)
 	}
 	while (d < ndumped)
 		out[n++] = dumped[d++];
-	target->segments.count = n;
+	target->segments.count = join_neighbours(out, n);
 out:
 	free(dumped);
 	free(files);

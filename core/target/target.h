@@ -41,6 +41,7 @@ struct pyr_mapping {
 	const char *path; /* as the target named it; NULL when anonymous; "[heap]" and the like kept */
 	bool read, write, exec, shared;
 	bool deleted;     /* " (deleted)" was stripped from path */
+	bool cut;         /* bytes of it were dumped, but lie behind the end of a cut-off file */
 	uint64_t present; /* bytes of it that the target holds (dump or copy) */
 };
 
@@ -122,9 +123,11 @@ void pyr_target_destroy(struct pyr_target *target); /* NULL is allowed */
 /* On failure @state stays the caller's. */
 pyr_error *pyr_target_create(struct pyr_control *control, enum pyr_target_kind kind,
 			     const struct pyr_target_ops *ops, void *state, struct pyr_target **ret);
-/* Append in any order; pyr_target_finish() sorts, trims overlaps and computes
- * pyr_mapping.present. Where segments overlap, those from the dump win over
- * those marked PYR_SEG_FROM_FILE, otherwise the one that was added first. */
+/* Append in any order; pyr_target_finish() sorts, trims overlaps, joins
+ * neighbours whose bytes are neighbours too, and computes pyr_mapping.present.
+ * Where segments overlap, those from the dump win over those marked
+ * PYR_SEG_FROM_FILE, otherwise the one that starts lower, of two that start
+ * together the one that was added first. */
 pyr_error *pyr_target_add_segment(struct pyr_target *target, pyr_addr start, pyr_addr end,
 				  const void *bytes, uint32_t flags);
 pyr_error *pyr_target_add_mapping(struct pyr_target *target, const struct pyr_mapping *mapping);
