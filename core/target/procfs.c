@@ -408,9 +408,11 @@ pyr_error *pyr_process_maps(const struct pyr_process *process, struct pyr_vma_li
 	return NULL;
 }
 
-static bool add_page(struct pyr_range_list *ranges, pyr_addr addr, uint64_t page)
+/* Joined to the last range, but not to one that was there before @first. */
+static bool add_page(struct pyr_range_list *ranges, size_t first, pyr_addr addr, uint64_t page)
 {
-	struct pyr_range *last = ranges->v.count ? &ranges->v.data[ranges->v.count - 1] : NULL;
+	struct pyr_range *last =
+		ranges->v.count > first ? &ranges->v.data[ranges->v.count - 1] : NULL;
 	struct pyr_range fresh = { .start = addr, .end = addr + page };
 
 	if (last && last->end == addr) {
@@ -426,9 +428,9 @@ pyr_error *pyr_process_resident(const struct pyr_process *process, pyr_addr star
 	struct pyr_range whole = { .start = start, .end = end };
 	uint64_t page = process->page_size, *entries;
 	pyr_error *err = NULL;
+	size_t first = ranges->v.count, i, want;
 	pyr_addr addr = start;
 	ssize_t n;
-	size_t i, want;
 
 	if (process->pagemap < 0)
 		return pyr_vec_push(&ranges->v, whole) ? NULL : pyr_error_no_memory();
@@ -448,7 +450,7 @@ pyr_error *pyr_process_resident(const struct pyr_process *process, pyr_addr star
 				continue;
 			if (e & PAGEMAP_SWAPPED && swapped)
 				(*swapped)++;
-			if (!add_page(ranges, addr + i * page, page)) {
+			if (!add_page(ranges, first, addr + i * page, page)) {
 				err = pyr_error_no_memory();
 				break;
 			}

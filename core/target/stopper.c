@@ -66,20 +66,24 @@ static void pause_briefly(unsigned *turn)
 
 pyr_error *pyr_stopper_traced(const struct pyr_process *process, pid_t tracer)
 {
-	char path[64], name[64] = "";
+	char path[64], line[128], name[64] = "";
+	int group = (int)tracer;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)tracer);
+	/* The kernel names the thread that traces; people know the process. */
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tracer);
 	if ((f = fopen(path, "re"))) {
-		if (fgets(name, sizeof(name), f))
-			name[strcspn(name, "\n")] = '\0';
+		while (fgets(line, sizeof(line), f)) {
+			sscanf(line, "Name: %63[^\n]", name);
+			sscanf(line, "Tgid: %d", &group);
+		}
 		fclose(f);
 	}
 	return pyr_error_create(PYR_E_NO_PERMISSION,
 				"process %d (%s) is being traced by process %d%s%s%s: detach that, use "
 				"pyretain inside it if it is a debugger, or read without stopping "
 				"(--no-stop)",
-				(int)process->pid, process->name, (int)tracer, *name ? " (" : "", name,
+				(int)process->pid, process->name, group, *name ? " (" : "", name,
 				*name ? ")" : "");
 }
 

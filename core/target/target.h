@@ -92,6 +92,9 @@ struct pyr_target {
 	/* Live targets: how long the process was stopped, nanoseconds; 0 if never. */
 	uint64_t pause_ns;
 	bool inconsistent; /* read without stopping */
+	/* The process stands still as long as this target is open: close it when
+	 * the command is done, never wait for a person with it. */
+	bool stopped;
 
 	const struct pyr_target_ops *ops;
 	void *state;                   /* of ops */
