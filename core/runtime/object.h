@@ -24,6 +24,19 @@ pyr_error *pyr_object_header(struct pyr_types *types, struct pyr_reader *reader,
 pyr_error *pyr_object_size(struct pyr_types *types, struct pyr_reader *reader,
 			   const struct pyr_type *type, pyr_addr addr, uint64_t *ret, bool *exact);
 
+/* The size that all objects of the type share, for loops over many; 0 when it
+ * differs from object to object or was not asked before. */
+enum { PYR_SIZE_RULE_UNKNOWN, PYR_SIZE_RULE_OBJECT, PYR_SIZE_RULE_FOREIGN, PYR_SIZE_RULE_SHAPE };
+static inline uint64_t pyr_type_fixed_size(const struct pyr_type *type)
+{
+	uint8_t rule = atomic_load_explicit(&type->size_rule, memory_order_relaxed);
+
+	if (type->itemsize || type->shape == PYR_SHAPE_TYPE ||
+	    (rule != PYR_SIZE_RULE_OBJECT && rule != PYR_SIZE_RULE_FOREIGN))
+		return 0;
+	return (uint64_t)type->basicsize + type->gc_head + type->pre_header;
+}
+
 /* Bounded, safe repr: never runs code, never loops, at most @max bytes of
  * output (then "..."). Unreadable parts read "<unreadable>". */
 struct pyr_repr_options {
