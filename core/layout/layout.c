@@ -23,7 +23,7 @@ static bool is_final(uint32_t hexversion)
 
 /* How badly a table fits, most important first; less is better. */
 struct misfit {
-	unsigned flavour, minor, sizes, patch, vendor;
+	unsigned minor, flavour, sizes, machine, patch, vendor;
 };
 
 static unsigned differs(uint32_t said, uint32_t table)
@@ -49,6 +49,8 @@ static void judge(const struct pyr_build *want, const struct pyr_table_build *ha
 		     differs(want->interpreter_size,
 			     places->struct_size[PYR_STRUCT(PyInterpreterState)]) * 2 +
 		     differs(want->thread_size, places->struct_size[PYR_STRUCT(PyThreadState)]);
+	/* After the sizes: with musl, aarch64 has the mutexes, and so the layout, of x86-64. */
+	ret->machine = want->machine != its->machine;
 	/* Without the sizes: 3.14.5 brought the old collector back. */
 	if (!want->gc_size && minor == 14 && its_minor == 14 && (patch < 5) != (its_patch < 5))
 		ret->sizes += 4;
@@ -60,8 +62,8 @@ static void judge(const struct pyr_build *want, const struct pyr_table_build *ha
 
 static int compare(const struct misfit *a, const struct misfit *b)
 {
-	const unsigned x[] = {a->minor, a->flavour, a->sizes, a->patch, a->vendor};
-	const unsigned y[] = {b->minor, b->flavour, b->sizes, b->patch, b->vendor};
+	const unsigned x[] = {a->minor, a->flavour, a->sizes, a->machine, a->patch, a->vendor};
+	const unsigned y[] = {b->minor, b->flavour, b->sizes, b->machine, b->patch, b->vendor};
 
 	for (size_t i = 0; i < sizeof(x) / sizeof(x[0]); i++)
 		if (x[i] != y[i])
@@ -81,8 +83,6 @@ static const struct pyr_table_build *choose(const struct pyr_build *build, struc
 	for (size_t i = 0; places && i < pyr_table_build_count(); i++) {
 		const struct pyr_table_build *have = pyr_table_build(i);
 
-		if (have->build.machine != build->machine)
-			continue;
 		if (build->build_id[0] && strcmp(build->build_id, have->build.build_id) == 0) {
 			best = have;
 			memset(misfit, 0, sizeof(*misfit));
