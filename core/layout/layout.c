@@ -26,6 +26,14 @@ struct misfit {
 	unsigned minor, flavour, sizes, machine, patch, vendor;
 };
 
+/* Py_TRACE_REFS put two words before every object until 3.12; until 3.7 Py_DEBUG implied it. */
+static bool moves_headers(const struct pyr_build *build)
+{
+	unsigned minor = minor_of(build->hexversion);
+
+	return minor < 13 && (build->trace_refs || (minor < 8 && build->debug));
+}
+
 static unsigned differs(uint32_t said, uint32_t table)
 {
 	return said && said != table;
@@ -39,8 +47,8 @@ static void judge(const struct pyr_build *want, const struct pyr_table_build *ha
 	const struct pyr_build *its = &have->build;
 	unsigned minor = minor_of(want->hexversion), its_minor = minor_of(its->hexversion);
 	unsigned patch = patch_of(want->hexversion), its_patch = patch_of(its->hexversion);
-	bool header = want->trace_refs && minor < 13;
-	bool its_header = its->trace_refs && its_minor < 13;
+	bool header = moves_headers(want);
+	bool its_header = moves_headers(its);
 
 	ret->flavour = (header != its_header) * 4 + (want->debug != its->debug) * 2 +
 		       (want->trace_refs != its->trace_refs);
@@ -111,7 +119,7 @@ static void fill(const struct pyr_build *build, const struct pyr_table_build *ta
 	ret->hexversion = build->hexversion;
 	ret->machine = build->machine;
 	ret->debug = build->debug;
-	ret->trace_refs = build->trace_refs;
+	ret->trace_refs = build->trace_refs || moves_headers(build);
 	ret->free_threaded = build->free_threaded;
 	ret->table_name = pyr_table_name(table->table);
 	if (places) {
@@ -126,7 +134,8 @@ static void fill(const struct pyr_build *build, const struct pyr_table_build *ta
 	 * at 20 instead of 24; the version does not tell. generation0 always points there. */
 	if (!exact && minor_of(build->hexversion) == 13 &&
 	    pyr_has(ret, _gc_runtime_state, generation0))
-		ret->fields[PYR_FIELD(_gc_runtime_state, generations)].offset = -1;
+		ret->fields[PYR_FIELD(_gc_runtime_state, generations)] =
+			(struct pyr_field_place){-1, 0, 0, 0};
 	pyr_layout_derive_traits(ret);
 }
 

@@ -157,3 +157,34 @@ pyr_error *gen_derive(struct gen_entries *entries)
 	}
 	return NULL;
 }
+
+pyr_error *gen_verify_rules(const struct gen_entries *entries, int *status)
+{
+	struct pyr_dwarf_places *places = malloc(sizeof(*places));
+
+	if (!places)
+		return pyr_error_no_memory();
+	for (size_t i = 0; i < entries->list.count; i++) {
+		const struct gen_entry *x86 = entries->list.data[i];
+
+		if (x86->build.machine != PYR_MACHINE_X86_64 ||
+		    x86->provenance != PYR_PROVENANCE_DWARF)
+			continue;
+		for (size_t k = 0; k < entries->list.count; k++) {
+			const struct gen_entry *arm = entries->list.data[k];
+
+			if (arm->build.machine != PYR_MACHINE_AARCH64 ||
+			    arm->provenance != PYR_PROVENANCE_DWARF ||
+			    arm->build.hexversion != x86->build.hexversion ||
+			    arm->build.debug != x86->build.debug)
+				continue;
+			*places = x86->places;
+			to_aarch64(places);
+			printf("rule aarch64: %s, %s\n", x86->origin, arm->origin);
+			if (!gen_places_equal(places, &arm->places, true))
+				*status = 1;
+		}
+	}
+	free(places);
+	return NULL;
+}

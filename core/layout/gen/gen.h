@@ -37,11 +37,16 @@ pyr_error *gen_headers_read(const char *prefix, const char *flavour,
 			    const struct gen_entry *release, struct gen_entry **ret);
 /* derive.c: add the builds that no debug info describes. */
 pyr_error *gen_derive(struct gen_entries *entries);
+/* Apply the rules to builds that have debug info on both sides, print the outcome and set
+ * *@status to 1 where a rule is wrong. */
+pyr_error *gen_verify_rules(const struct gen_entries *entries, int *status);
 /* write.c */
 pyr_error *gen_write(const char *directory, struct gen_entries *entries);
 
 /* Add @entry, in the place of another one of the same build; takes ownership. */
 pyr_error *gen_add(struct gen_entries *entries, struct gen_entry *entry);
+bool gen_places_equal(const struct pyr_dwarf_places *a, const struct pyr_dwarf_places *b,
+		      bool tell);
 const char *gen_flavour(const struct pyr_build *build); /* "", "-debug", ... */
 unsigned gen_minor(const struct pyr_build *build);
 

@@ -79,26 +79,28 @@ static pyr_error *add_builtin(struct gen_entries *entries)
 	return NULL;
 }
 
-static bool equal_places(const struct pyr_dwarf_places *a, const struct pyr_dwarf_places *b)
+bool gen_places_equal(const struct pyr_dwarf_places *a, const struct pyr_dwarf_places *b, bool tell)
 {
 	bool equal = true;
 
 	for (int s = 0; s < PYR_S_COUNT; s++) {
-		if (a->struct_size[s] != b->struct_size[s]) {
+		if (a->struct_size[s] == b->struct_size[s])
+			continue;
+		equal = false;
+		if (tell)
 			printf("  %s: size %u, table %u\n", pyr_layout_struct_name(s),
 			       a->struct_size[s], b->struct_size[s]);
-			equal = false;
-		}
 	}
 	for (int f = 0; f < PYR_F_COUNT; f++) {
 		const struct pyr_field_place *x = &a->fields[f], *y = &b->fields[f];
 
-		if (x->offset != y->offset || x->size != y->size || x->bit_offset != y->bit_offset ||
-		    x->bit_width != y->bit_width) {
+		if (x->offset == y->offset && x->size == y->size &&
+		    x->bit_offset == y->bit_offset && x->bit_width == y->bit_width)
+			continue;
+		equal = false;
+		if (tell)
 			printf("  %s: at %d (%u), table %d (%u)\n", pyr_layout_field_name(f),
 			       x->offset, x->size, y->offset, y->size);
-			equal = false;
-		}
 	}
 	return equal;
 }
@@ -116,7 +118,7 @@ static int check(const struct gen_entry *entry, unsigned *seen)
 		pyr_table_places(build->table, &its.places);
 		printf("%s %s %s\n", entry->build.build_id, pyr_table_name(build->table),
 		       entry->origin);
-		return equal_places(&entry->places, &its.places) ? 0 : 1;
+		return gen_places_equal(&entry->places, &its.places, true) ? 0 : 1;
 	}
 	printf("%s no table: %s\n", entry->build.build_id, entry->origin);
 	return 1;
@@ -137,6 +139,33 @@ static const struct gen_entry *release_of(const struct gen_entries *entries, con
 			return entry;
 	}
 	return NULL;
+}
+
+/* The extension modules of debug builds are often packaged without debug info; an object's
+ * members are where the release build of the version has them. */
+static void complete(const struct gen_entries *entries, struct gen_entry *entry)
+{
+	const struct gen_entry *release = NULL;
+
+	for (size_t i = 0; entry->build.debug && i < entries->list.count; i++) {
+		const struct gen_entry *its = entries->list.data[i];
+
+		if (its->provenance == PYR_PROVENANCE_DWARF && !its->build.debug &&
+		    its->build.hexversion == entry->build.hexversion &&
+		    its->build.machine == entry->build.machine)
+			release = its;
+	}
+	if (!release || entry->places.fields[PYR_FIELD(PyObject, ob_next)].offset >= 0)
+		return;
+	for (int f = 0; f < PYR_F_COUNT; f++) {
+		int s = pyr_layout_field_struct(f);
+
+		if (!entry->places.struct_size[s])
+			entry->places.fields[f] = release->places.fields[f];
+	}
+	for (int s = 0; s < PYR_S_COUNT; s++)
+		if (!entry->places.struct_size[s])
+			entry->places.struct_size[s] = release->places.struct_size[s];
 }
 
 static pyr_error *read_headers(struct gen_entries *entries, const char *argument,
@@ -190,6 +219,8 @@ int main(int argc, char **argv)
 			return usage();
 		} else {
 			err = gen_image_read(argv[i], &options, &entry);
+			if (!err)
+				complete(&entries, entry);
 		}
 		if (err) {
 			fprintf(stderr, "pyretain-layouts: %s: %s\n", argv[i], err->message);
@@ -203,7 +234,7 @@ int main(int argc, char **argv)
 			return fail(err);
 	}
 	if (only_check) {
-		if ((err = gen_derive(&entries)))
+		if ((err = gen_derive(&entries)) || (err = gen_verify_rules(&entries, &status)))
 			return fail(err);
 		for (size_t i = 0; i < entries.list.count; i++)
 			if (entries.list.data[i]->provenance == PYR_PROVENANCE_DERIVED)

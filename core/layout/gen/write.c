@@ -40,7 +40,7 @@ static int compare(const void *a, const void *b)
 static bool same_table(const struct gen_entry *a, const struct gen_entry *b)
 {
 	return gen_minor(&a->build) == gen_minor(&b->build) &&
-	       memcmp(&a->places, &b->places, sizeof(a->places)) == 0;
+	       gen_places_equal(&a->places, &b->places, false);
 }
 
 static void name_table(struct gen_entry *entry)
