@@ -12,6 +12,8 @@ struct pyr_census_row {
 	bool inexact_size;  /* the type may define a __sizeof__ of its own */
 };
 
+#define PYR_CENSUS_SIZES 64
+
 struct pyr_census {
 	PYR_VEC(struct pyr_census_row) rows; /* by bytes, descending */
 	uint64_t objects, gc_objects, bytes;
@@ -21,6 +23,11 @@ struct pyr_census {
 	size_t interpreters;
 	/* how many were found by which way only */
 	uint64_t only_block, only_gc_list, only_reached;
+	/* sizes[i]: objects of more than 2^(i-1) and at most 2^i bytes; when asked for */
+	struct {
+		uint64_t count, bytes;
+	} sizes[PYR_CENSUS_SIZES];
+	bool proven; /* membership in generations is exact: every list closes */
 };
 
 struct pyr_census_options {

@@ -1,0 +1,380 @@
+/* Objects outside of pymalloc's arenas: larger than 512 bytes, static, or of a
+ * process that runs without pymalloc. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parallel.h"
+#include "heap/survey.h"
+
+#define BODY_MAX (UINT64_C(1) << 40)
+#define PIECE (UINT64_C(512) << 10) /* of a buffer, for one worker */
+#define CHUNKS_MAX 4096             /* of a data stack */
+
+static size_t table_slot(const struct pyr_survey *s, pyr_addr addr)
+{
+	size_t i = (size_t)((addr >> 3) * 0x9e3779b97f4a7c15u >> 17) & (s->table.capacity - 1);
+
+	while (s->table.slots[i] && s->outside.data[s->table.slots[i] - 1].address != addr)
+		i = (i + 1) & (s->table.capacity - 1);
+	return i;
+}
+
+static bool table_grow(struct pyr_survey *s)
+{
+	size_t i, capacity = s->table.capacity ? s->table.capacity * 2 : 8192;
+	uint32_t *slots = calloc(capacity, sizeof(*slots));
+
+	if (!slots)
+		return false;
+	free(s->table.slots);
+	s->table.slots = slots;
+	s->table.capacity = capacity;
+	for (i = 0; i < s->outside.count; i++)
+		slots[table_slot(s, s->outside.data[i].address)] = (uint32_t)i + 1;
+	return true;
+}
+
+struct pyr_kind *pyr_outside_check(struct pyr_survey *s, pyr_addr addr, bool *is_gc)
+{
+	struct pyr_classifier *c = &s->scanners[0]->classifier;
+	struct pyr_kind *kind;
+	const uint8_t *p;
+	uint64_t flags;
+	int32_t at;
+
+	if (addr & 7 || !pyr_pages_has(&s->pages, addr) ||
+	    pyr_obmalloc_arena_at(&s->obmalloc, addr) ||
+	    !(p = pyr_peek(&c->reader, addr, c->type_at + 8)) ||
+	    !pyr_refcount_plausible(c, pyr_load64(p + c->refcnt_at)) ||
+	    !(kind = pyr_classifier_kind(c, pyr_load64(p + c->type_at))) ||
+	    !(p = pyr_peek(&c->reader, addr, kind->need)))
+		return NULL;
+	*is_gc = kind->gc;
+	if (kind->type->shape == PYR_SHAPE_TYPE) {
+		/* typeobject.c, type_is_gc() */
+		at = pyr_offset(c->layout, PyTypeObject, tp_flags);
+		if (at < 0 || (uint64_t)at + 8 > kind->need)
+			return NULL;
+		flags = pyr_load64(p + at);
+		if (!(flags & PYR_TPFLAGS_READY))
+			return NULL;
+		*is_gc = flags & PYR_TPFLAGS_HEAPTYPE;
+	}
+	if (*is_gc) {
+		p = pyr_peek(&c->reader, addr - c->gc_head, c->gc_head);
+		if (!p || !pyr_gc_head_plausible(c, p))
+			*is_gc = false; /* a static instance, without a head */
+		if (!*is_gc && !pyr_target_image_at(s->python->target, addr))
+			return NULL;
+	}
+	return kind;
+}
+
+/* Enter the object at @addr, if there is one. */
+static pyr_error *enter(struct pyr_survey *s, pyr_addr addr, uint8_t found, bool *entered)
+{
+	struct pyr_outside object = { .address = addr, .found = found };
+	struct pyr_kind *kind;
+	bool is_gc;
+	size_t i;
+
+	*entered = false;
+	if (s->outside.count * 2 >= s->table.capacity && !table_grow(s))
+		return pyr_error_no_memory();
+	i = table_slot(s, addr);
+	if (s->table.slots[i]) {
+		s->outside.data[s->table.slots[i] - 1].found |= found;
+		return NULL;
+	}
+	kind = pyr_outside_check(s, addr, &is_gc);
+	if (!kind || (found & PYR_FOUND_GC_LIST && !is_gc))
+		return NULL;
+	object.type = kind->index;
+	if (s->outside.count >= UINT32_MAX - 1 || !pyr_vec_push(&s->outside, object))
+		return pyr_error_no_memory();
+	s->table.slots[i] = (uint32_t)s->outside.count;
+	*entered = true;
+	return NULL;
+}
+
+/* Follow a list from a node outside of arenas until it is back in one, at a head,
+ * or where another walk came by. */
+static pyr_error *follow(struct pyr_survey *s, pyr_addr node)
+{
+	struct pyr_scanner *scanner = s->scanners[0];
+	uint32_t head_size = scanner->classifier.gc_head;
+	const uint8_t *head;
+	uint64_t steps = 0;
+	size_t before;
+	bool entered;
+	pyr_error *err;
+
+	while (pyr_pages_has(&s->pages, node) && !pyr_lists_is_head(&s->lists, node) &&
+	       !pyr_obmalloc_arena_at(&s->obmalloc, node)) {
+		before = s->outside.count;
+		if (!(++steps & 0xffff) && (err = pyr_control_check(s->control)))
+			return err;
+		if ((err = enter(s, node + head_size, PYR_FOUND_GC_LIST, &entered)))
+			return err;
+		if (!entered) {
+			/* Known already (another predecessor claims it), or no object. */
+			s->bad_links += s->outside.count == before;
+			return NULL;
+		}
+		head = pyr_peek(&scanner->classifier.reader, node, head_size);
+		if (!head)
+			return NULL;
+		pyr_scanner_sums(scanner, head, node);
+		s->tracked++;
+		node = pyr_load64(head) & ~UINT64_C(3);
+	}
+	return NULL;
+}
+
+static pyr_error *follow_links(struct pyr_survey *s)
+{
+	struct pyr_scanner *scanner;
+	const uint8_t *head;
+	pyr_addr node;
+	pyr_error *err;
+	unsigned w;
+	size_t i;
+
+	for (i = 0; i < s->lists.lists.count; i++) {
+		head = pyr_peek(&s->scanners[0]->classifier.reader, s->lists.lists.data[i].head, 16);
+		if (head && (err = follow(s, pyr_load64(head) & ~UINT64_C(3))))
+			return err;
+	}
+	for (w = 0; w < s->workers; w++) {
+		scanner = s->scanners[w];
+		while (scanner->links.count) {
+			node = scanner->links.data[--scanner->links.count];
+			if ((err = follow(s, node)))
+				return err;
+		}
+	}
+	return NULL;
+}
+
+/* How many bytes of the object hold references, from the object on. */
+static uint64_t body_size(struct pyr_survey *s, const struct pyr_kind *kind, pyr_addr addr)
+{
+	struct pyr_classifier *c = &s->scanners[0]->classifier;
+	const struct pyr_type *type = kind->type;
+	uint64_t n, size = kind->need;
+	const uint8_t *p;
+	pyr_error *err;
+	bool exact;
+
+	if (kind->has_count) {
+		if (!pyr_try_u64(&c->reader, addr + c->size_at, &n) || n > BODY_MAX / kind->itemsize)
+			return size;
+		return size + n * kind->itemsize;
+	}
+	switch (type->shape) {
+	case PYR_SHAPE_FRAME:
+	case PYR_SHAPE_GENERATOR:
+	case PYR_SHAPE_COROUTINE:
+	case PYR_SHAPE_ASYNC_GENERATOR:
+		err = pyr_object_size(c->types, &c->far, type, addr, &n, &exact);
+		if (!err && n > size + kind->before && n < BODY_MAX)
+			size = n - kind->before;
+		pyr_error_destroy(err);
+		return size;
+	default:
+		break;
+	}
+	/* Inline values lie behind the instance: a header whose first byte is their number. */
+	if (type->flags & c->layout->type_flags & PYR_TPFLAGS_INLINE_VALUES &&
+	    (p = pyr_peek(&c->reader, addr + size, 1)))
+		size += 8 + 8u * *p;
+	return size;
+}
+
+/* Note the references of one object. */
+static void scan_object(struct pyr_survey *s, const struct pyr_outside *object)
+{
+	struct pyr_scanner *scanner = s->scanners[0];
+	struct pyr_classifier *c = &scanner->classifier;
+	struct pyr_kind *kind = pyr_classifier_kind(c, pyr_types_at(s->types, object->type)->address);
+	const uint8_t *p;
+
+	if (!kind)
+		return;
+	if (pyr_pages_has(&s->pages, kind->type->address))
+		pyr_scanner_note_slow(scanner, kind->type->address);
+	if (kind->leaf)
+		return;
+	pyr_scanner_buffer(scanner, object->address + c->type_at + 8,
+			   body_size(s, kind, object->address) - c->type_at - 8);
+	if (kind->type->pre_header)
+		pyr_scanner_buffer(scanner, object->address - kind->before, kind->type->pre_header);
+	if (kind->owns_buffer && (p = pyr_peek(&c->reader, object->address, kind->need)))
+		pyr_kind_buffers(c, kind, object->address, p, pyr_scanner_buffer, scanner);
+}
+
+struct pieces {
+	struct pyr_survey *s;
+	PYR_VEC(struct pyr_range) ranges;
+};
+
+static pyr_error *scan_pieces(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+	struct pieces *p = ctx;
+
+	for (; begin < end; begin++)
+		pyr_scanner_range(p->s->scanners[worker], p->ranges.data[begin].start,
+				  p->ranges.data[begin].size);
+	return pyr_scanner_check(p->s->scanners[worker]);
+}
+
+/* Note the words of all buffers that were handed in so far. */
+static pyr_error *drain_buffers(struct pyr_survey *s)
+{
+	struct pieces pieces = { .s = s };
+	struct pyr_scanner *scanner;
+	struct pyr_range r, part;
+	uint64_t total = 0;
+	pyr_error *err;
+	unsigned w;
+	size_t i;
+
+	for (w = 0; w < s->workers; w++) {
+		scanner = s->scanners[w];
+		for (i = 0; i < scanner->buffers.count; i++) {
+			r = scanner->buffers.data[i];
+			for (; r.size; r.start += part.size, r.size -= part.size) {
+				part.start = r.start;
+				part.size = r.size < PIECE ? r.size : PIECE;
+				/* What the target lacks is not worth a list of pieces. */
+				if (part.size == PIECE && !pyr_pages_has(&s->pages, part.start))
+					break;
+				if (!pyr_vec_push(&pieces.ranges, part)) {
+					pyr_vec_deinit(&pieces.ranges);
+					return pyr_error_no_memory();
+				}
+				total += part.size;
+			}
+		}
+		scanner->buffers.count = 0;
+	}
+	err = pyr_parallel(s->control, NULL, total > PIECE ? s->workers : 1, pieces.ranges.count, 16,
+			   scan_pieces, &pieces);
+	pyr_vec_deinit(&pieces.ranges);
+	return err;
+}
+
+static pyr_error *drain_candidates(struct pyr_survey *s)
+{
+	struct pyr_scanner *scanner;
+	pyr_error *err;
+	bool entered;
+	unsigned w;
+
+	for (w = 0; w < s->workers; w++) {
+		scanner = s->scanners[w];
+		while (scanner->candidates.count)
+			if ((err = enter(s, scanner->candidates.data[--scanner->candidates.count],
+					 PYR_FOUND_REACHED, &entered)))
+				return err;
+	}
+	return NULL;
+}
+
+static void struct_range(struct pyr_scanner *scanner, pyr_addr start, uint32_t size)
+{
+	if (start && size)
+		pyr_scanner_range(scanner, start, size);
+}
+
+/* The data stack of a thread: interpreter frames of 3.11+, up to its top. */
+static void stack_chunks(struct pyr_survey *s, pyr_addr thread)
+{
+	const struct pyr_layout *l = &s->python->layout;
+	struct pyr_reader *far = &s->scanners[0]->classifier.far;
+	int32_t at = pyr_offset(l, PyThreadState, datastack_chunk);
+	int32_t previous = pyr_offset(l, _PyStackChunk, previous);
+	int32_t size = pyr_offset(l, _PyStackChunk, size), data = pyr_offset(l, _PyStackChunk, data);
+	pyr_addr chunk;
+	uint64_t bytes;
+	unsigned i;
+
+	if (at < 0 || previous < 0 || size < 0 || data < 0 ||
+	    !pyr_try_u64(far, thread + (uint64_t)at, &chunk))
+		return;
+	for (i = 0; chunk && i < CHUNKS_MAX; i++) {
+		if (!pyr_try_u64(far, chunk + (uint64_t)size, &bytes) || bytes > BODY_MAX)
+			return;
+		pyr_scanner_range(s->scanners[0], chunk + (uint64_t)data, bytes - (uint64_t)data);
+		if (!pyr_try_u64(far, chunk + (uint64_t)previous, &chunk))
+			return;
+	}
+}
+
+/* What the interpreter itself refers to: its structures, its threads', its static
+ * variables, and the types that were met. */
+static void note_roots(struct pyr_survey *s)
+{
+	const struct pyr_layout *l = &s->python->layout;
+	struct pyr_scanner *scanner = s->scanners[0];
+	pyr_addr ranges[16][2];
+	size_t i, n;
+	unsigned k;
+
+	struct_range(scanner, s->python->runtime, pyr_sizeof(l, _PyRuntimeState));
+	for (i = 0; i < s->python->interpreters.count; i++)
+		struct_range(scanner, s->python->interpreters.data[i].address,
+			     pyr_sizeof(l, PyInterpreterState));
+	for (i = 0; i < s->python->threads.count; i++) {
+		struct_range(scanner, s->python->threads.data[i].address, pyr_sizeof(l, PyThreadState));
+		stack_chunks(s, s->python->threads.data[i].address);
+	}
+	if (s->python->image) {
+		n = pyr_image_writable(s->python->target, s->python->image, ranges, 16);
+		for (i = 0; i < n && i < 16; i++)
+			pyr_scanner_range(scanner, ranges[i][0], ranges[i][1] - ranges[i][0]);
+	}
+	for (k = 0; k < PYR_KNOWN_COUNT; k++)
+		if (pyr_pages_has(&s->pages, s->python->known[k]))
+			pyr_scanner_note_slow(scanner, s->python->known[k]);
+	for (k = 0; k < pyr_types_count(s->types); k++)
+		if (pyr_pages_has(&s->pages, pyr_types_at(s->types, k)->address))
+			pyr_scanner_note_slow(scanner, pyr_types_at(s->types, k)->address);
+}
+
+pyr_error *pyr_survey_outside(struct pyr_survey *s)
+{
+	const struct pyr_scanner *const *scanners = (const struct pyr_scanner *const *)s->scanners;
+	size_t done = 0;
+	pyr_error *err;
+	unsigned w;
+
+	for (w = 0; w < s->workers; w++)
+		s->tracked += s->scanners[w]->tracked;
+	if ((err = follow_links(s)))
+		return err;
+	note_roots(s);
+	do {
+		if ((err = drain_buffers(s)) || (err = drain_candidates(s)))
+			return err;
+		while (done < s->outside.count) {
+			struct pyr_outside object = s->outside.data[done++];
+
+			scan_object(s, &object);
+			if (!(done & 0xffff) && (err = pyr_control_progress(s->control,
+									     "objects outside of arenas",
+									     done, 0)))
+				return err;
+		}
+		for (w = 0; w < s->workers; w++)
+			if ((err = pyr_scanner_check(s->scanners[w])))
+				return err;
+		for (w = 0; w < s->workers; w++)
+			if (s->scanners[w]->buffers.count || s->scanners[w]->candidates.count)
+				break;
+	} while (w < s->workers);
+	s->proven = s->lists.lists.count &&
+		    pyr_lists_proven(&s->lists, &s->scanners[0]->classifier.reader, scanners,
+				     s->workers);
+	return NULL;
+}

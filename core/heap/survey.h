@@ -1,0 +1,55 @@
+/* Enumeration of all objects: what census and heap model have in common.
+ *
+ *   open      arenas, the pages outside of them, the lists, a scanner per worker
+ *   scan      the users' own loop over the arenas (scan.h)
+ *   outside   objects in other memory: gc list nodes, and what the words of known
+ *             objects and of the interpreter's structures point to, to a fixed point
+ *   lists     which generation (lists.h)
+ */
+#ifndef PYR_HEAP_SURVEY_H
+#define PYR_HEAP_SURVEY_H
+
+#include "heap/heap.h"
+#include "heap/lists.h"
+#include "heap/scan.h"
+
+/* An object outside of pymalloc's arenas. */
+struct pyr_outside {
+	pyr_addr address;
+	uint32_t type;   /* index */
+	uint8_t found;   /* PYR_FOUND_* */
+};
+
+struct pyr_survey {
+	struct pyr_types *types;   /* borrowed */
+	struct pyr_python *python; /* borrowed */
+	struct pyr_control *control;
+	struct pyr_obmalloc obmalloc;
+	struct pyr_pages pages;    /* outside of arenas, where objects may lie */
+	struct pyr_lists lists;
+	unsigned workers;
+	struct pyr_scanner **scanners; /* one per worker */
+	PYR_VEC(struct pyr_outside) outside; /* in order of discovery */
+	struct {
+		uint32_t *slots; /* index + 1 into outside, by address; 0 free */
+		size_t capacity;
+	} table;
+	uint64_t tracked;  /* objects on gc lists, wherever */
+	uint64_t bad_links; /* list nodes outside of arenas that are no objects */
+	bool proven;       /* the lists close; see lists.h */
+};
+
+pyr_error *pyr_survey_open(struct pyr_types *types, struct pyr_control *control,
+			   struct pyr_survey *ret);
+void pyr_survey_close(struct pyr_survey *survey);
+/* After the arenas were scanned: find the objects outside, and prove the lists. */
+pyr_error *pyr_survey_outside(struct pyr_survey *survey);
+/* Tell what was wrong in arenas and lists, once each. */
+void pyr_survey_diagnose(struct pyr_survey *survey);
+
+/* --- outside.c --- */
+/* Is there an object at @addr, outside of arenas? Its kind, or NULL. *is_gc: it
+ * has a gc head of its own (static types have none). */
+struct pyr_kind *pyr_outside_check(struct pyr_survey *survey, pyr_addr addr, bool *is_gc);
+
+#endif
