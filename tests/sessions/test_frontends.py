@@ -1,0 +1,134 @@
+"""What only a debugger's user sees: aliases, expressions, convenience variables, completion,
+help, Ctrl-C, and a model that is made anew when the debuggee ran."""
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import matrix
+import programs
+import sessions
+from sessions import Gdb, Lldb
+from test_transports import exe_for
+
+NAME = "3.11" if matrix.by_name("3.11") else "system"
+
+
+@pytest.fixture
+def toy():
+    return programs.core_of(matrix.by_name(NAME), programs.PROGRAMS["toy"])
+
+
+def gdb_lines(run, *lines):
+    """The output of gdb commands on the core, pyretain loaded."""
+    gdb = Gdb(core=run.core, exe=exe_for(run.interpreter))
+    argv = gdb.argv([])
+    for line in lines:
+        argv += ["-ex", line]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return done.stdout.split("@@@mark0@@@")[-1]
+
+
+def lldb_lines(run, *lines):
+    argv = Lldb(core=run.core, exe=exe_for(run.interpreter)).argv([])
+    for line in lines:
+        argv += ["-o", line]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return done.stdout.split("@@@mark0@@@")[-1]
+
+
+@pytest.mark.parametrize("lines", [gdb_lines, lldb_lines], ids=["gdb", "lldb"])
+def test_alias_and_help(lines, toy):
+    text = lines(toy, "pyr census --limit 3", "pyr help census", "help pyretain")
+    assert "builtins." in text and "--generation" in text and "census" in text
+
+
+def test_gdb_completion(toy):
+    text = gdb_lines(toy, "complete pyretain ce", "complete pyr census --ge")
+    assert "pyretain census" in text and "--generation" in text
+
+
+def test_gdb_expressions_and_variables(toy):
+    address = toy.planted["list"]
+    text = gdb_lines(toy, "set $mine = (long) %#x" % address, "pyr object $mine", "pyr object $mine + 0",
+                     "pyr find --type '^__main__\\.Plain$' --limit 2", "print/x $pyr1", "pyr object $pyr1")
+    assert text.count("[1, 2, 3]") >= 2
+    shown = re.search(r"\$\d+ = (0x[0-9a-f]+)", text)
+    assert shown and "__main__.Plain" in text
+
+
+def test_lldb_expressions(toy):
+    address = toy.planted["list"]
+    text = lldb_lines(toy, "expression long $mine = %#x" % address, "pyr object $mine")
+    assert "[1, 2, 3]" in text
+
+
+@pytest.mark.parametrize("lines", [gdb_lines, lldb_lines], ids=["gdb", "lldb"])
+def test_errors_leave_the_session_alive(lines, toy):
+    text = lines(toy, "pyr object 0x10", "pyr no-such-command", "pyr census --no-such-option", "pyr gc")
+    assert "Traceback" not in text
+    assert "no-such-command" in text and "no-such-option" in text and "enabled" in text
+
+
+def test_gdb_sees_that_the_debuggee_ran(tmp_path):
+    """A breakpoint session: the same question before and after continuing has another answer."""
+    interpreter = matrix.by_name(NAME)
+    script = tmp_path / "grow.py"
+    script.write_text("class Grown(object): pass\nkept = []\nimport os, signal\n"
+                      "for n in (5, 50):\n    while len(kept) < n: kept.append(Grown())\n"
+                      "    os.kill(os.getpid(), signal.SIGUSR1)\n")
+    commands = ["set pagination off", "set confirm off", "set debuginfod enabled off",
+                "source " + os.path.join(matrix.TOP, "gdb", "pyretain.py"),
+                "handle SIGUSR1 stop nopass", "run " + str(script),
+                "pyr census --match '^__main__\\.Grown$' --json -o %s" % (tmp_path / "1"), "continue",
+                "pyr census --match '^__main__\\.Grown$' --json -o %s" % (tmp_path / "2"), "kill"]
+    argv = ["gdb", "-nx", "-batch"]
+    for command in commands:
+        argv += ["-ex", command]
+    done = subprocess.run(argv + [interpreter.exe], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, universal_newlines=True, timeout=180,
+                          env=interpreter.environment())
+    import json
+    counts = [json.loads((tmp_path / name).read_text())["types"][0]["count"] for name in "12"]
+    assert counts == [5, 50], done.stdout[-3000:]
+
+
+def test_ctrl_c_in_gdb_keeps_the_session():
+    """SIGINT during a long command cancels it; the next command answers."""
+    run = programs.core_of(matrix.by_name(NAME), programs.PROGRAMS["large"])
+    gdb = subprocess.Popen(["gdb", "-nx", "-q", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off",
+                            "-ex", "set pagination off", "-ex", "file " + exe_for(run.interpreter),
+                            "-ex", "core-file " + run.core,
+                            "-ex", "source " + os.path.join(matrix.TOP, "gdb", "pyretain.py")],
+                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           universal_newlines=True, preexec_fn=os.setsid)
+    try:
+        gdb.stdin.write("pyr find --repr 'nothing is called so'\n")
+        gdb.stdin.flush()
+        time.sleep(2.5)
+        os.kill(gdb.pid, signal.SIGINT)
+        time.sleep(0.5)
+        out, _ = gdb.communicate("pyr gc\nquit\n", timeout=120)
+    finally:
+        gdb.kill()
+        gdb.wait()
+    assert "enabled" in out and "Traceback" not in out
+    assert gdb.returncode == 0
+
+
+def test_adapters_hold_no_table_of_their_own():
+    """Commands are declared once: the adapters name none of them."""
+    for adapter in ("gdb", "lldb"):
+        with open(os.path.join(matrix.TOP, adapter, "pyretain.py")) as f:
+            text = f.read()
+        for command in ("census", "threads", "referrers"):
+            assert not re.search(r"[\"']%s[\"']" % command, text), (adapter, command)
+
+
