@@ -24,6 +24,9 @@ enum pyr_generation {
 #define PYR_FOUND_GC_LIST 2u   /* a node of a gc list */
 #define PYR_FOUND_REACHED 4u   /* a word of another object points to it */
 
+struct pyr_index;
+struct pyr_obmalloc;
+
 struct pyr_heap {
 	struct pyr_types *types; /* borrowed */
 	uint32_t count;
@@ -32,7 +35,10 @@ struct pyr_heap {
 	uint8_t *generation;     /* enum pyr_generation */
 	uint8_t *interpreter;    /* index into python->interpreters (of its gc list), 0 if untracked */
 	uint8_t *found;          /* PYR_FOUND_* */
-	void *index;             /* address -> id */
+	struct pyr_index *index; /* address -> id */
+	/* Membership in generations is exact: every gc list closes. */
+	bool proven;
+	struct pyr_obmalloc *obmalloc; /* the arenas it was read from */
 };
 
 pyr_error *pyr_heap_build(struct pyr_types *types, struct pyr_control *control,
@@ -42,5 +48,27 @@ void pyr_heap_destroy(struct pyr_heap *heap); /* NULL is allowed */
 #define PYR_NO_ID UINT32_MAX
 /* Exact start of an object -> id, or PYR_NO_ID. O(1). */
 uint32_t pyr_heap_id(const struct pyr_heap *heap, pyr_addr addr);
+
+/* What an address is with respect to the object that it belongs to. */
+enum pyr_part {
+	PYR_PART_BODY,       /* the object itself; also the slack of its block */
+	PYR_PART_GC_HEAD,
+	PYR_PART_PRE_HEADER, /* managed dict and weak references */
+	PYR_PART_DEBUG_HEAD, /* of the debug allocator */
+	PYR_PART_BUFFER,     /* memory apart that the object owns: items, keys, table, ... */
+};
+
+struct pyr_resolved {
+	uint32_t id;
+	enum pyr_part part;
+	int64_t offset;      /* of the address from the object; in a buffer: from its start */
+	const char *buffer;  /* static name of the buffer ("ob_item", "ma_keys"), else NULL */
+};
+
+/* The object that @addr belongs to. Errors: freed (a block of pymalloc that is
+ * free), not_an_object, unreadable. Linear in the heap when @addr lies in no
+ * object's own block. */
+pyr_error *pyr_heap_resolve(struct pyr_heap *heap, struct pyr_control *control, pyr_addr addr,
+			    struct pyr_resolved *ret);
 
 #endif
