@@ -14,6 +14,8 @@ struct pyr_variable {
 	pyr_addr slot;   /* where the reference lies */
 	enum pyr_variable_kind kind;
 	bool counted;    /* the slot owns a reference (3.14+ stack references may not) */
+	bool possible;   /* operand stack of unknown depth (the frame is running): the slot
+			  * may be above its top and hold what was there before */
 };
 
 struct pyr_frame {

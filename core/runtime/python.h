@@ -43,6 +43,7 @@ struct pyr_python {
 	const struct pyr_image *image; /* that holds the interpreter; NULL: unknown */
 
 	pyr_addr runtime;          /* _PyRuntime; 0 on 3.6 */
+	pyr_addr generations;      /* gcmodule.c's static array on 3.6; 0 elsewhere */
 	const char *found_by;      /* "symbol _PyRuntime in libpython3.11.so.1.0"-like static words:
 				    * "symbol", "section", "cookie", "scan" */
 	uint32_t hexversion;       /* PY_VERSION_HEX */
