@@ -155,7 +155,7 @@ static pyr_error *climb(struct ladder *ladder,
 					   struct pyr_candidates *))
 {
 	struct pyr_candidates candidates = { 0 };
-	struct pyr_python *python;
+	struct pyr_python *python = NULL;
 	pyr_error *err;
 	size_t i;
 
