@@ -1,0 +1,421 @@
+#define _GNU_SOURCE
+#include "heap/emulator.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+
+#include "heap/emulator_binding.h"
+
+/* Numbers of libunicorn's interface (its headers are not needed to build). */
+#define ARCH_X86 4
+#define MODE_64 8
+#define HOOK_CODE (1 << 2)
+#define HOOK_MEM_UNMAPPED (1 << 4 | 1 << 5 | 1 << 6)
+#define HOOK_MEM_PROT (1 << 7 | 1 << 8 | 1 << 9)
+#define HOOK_MEM_READ (1 << 10)
+#define PERMS_READ 1
+#define PERMS_WRITE 2
+#define PERMS_EXEC 4
+#define X86_RAX 35
+#define X86_RDI 39
+#define X86_RDX 40
+#define X86_RIP 41
+#define X86_RSI 43
+#define X86_RSP 44
+#define X86_FS_BASE 250
+
+#define PAGE UINT64_C(4096)
+#define STACK_SIZE (UINT64_C(1) << 18)
+#define INSTRUCTIONS_MAX 4000000u
+#define VISITS_MAX (1u << 26)
+#define READS_MAX 256u
+#define BINDINGS_MAX 64u /* restarts of one call at resolved jump slots */
+
+struct api {
+#define UC(result, name, arguments) result (*name) arguments;
+#include "heap/unicorn_api.def"
+#undef UC
+};
+
+struct pyr_emulator {
+	struct pyr_target *target;
+	struct pyr_reader reader;
+	void *library;
+	struct api api;
+	void *uc;
+	pyr_addr stack, trap, stop; /* addresses that the target does not use */
+	pyr_addr tls;
+
+	/* the call that runs */
+	pyr_addr self;
+	uint64_t self_size;
+	bool fixed_fields;
+	const char *abandoned;
+	pyr_addr redirect; /* go on here: a jump slot was resolved */
+	PYR_VEC(pyr_addr) visited;
+	struct pyr_emulated_read reads[READS_MAX];
+	size_t read_count;
+	/* the image of the function, whose constants may be read */
+	pyr_addr image_start, image_end;
+};
+
+static void abandon(struct pyr_emulator *e, const char *why)
+{
+	if (!e->abandoned)
+		e->abandoned = why;
+	e->api.uc_emu_stop(e->uc);
+}
+
+/* --- hooks --- */
+
+/* Legacy prefixes of x86-64, before an opcode. */
+static bool is_prefix(uint8_t byte)
+{
+	return byte == 0x66 || byte == 0xf2 || byte == 0xf3 || byte == 0x2e || byte == 0x36 ||
+	       byte == 0x3e || byte == 0x26 || byte == 0x64 || byte == 0x65 || byte == 0xf0;
+}
+
+/* An instruction that must not run here. */
+static const char *refused(const uint8_t *code, size_t size)
+{
+	size_t i = 0;
+
+	while (i < size && is_prefix(code[i]))
+		i++;
+	if (i >= size)
+		return NULL;
+	/* In 64-bit mode these three are VEX and EVEX and nothing else. */
+	if (code[i] == 0xc4 || code[i] == 0xc5 || code[i] == 0x62)
+		return "it uses AVX instructions";
+	if ((code[i] & 0xf0) == 0x40)
+		i++; /* REX */
+	if (i + 1 < size && code[i] == 0x0f &&
+	    (code[i + 1] == 0x05 || code[i + 1] == 0x34 || code[i + 1] == 0xa2))
+		return "it makes a system call or asks for the processor's features";
+	if (code[i] == 0xcd || code[i] == 0xcc || code[i] == 0xf4)
+		return "it runs into an interrupt";
+	return NULL;
+}
+
+static void note_visit(struct pyr_emulator *e)
+{
+	uint64_t object = 0, zero = 0;
+
+	e->api.uc_reg_read(e->uc, X86_RDI, &object);
+	if (e->visited.count == VISITS_MAX || !pyr_vec_push(&e->visited, object))
+		abandon(e, "it visits too much");
+	/* The trap's own code returns to the caller with 0. */
+	e->api.uc_reg_write(e->uc, X86_RAX, &zero);
+}
+
+static void on_code(void *uc, uint64_t address, uint32_t size, void *data)
+{
+	struct pyr_emulator *e = data;
+	const uint8_t *code;
+	const char *why;
+	uint64_t sp = 0;
+
+	(void)uc;
+	if (address == e->trap) {
+		note_visit(e);
+		return;
+	}
+	if (address > e->trap && address < e->trap + PAGE)
+		return;
+	code = size && size <= 16 ? pyr_peek(&e->reader, address, size) : NULL;
+	if (!code) {
+		abandon(e, "it jumps to where no code is");
+		return;
+	}
+	if ((why = refused(code, size))) {
+		abandon(e, why);
+		return;
+	}
+	if (pyr_binding_is_resolver(e->target, address)) {
+		/* _dl_runtime_resolve: link_map and relocation index were pushed. */
+		uint64_t pushed[2];
+
+		e->api.uc_reg_read(e->uc, X86_RSP, &sp);
+		if (e->api.uc_mem_read(e->uc, sp, pushed, sizeof(pushed)) ||
+		    !(e->redirect = pyr_binding_resolve(e->target, &e->reader, pushed[0],
+							pushed[1]))) {
+			abandon(e, "it calls a function that is not bound and was not found");
+			return;
+		}
+		sp += 16;
+		e->api.uc_reg_write(e->uc, X86_RSP, &sp);
+		e->api.uc_emu_stop(e->uc);
+	}
+}
+
+static void on_read(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
+{
+	struct pyr_emulator *e = data;
+	uint64_t word, offset = address - e->self;
+	size_t i;
+
+	(void)uc;
+	(void)type;
+	(void)value;
+	if (!e->fixed_fields || (address >= e->stack && address < e->stack + STACK_SIZE) ||
+	    (address >= e->image_start && address < e->image_end) ||
+	    (address >= e->trap && address < e->trap + PAGE))
+		return;
+	if (size != 8 || offset >= e->self_size || offset % 8 ||
+	    !pyr_try_u64(&e->reader, address, &word)) {
+		e->fixed_fields = false;
+		return;
+	}
+	for (i = 0; i < e->read_count; i++)
+		if (e->reads[i].offset == offset)
+			return;
+	if (e->read_count == READS_MAX) {
+		e->fixed_fields = false;
+		return;
+	}
+	e->reads[e->read_count].offset = (uint32_t)offset;
+	e->reads[e->read_count++].value = word;
+}
+
+/* Map the segment that holds @address, as it lies in our memory if that is
+ * aligned to pages, else the page alone. */
+static bool map_target(struct pyr_emulator *e, uint64_t address)
+{
+	const struct pyr_segment *s = e->target->segments.data;
+	size_t low = 0, high = e->target->segments.count, middle;
+	pyr_addr page = address & ~(PAGE - 1);
+	uint8_t bytes[4096];
+	pyr_error *err;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (address < s[middle].start) {
+			high = middle;
+		} else if (address >= s[middle].end) {
+			low = middle + 1;
+		} else {
+			if (s[middle].start % PAGE || s[middle].end % PAGE ||
+			    (uintptr_t)s[middle].bytes % PAGE)
+				break;
+			if (!e->api.uc_mem_map_ptr(e->uc, s[middle].start,
+						   s[middle].end - s[middle].start,
+						   PERMS_READ | PERMS_EXEC,
+						   (void *)(uintptr_t)s[middle].bytes))
+				return true;
+			break;
+		}
+	}
+	if ((err = pyr_read(&e->reader, page, bytes, sizeof(bytes)))) {
+		pyr_error_destroy(err);
+		return false;
+	}
+	return !e->api.uc_mem_map(e->uc, page, PAGE, PERMS_READ | PERMS_EXEC) &&
+	       !e->api.uc_mem_write(e->uc, page, bytes, sizeof(bytes));
+}
+
+static bool on_unmapped(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
+{
+	struct pyr_emulator *e = data;
+	uint64_t last = address + (size > 0 ? (uint64_t)size - 1 : 0);
+
+	(void)uc;
+	(void)type;
+	(void)value;
+	if (!map_target(e, address) ||
+	    ((last ^ address) & ~(PAGE - 1) && !pyr_peek(&e->reader, last, 1))) {
+		abandon(e, "it reads memory that is not in the target");
+		return false;
+	}
+	return true;
+}
+
+static bool on_forbidden(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
+{
+	(void)uc;
+	(void)type;
+	(void)address;
+	(void)size;
+	(void)value;
+	abandon(data, "it writes to memory");
+	return false;
+}
+
+/* --- set-up --- */
+
+/* A range of @size bytes that no mapping and no segment of the target touches. */
+static pyr_addr unused_range(const struct pyr_target *target, uint64_t size)
+{
+	pyr_addr at = UINT64_C(0x10000000);
+	size_t i;
+	bool moved = true;
+
+	while (moved) {
+		moved = false;
+		for (i = 0; i < target->mappings.count; i++)
+			if (target->mappings.data[i].start < at + size &&
+			    target->mappings.data[i].end > at) {
+				at = (target->mappings.data[i].end + PAGE - 1) & ~(PAGE - 1);
+				moved = true;
+			}
+		for (i = 0; i < target->segments.count; i++)
+			if (target->segments.data[i].start < at + size &&
+			    target->segments.data[i].end > at) {
+				at = (target->segments.data[i].end + PAGE - 1) & ~(PAGE - 1);
+				moved = true;
+			}
+	}
+	return at;
+}
+
+static bool load_library(struct pyr_emulator *e)
+{
+	unsigned major = 0, minor = 0;
+
+	e->library = dlopen("libunicorn.so.2", RTLD_NOW | RTLD_LOCAL);
+	if (!e->library)
+		return false;
+#define UC(result, name, arguments)                                                                \
+	*(void **)&e->api.name = dlsym(e->library, #name);                                         \
+	if (!e->api.name)                                                                          \
+		return false;
+#include "heap/unicorn_api.def"
+#undef UC
+	e->api.uc_version(&major, &minor);
+	return major == 2;
+}
+
+static bool open_machine(struct pyr_emulator *e)
+{
+	/* visit(object, arg): return 0. Then, where the call returns to: hlt. */
+	static const uint8_t trap_code[] = { 0x31, 0xc0, 0xc3 }, stop_code[] = { 0xf4 };
+	struct api *a = &e->api;
+	size_t hook;
+
+	e->stack = unused_range(e->target, STACK_SIZE + 4 * PAGE);
+	e->trap = e->stack + STACK_SIZE + PAGE;
+	e->stop = e->trap + PAGE / 2;
+	return !a->uc_open(ARCH_X86, MODE_64, &e->uc) &&
+	       !a->uc_mem_map(e->uc, e->stack, STACK_SIZE, PERMS_READ | PERMS_WRITE) &&
+	       !a->uc_mem_map(e->uc, e->trap, PAGE, PERMS_READ | PERMS_EXEC) &&
+	       !a->uc_mem_write(e->uc, e->trap, trap_code, sizeof(trap_code)) &&
+	       !a->uc_mem_write(e->uc, e->stop, stop_code, sizeof(stop_code)) &&
+	       !a->uc_hook_add(e->uc, &hook, HOOK_CODE, (void *)on_code, e, 1, 0) &&
+	       !a->uc_hook_add(e->uc, &hook, HOOK_MEM_READ, (void *)on_read, e, 1, 0) &&
+	       !a->uc_hook_add(e->uc, &hook, HOOK_MEM_UNMAPPED, (void *)on_unmapped, e, 1, 0) &&
+	       !a->uc_hook_add(e->uc, &hook, HOOK_MEM_PROT, (void *)on_forbidden, e, 1, 0);
+}
+
+pyr_error *pyr_emulator_create(struct pyr_target *target, struct pyr_emulator **ret,
+			       const char **why)
+{
+	struct pyr_emulator *e;
+
+	*ret = NULL;
+	if (target->machine != PYR_MACHINE_X86_64) {
+		*why = "only x86-64 code is emulated";
+		return NULL;
+	}
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return pyr_error_no_memory();
+	e->target = target;
+	pyr_reader_init(&e->reader, target);
+	if (target->threads.count)
+		e->tls = target->threads.data[0].tls;
+	if (!load_library(e)) {
+		*why = "libunicorn 2 is not installed";
+	} else if (!open_machine(e)) {
+		*why = "libunicorn could not be set up";
+	} else {
+		*ret = e;
+		return NULL;
+	}
+	pyr_emulator_destroy(e);
+	return NULL;
+}
+
+void pyr_emulator_destroy(struct pyr_emulator *e)
+{
+	if (!e)
+		return;
+	if (e->uc)
+		e->api.uc_close(e->uc);
+	if (e->library)
+		dlclose(e->library);
+	pyr_vec_deinit(&e->visited);
+	pyr_reader_deinit(&e->reader);
+	free(e);
+}
+
+/* Every word read that is not NULL was visited, as often as it was read at
+ * different places, and nothing else was. */
+static bool visits_what_it_reads(const struct pyr_emulator *e)
+{
+	size_t i, k, words = 0, reads, visits;
+
+	for (i = 0; i < e->read_count; i++) {
+		if (!e->reads[i].value)
+			continue;
+		words++;
+		reads = visits = 0;
+		for (k = 0; k < e->read_count; k++)
+			reads += e->reads[k].value == e->reads[i].value;
+		for (k = 0; k < e->visited.count; k++)
+			visits += e->visited.data[k] == e->reads[i].value;
+		if (reads != visits)
+			return false;
+	}
+	return words == e->visited.count;
+}
+
+bool pyr_emulator_traverse(struct pyr_emulator *e, pyr_addr function, pyr_addr self, uint64_t size,
+			   struct pyr_emulated_call *ret, const char **why)
+{
+	const struct pyr_image *image = pyr_target_image_at(e->target, function);
+	uint64_t sp = e->stack + STACK_SIZE - PAGE, zero = 0, at = function;
+	unsigned bindings = 0;
+	int failed;
+
+	e->visited.count = 0;
+	e->read_count = 0;
+	e->fixed_fields = true;
+	e->abandoned = NULL;
+	e->self = self;
+	e->self_size = size;
+	e->image_start = image ? image->start : 0;
+	e->image_end = image ? image->end : 0;
+	/* The stack is as at the first instruction of a function: the return address on
+	 * top, 16-byte aligned above it. */
+	sp -= 8;
+	if (e->api.uc_mem_write(e->uc, sp, &e->stop, 8) ||
+	    e->api.uc_reg_write(e->uc, X86_RSP, &sp) ||
+	    e->api.uc_reg_write(e->uc, X86_RDI, &self) ||
+	    e->api.uc_reg_write(e->uc, X86_RSI, &e->trap) ||
+	    e->api.uc_reg_write(e->uc, X86_RDX, &zero) ||
+	    e->api.uc_reg_write(e->uc, X86_FS_BASE, &e->tls)) {
+		*why = "the emulator's registers could not be set";
+		return false;
+	}
+	do {
+		e->redirect = 0;
+		failed = e->api.uc_emu_start(e->uc, at, e->stop, 0, INSTRUCTIONS_MAX);
+		at = e->redirect;
+	} while (!failed && !e->abandoned && at && ++bindings < BINDINGS_MAX);
+	if (!failed && !e->abandoned) {
+		uint64_t pc = 0;
+
+		e->api.uc_reg_read(e->uc, X86_RIP, &pc);
+		if (pc != e->stop)
+			e->abandoned = "it takes too long";
+	}
+	if (failed || e->abandoned) {
+		*why = e->abandoned ? e->abandoned : e->api.uc_strerror(failed);
+		return false;
+	}
+	ret->visited = e->visited.data;
+	ret->visited_count = e->visited.count;
+	ret->fixed_fields = e->fixed_fields && visits_what_it_reads(e);
+	ret->reads = e->reads;
+	ret->read_count = e->read_count;
+	return true;
+}

@@ -1,0 +1,49 @@
+/* A type's own tp_traverse, run in an emulator over the target's memory.
+ *
+ * The machine code is the target's; the memory is read-only; the visit function
+ * is a trap that notes its argument. Nothing runs in the target. libunicorn
+ * (2.x) is loaded at run time when it is there.
+ *
+ * The box: a call that writes outside of its own stack, makes a system call,
+ * runs an instruction of the VEX or EVEX encodings (which libunicorn 2.0 executes
+ * wrongly), needs an IFUNC resolver, reads what the target does not hold, or takes
+ * too long is abandoned, and all it visited is discarded. Jump slots that the
+ * dynamic linker has not bound yet are resolved here.
+ *
+ * Calling thread only. */
+#ifndef PYR_HEAP_EMULATOR_H
+#define PYR_HEAP_EMULATOR_H
+
+#include "target/image.h"
+#include "target/reader.h"
+
+struct pyr_emulator;
+
+/* NULL in *@ret, and a reason in *@why (static), when emulation cannot be had:
+ * no libunicorn, another machine's code. That is no error. */
+pyr_error *pyr_emulator_create(struct pyr_target *target, struct pyr_emulator **ret,
+			       const char **why);
+void pyr_emulator_destroy(struct pyr_emulator *emulator); /* NULL is allowed */
+
+/* One word that the function read of the object itself. */
+struct pyr_emulated_read {
+	uint32_t offset; /* from the object's address */
+	uint64_t value;
+};
+
+struct pyr_emulated_call {
+	const pyr_addr *visited; /* in order, with repetitions; valid until the next call */
+	size_t visited_count;
+	/* The function looked at nothing but whole words of the object, its own stack and
+	 * the constants of its image: what it visits follows from those words. */
+	bool fixed_fields;
+	const struct pyr_emulated_read *reads; /* when fixed_fields */
+	size_t read_count;
+};
+
+/* Call @function(@self, visit, arg) of a struct of @size bytes. False when the
+ * call was abandoned; *@why (static) then tells. */
+bool pyr_emulator_traverse(struct pyr_emulator *emulator, pyr_addr function, pyr_addr self,
+			   uint64_t size, struct pyr_emulated_call *ret, const char **why);
+
+#endif

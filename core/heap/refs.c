@@ -1,0 +1,481 @@
+/* Plans: what instances of each type own, compiled once per type. */
+#include "heap/refs_internal.h"
+
+#include <stdlib.h>
+
+/* Rows of refs.def, flattened: a type, then its fields. */
+struct row {
+	const char *type; /* NULL: a field of the type above */
+	enum pyr_walker walker;
+	enum pyr_field field;
+	uint32_t flags;
+	const char *name;
+};
+
+static const struct row rows[] = {
+#define NATIVE(type, walker) { type, PYR_WALK_##walker, 0, 0, NULL },
+#define VISIT(s, f, name) { NULL, 0, PYR_FIELD(s, f), PYR_REF_TRAVERSED | PYR_REF_OWNED, name },
+#define OWN(s, f, name) { NULL, 0, PYR_FIELD(s, f), PYR_REF_OWNED, name },
+#define PASS(s, f, name) { NULL, 0, PYR_FIELD(s, f), PYR_REF_TRAVERSED, name },
+#include "heap/refs.def"
+#undef NATIVE
+#undef VISIT
+#undef OWN
+#undef PASS
+};
+#define ROWS (sizeof(rows) / sizeof(*rows))
+
+/* Names of references that walkers make up themselves. */
+static const char *const extra_names[] = {
+	"__class__", "tp_dict", "__mro__", "__bases__", "__base__", "tp_cache", "__module__",
+	"__name__", "__qualname__", "__slots__", "__subclasses__", "tp_token", "f_back", "f_code",
+	"f_builtins", "f_globals", "f_locals", "f_trace", "f_func", "frame_obj", "f_extra_locals",
+	"f_locals_cache", "f_overwritten_fast_locals", "gi_frame", "gi_code", "gi_name",
+	"gi_qualname", "exc_type", "exc_value", "exc_traceback", "cr_origin", "ag_finalizer",
+	"__dict__", "mm_class", "__weakref__",
+};
+#define EXTRA_NAMES (sizeof(extra_names) / sizeof(*extra_names))
+
+const char *pyr_ref_name(uint32_t name)
+{
+	if (name < EXTRA_NAMES)
+		return extra_names[name];
+	name -= EXTRA_NAMES;
+	return name < ROWS && rows[name].name ? rows[name].name : "?";
+}
+
+uint32_t pyr_ref_name_number(const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < EXTRA_NAMES; i++)
+		if (!strcmp(extra_names[i], name))
+			return i;
+	return 0;
+}
+
+/* The row of the type that brings @type's tp_traverse: the farthest base whose
+ * tp_traverse is the same. NULL when refs.def does not know it. */
+static const struct row *native_row(struct pyr_refs *refs, struct pyr_reader *reader,
+				    const struct pyr_type *type, const struct pyr_type **definer)
+{
+	const struct pyr_type *base;
+	const char *name;
+	unsigned depth;
+	size_t i;
+
+	for (depth = 0; depth < 200 && type->base; depth++) {
+		base = pyr_types_get(refs->types, reader, type->base);
+		if (!base || base->traverse != type->traverse)
+			break;
+		type = base;
+	}
+	*definer = type;
+	name = pyr_type_name(refs->types, type);
+	for (i = 0; i < ROWS; i++)
+		if (rows[i].type && !strcmp(rows[i].type, name))
+			return &rows[i];
+	return NULL;
+}
+
+struct builder {
+	struct pyr_refs *refs;
+	struct pyr_reader *reader;
+	struct pyr_plan plan;
+	PYR_VEC(struct pyr_plan_field) fields;
+	bool failed;
+};
+
+static void add_field(struct builder *b, int32_t offset, uint32_t label, uint64_t detail)
+{
+	struct pyr_plan_field f = { .offset = offset, .label = label, .detail = detail };
+
+	if (offset >= 0 && !pyr_vec_push(&b->fields, f))
+		b->failed = true;
+}
+
+static void add_row_fields(struct builder *b, const struct row *row)
+{
+	const struct row *r;
+
+	for (r = row + 1; r < rows + ROWS && !r->type; r++)
+		add_field(b, pyr_layout_offset(b->refs->layout, r->field),
+			  PYR_EDGE_FIELD | r->flags |
+				  (uint32_t)(EXTRA_NAMES + (size_t)(r - rows)) << 16,
+			  0);
+}
+
+/* T_OBJECT_EX members behind the heap type: traverse_slots(), typeobject.c. */
+static void add_slots(struct builder *b, const struct pyr_type *type)
+{
+	const struct pyr_layout *l = b->refs->layout;
+	const struct pyr_type *meta;
+	uint64_t metatype, kind, count = 0;
+	int64_t offset;
+	pyr_addr member, name;
+	uint32_t size = pyr_sizeof(l, PyMemberDef);
+
+	if (!type->heap || !size ||
+	    !pyr_get_u64(l, b->reader, type->address, PyObject, ob_type, &metatype) ||
+	    !(meta = pyr_types_get(b->refs->types, b->reader, metatype)) ||
+	    !pyr_get_u64(l, b->reader, type->address, PyVarObject, ob_size, &count) ||
+	    count > 10000)
+		return;
+	for (member = type->address + (pyr_addr)meta->basicsize; count; count--, member += size) {
+		if (!pyr_get_u64(l, b->reader, member, PyMemberDef, type, &kind) ||
+		    !pyr_get_i64(l, b->reader, member, PyMemberDef, offset, &offset))
+			return;
+		name = pyr_get_addr(l, b->reader, member, PyMemberDef, name);
+		/* T_OBJECT_EX (structmember.h) */
+		if (kind == 16 && offset > 0 && offset < 1 << 20)
+			add_field(b, (int32_t)offset, PYR_EDGE_SLOT | PYR_BOTH, name);
+	}
+}
+
+static enum pyr_dict_mode dict_mode(const struct pyr_layout *l, const struct pyr_type *type)
+{
+	if (type->flags & l->type_flags & PYR_TPFLAGS_MANAGED_DICT) {
+		switch (pyr_trait(l, instance_dict)) {
+		case PYR_TRAIT(instance_dict, MANAGED_TWO_POINTERS):
+			return PYR_DICT_MANAGED_POINTERS;
+		case PYR_TRAIT(instance_dict, MANAGED_TAGGED):
+			return PYR_DICT_MANAGED_TAGGED;
+		case PYR_TRAIT(instance_dict, MANAGED_INLINE):
+			return PYR_DICT_MANAGED_INLINE;
+		default:
+			return PYR_DICT_NOT_VISITED;
+		}
+	}
+	if (type->dictoffset > 0)
+		return PYR_DICT_AT_OFFSET;
+	return type->dictoffset < 0 ? PYR_DICT_FROM_END : PYR_DICT_NOT_VISITED;
+}
+
+/* subtype_traverse(), typeobject.c: the slots of every class down to the first
+ * base with another traverse function, the instance dict if that base has none of
+ * its own, the type, then the base's function. */
+static const struct pyr_type *add_subtype(struct builder *b, const struct pyr_type *type)
+{
+	const struct pyr_layout *l = b->refs->layout;
+	const struct pyr_type *base = type, *next;
+	unsigned depth;
+
+	for (depth = 0; depth < 200 && base->traverse == b->refs->subtype_traverse; depth++) {
+		add_slots(b, base);
+		next = pyr_types_get(b->refs->types, b->reader, base->base);
+		if (!next)
+			return NULL;
+		base = next;
+	}
+	if (type->dictoffset != base->dictoffset) {
+		b->plan.dict_mode = dict_mode(l, type);
+		b->plan.dictoffset = type->dictoffset;
+		b->plan.inline_values =
+			(type->flags & l->type_flags & PYR_TPFLAGS_INLINE_VALUES) != 0;
+		b->plan.cached_keys = pyr_get_addr(l, b->reader, type->address, PyHeapTypeObject,
+						   ht_cached_keys);
+	}
+	b->plan.visits_type = type->heap &&
+			      (pyr_is(l, subtype_visits_type, ALWAYS) || !base->traverse ||
+			       !base->heap);
+	return base;
+}
+
+static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader,
+				const struct pyr_type *type)
+{
+	struct builder b = { .refs = refs, .reader = reader };
+	const struct pyr_type *base = type, *definer;
+	const struct row *row;
+	struct pyr_plan *plan = NULL;
+
+	b.plan.walker = PYR_WALK_UNKNOWN;
+	b.plan.basicsize = (uint64_t)type->basicsize;
+	b.plan.owns_type = type->heap;
+	if (type->gc && type->traverse && type->traverse == refs->subtype_traverse)
+		base = add_subtype(&b, type);
+	/* A base without a traverse function holds nothing that the collector sees. */
+	if (base && !base->traverse)
+		b.plan.walker = PYR_WALK_FIELDS;
+	if (base && (row = native_row(refs, reader, base, &definer))) {
+		b.plan.walker = row->walker;
+		add_row_fields(&b, row);
+	}
+	if (!b.failed && (plan = malloc(sizeof(*plan) + b.fields.count * sizeof(*plan->fields)))) {
+		*plan = b.plan;
+		plan->count = (uint32_t)b.fields.count;
+		if (b.fields.count)
+			memcpy(plan->fields, b.fields.data, b.fields.count * sizeof(*plan->fields));
+	}
+	pyr_vec_deinit(&b.fields);
+	return plan;
+}
+
+/* The plan of @type, compiled on first use; threads that race agree on one. */
+static const struct pyr_plan *plan_of(struct pyr_refs *refs, struct pyr_reader *reader,
+				      const struct pyr_type *type)
+{
+	struct pyr_plan *plan, *none = NULL;
+
+	if (type->index >= refs->capacity)
+		return NULL;
+	plan = atomic_load_explicit(&refs->plans[type->index], memory_order_acquire);
+	if (plan)
+		return plan;
+	plan = compile(refs, reader, type);
+	if (plan && !atomic_compare_exchange_strong(&refs->plans[type->index], &none, plan)) {
+		free(plan);
+		plan = none;
+	}
+	return plan;
+}
+
+void pyr_walk_array(struct pyr_walk *w, pyr_addr array, uint64_t count, uint32_t label)
+{
+	const uint8_t *run;
+	uint64_t i = 0, k, n;
+	pyr_addr target;
+
+	while (i < count) {
+		n = pyr_peek_run(w->reader, array + i * 8, (count - i) * 8, &run) / 8;
+		if (!n) {
+			/* An entry that straddles two segments, or absent memory. */
+			if (!pyr_try_u64(w->reader, array + i * 8, &target)) {
+				w->damaged = true;
+				return;
+			}
+			pyr_walk_tell(w, target, label, i++);
+			continue;
+		}
+		for (k = 0; k < n; k++) {
+			memcpy(&target, run + k * 8, 8);
+			pyr_walk_tell(w, target, label, i + k);
+		}
+		i += n;
+	}
+}
+
+static void walk_sequence(struct pyr_walk *w, bool list)
+{
+	const struct pyr_refs *refs = w->refs;
+	uint64_t size;
+	pyr_addr items = w->addr + (pyr_addr)refs->tuple_items;
+
+	if (!pyr_try_u64(w->reader, w->addr + (pyr_addr)refs->ob_size, &size) ||
+	    (list && !pyr_try_u64(w->reader, w->addr + (pyr_addr)refs->list_items, &items)) ||
+	    size > UINT64_C(1) << 48)
+		w->damaged = true;
+	else
+		pyr_walk_array(w, items, size, PYR_EDGE_ITEM | PYR_BOTH);
+}
+
+/* type_traverse() visits heap types only; static types own the same things. */
+static void walk_type(struct pyr_walk *w)
+{
+	static const struct {
+		enum pyr_field field;
+		const char *name;
+		bool visited;
+	} parts[] = {
+		{ PYR_FIELD(PyTypeObject, tp_cache), "tp_cache", true },
+		{ PYR_FIELD(PyTypeObject, tp_mro), "__mro__", true },
+		{ PYR_FIELD(PyTypeObject, tp_bases), "__bases__", true },
+		{ PYR_FIELD(PyTypeObject, tp_base), "__base__", true },
+		{ PYR_FIELD(PyHeapTypeObject, ht_module), "__module__", true },
+		{ PYR_FIELD(PyHeapTypeObject, ht_name), "__name__", false },
+		{ PYR_FIELD(PyHeapTypeObject, ht_qualname), "__qualname__", false },
+		{ PYR_FIELD(PyHeapTypeObject, ht_slots), "__slots__", false },
+	};
+	const struct pyr_layout *l = w->refs->layout;
+	uint64_t flags = 0;
+	bool heap;
+	size_t i;
+
+	if (!pyr_get_u64(l, w->reader, w->addr, PyTypeObject, tp_flags, &flags))
+		w->damaged = true;
+	heap = (flags & PYR_TPFLAGS_HEAPTYPE) != 0;
+	for (i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		uint32_t visited = heap && parts[i].visited ? PYR_REF_TRAVERSED : 0;
+
+		if (!heap && pyr_layout_field_struct(parts[i].field) == PYR_S_PyHeapTypeObject)
+			continue;
+		pyr_walk_tell(w, pyr_field_addr(l, w->reader, w->addr, parts[i].field),
+			      PYR_FIELD_LABEL(PYR_REF_OWNED | visited, parts[i].name), 0);
+	}
+	if (heap) {
+		pyr_walk_tell(w, pyr_get_addr(l, w->reader, w->addr, PyTypeObject, tp_dict),
+			      PYR_FIELD_LABEL(PYR_BOTH, "__dict__"), 0);
+		pyr_walk_tell(w, pyr_get_addr(l, w->reader, w->addr, PyTypeObject, tp_subclasses),
+			      PYR_FIELD_LABEL(PYR_REF_OWNED, "__subclasses__"), 0);
+	} else {
+		const struct pyr_type *self = pyr_types_get(w->refs->types, w->reader, w->addr);
+
+		if (self)
+			pyr_walk_tell(w, pyr_type_dict(w->refs->types, w->reader, self),
+				      PYR_FIELD_LABEL(PYR_REF_OWNED, "__dict__"), 0);
+	}
+}
+
+/* meth_traverse(), methodobject.c: mm_class where the flags say METH_METHOD. */
+static void walk_cfunction(struct pyr_walk *w)
+{
+	const struct pyr_layout *l = w->refs->layout;
+	pyr_addr ml;
+	uint64_t flags;
+
+	if (!pyr_has(l, PyCMethodObject, mm_class))
+		return;
+	ml = pyr_get_addr(l, w->reader, w->addr, PyCFunctionObject, m_ml);
+	if (ml && pyr_get_u64(l, w->reader, ml, PyMethodDef, ml_flags, &flags) && flags & 0x200)
+		pyr_walk_tell(w, pyr_get_addr(l, w->reader, w->addr, PyCMethodObject, mm_class),
+			      PYR_FIELD_LABEL(PYR_BOTH, "mm_class"), 0);
+}
+
+enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader,
+				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
+{
+	struct pyr_walk w = { .refs = refs, .reader = reader, .type = type, .addr = addr,
+			      .fn = fn, .ctx = ctx, .plan = plan_of(refs, reader, type) };
+	const struct pyr_plan *plan = w.plan;
+	pyr_addr target;
+	uint32_t i;
+
+	if (!plan)
+		return PYR_REFS_UNKNOWN;
+	for (i = 0; i < plan->count; i++) {
+		if (pyr_try_u64(reader, addr + (pyr_addr)plan->fields[i].offset, &target))
+			pyr_walk_tell(&w, target, plan->fields[i].label, plan->fields[i].detail);
+		else
+			w.damaged = true;
+	}
+	if (plan->dict_mode != PYR_DICT_NOT_VISITED)
+		pyr_walk_instance_dict(&w);
+	if (plan->visits_type || plan->owns_type)
+		pyr_walk_tell(&w, type->address,
+			      PYR_EDGE_TYPE | (plan->visits_type ? PYR_REF_TRAVERSED : 0) |
+				      (plan->owns_type ? PYR_REF_OWNED : 0),
+			      0);
+	switch (plan->walker) {
+	case PYR_WALK_UNKNOWN:
+		return type->gc ? PYR_REFS_UNKNOWN : PYR_REFS_NONE;
+	case PYR_WALK_FIELDS:
+	case PYR_WALK_MODULE:
+		break;
+	case PYR_WALK_LIST:
+	case PYR_WALK_TUPLE:
+		walk_sequence(&w, plan->walker == PYR_WALK_LIST);
+		break;
+	case PYR_WALK_DICT:
+		pyr_walk_dict(&w, addr);
+		break;
+	case PYR_WALK_SET:
+		pyr_walk_set(&w);
+		break;
+	case PYR_WALK_TYPE:
+		walk_type(&w);
+		break;
+	case PYR_WALK_CFUNCTION:
+		walk_cfunction(&w);
+		break;
+	case PYR_WALK_GENERATOR:
+		pyr_walk_generator(&w);
+		break;
+	case PYR_WALK_FRAME:
+		pyr_walk_frame(&w);
+		break;
+	}
+	if (w.damaged)
+		return PYR_REFS_DAMAGED;
+	return plan->walker == PYR_WALK_MODULE ? PYR_REFS_PARTIAL : PYR_REFS_NATIVE;
+}
+
+/* subtype_traverse() is a local symbol. It is the traverse function that most
+ * heap types share whose bases are not their definers: asked of the symbol table
+ * first, then of the classes that are known by now. */
+static pyr_addr find_subtype_traverse(struct pyr_types *types)
+{
+	struct pyr_python *python = pyr_types_python(types);
+	struct { pyr_addr traverse; unsigned votes; } best[64] = { 0 };
+	const struct pyr_type *type;
+	uint32_t i, count = pyr_types_count(types);
+	unsigned k, most = 0;
+	pyr_addr found;
+
+	if (python->image && pyr_image_symbol(python->target, python->image, "subtype_traverse",
+					      &found, NULL))
+		return found;
+	for (i = 0; i < count; i++) {
+		type = pyr_types_at(types, i);
+		if (!type || !type->heap || !type->gc || !type->traverse)
+			continue;
+		for (k = 0; k < 64 && best[k].traverse && best[k].traverse != type->traverse; k++)
+			;
+		if (k < 64) {
+			best[k].traverse = type->traverse;
+			best[k].votes++;
+		}
+	}
+	for (k = 1; k < 64; k++)
+		if (best[k].votes > best[most].votes)
+			most = k;
+	return best[most].traverse;
+}
+
+/* lookdict(), the lookup function of tables with keys of any type, is a local
+ * symbol. The subclasses of `object` are such a table in every process: their
+ * keys are ints. */
+static pyr_addr find_lookdict(struct pyr_types *types)
+{
+	struct pyr_python *python = pyr_types_python(types);
+	const struct pyr_layout *l = &python->layout;
+	pyr_addr dict, keys;
+
+	if (!pyr_is(l, dict_keys, LOOKUP_FN))
+		return 0;
+	dict = pyr_get_addr(l, &python->reader, python->known[PYR_KNOWN_OBJECT_TYPE], PyTypeObject,
+			    tp_subclasses);
+	keys = dict ? pyr_get_addr(l, &python->reader, dict, PyDictObject, ma_keys) : 0;
+	return keys ? pyr_get_addr(l, &python->reader, keys, PyDictKeysObject, dk_lookup) : 0;
+}
+
+pyr_error *pyr_refs_create(struct pyr_types *types, struct pyr_refs **ret)
+{
+	const struct pyr_layout *l = &pyr_types_python(types)->layout;
+	struct pyr_refs *refs = calloc(1, sizeof(*refs));
+
+	if (!refs)
+		return pyr_error_no_memory();
+	refs->types = types;
+	refs->layout = l;
+	/* Types that appear later than this are walked as unknown. */
+	refs->capacity = pyr_types_count(types) + 4096;
+	refs->plans = calloc(refs->capacity, sizeof(*refs->plans));
+	if (!refs->plans) {
+		free(refs);
+		return pyr_error_no_memory();
+	}
+	refs->ob_type = pyr_offset(l, PyObject, ob_type);
+	refs->ob_size = pyr_offset(l, PyVarObject, ob_size);
+	refs->list_items = pyr_offset(l, PyListObject, ob_item);
+	refs->tuple_items = pyr_offset(l, PyTupleObject, ob_item);
+	refs->ma_keys = pyr_offset(l, PyDictObject, ma_keys);
+	refs->ma_values = pyr_offset(l, PyDictObject, ma_values);
+	refs->ma_used = pyr_offset(l, PyDictObject, ma_used);
+	refs->dict_first = pyr_is(l, managed_dict_traversal, DICT_FIRST);
+	refs->subtype_traverse = find_subtype_traverse(types);
+	refs->lookdict = find_lookdict(types);
+	*ret = refs;
+	return NULL;
+}
+
+void pyr_refs_destroy(struct pyr_refs *refs)
+{
+	uint32_t i;
+
+	if (!refs)
+		return;
+	for (i = 0; i < refs->capacity; i++)
+		free(atomic_load(&refs->plans[i]));
+	free(refs->plans);
+	free(refs);
+}

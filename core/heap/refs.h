@@ -1,0 +1,57 @@
+/* What an object owns: its references, read natively.
+ *
+ * For every type a *plan* is compiled once: fields at fixed offsets, __slots__,
+ * how the instance dict is kept, whether the type itself is visited, and which
+ * special walker (list, dict, frame, ...) the layout needs. Objects are then
+ * walked by their type's plan. Types whose tp_traverse is not one of the
+ * built-in ones have no plan: coverage PYR_REFS_UNKNOWN.
+ *
+ * A reference is *traversed* when the type's tp_traverse visits it (what
+ * gc.get_referents() answers), and *owned* when it counts in its target's
+ * reference count. Mirrors the tp_traverse functions of Objects/ and
+ * subtype_traverse() in Objects/typeobject.c. */
+#ifndef PYR_HEAP_REFS_H
+#define PYR_HEAP_REFS_H
+
+#include "runtime/types.h"
+
+enum pyr_edge_kind {
+#define EDGE(id, name, detail) PYR_EDGE_##id,
+#include "heap/edges.def"
+#undef EDGE
+	PYR_EDGE_COUNT
+};
+
+/* A label: kind in bits 0-7, flags, and for FIELD and TYPE the name's number
+ * (pyr_ref_name()) in bits 16-31. */
+#define PYR_REF_KIND(label) ((enum pyr_edge_kind)((label) & 0xff))
+#define PYR_REF_TRAVERSED 0x100u
+#define PYR_REF_OWNED 0x200u
+#define PYR_REF_NAME(label) ((label) >> 16)
+
+/* One reference. @target is what the word says, not checked to be an object. */
+typedef void (*pyr_ref_fn)(void *ctx, pyr_addr target, uint32_t label, uint64_t detail);
+
+enum pyr_coverage {
+	PYR_REFS_NONE,    /* the type holds no references (or only what was told) */
+	PYR_REFS_NATIVE,  /* all were told */
+	PYR_REFS_PARTIAL, /* all but the state of a module */
+	PYR_REFS_UNKNOWN, /* the type's traverse function is not known here */
+	PYR_REFS_DAMAGED, /* memory was absent or contradicted itself; some may be missing */
+};
+
+struct pyr_refs;
+
+pyr_error *pyr_refs_create(struct pyr_types *types, struct pyr_refs **ret);
+void pyr_refs_destroy(struct pyr_refs *refs); /* NULL is allowed */
+
+/* Tell every reference of the object at @addr. Thread-safe with one reader per
+ * thread. Never recurses, never allocates per object. */
+enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader,
+				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
+				void *ctx);
+
+/* "__code__", "__class__": the name behind PYR_REF_NAME(). */
+const char *pyr_ref_name(uint32_t name);
+
+#endif

@@ -1,0 +1,99 @@
+/* Shared by refs.c (plans) and the walkers; private to this room. */
+#ifndef PYR_HEAP_REFS_INTERNAL_H
+#define PYR_HEAP_REFS_INTERNAL_H
+
+#include "heap/refs.h"
+#include "runtime/access.h"
+
+enum pyr_walker {
+	PYR_WALK_UNKNOWN, /* tp_traverse is not one of ours */
+	PYR_WALK_FIELDS,  /* the plan's fields are all */
+	PYR_WALK_LIST,
+	PYR_WALK_TUPLE,
+	PYR_WALK_DICT,
+	PYR_WALK_SET,
+	PYR_WALK_TYPE,
+	PYR_WALK_MODULE,
+	PYR_WALK_CFUNCTION,
+	PYR_WALK_GENERATOR,
+	PYR_WALK_FRAME,
+};
+
+/* How the instance dict is reached; see the trait instance_dict. */
+enum pyr_dict_mode {
+	PYR_DICT_NOT_VISITED,
+	PYR_DICT_AT_OFFSET,        /* a pointer at object + offset */
+	PYR_DICT_FROM_END,         /* tp_dictoffset < 0: counted from the end of a var-sized object */
+	PYR_DICT_MANAGED_POINTERS, /* 3.11 */
+	PYR_DICT_MANAGED_TAGGED,   /* 3.12 */
+	PYR_DICT_MANAGED_INLINE,   /* 3.13+ */
+};
+
+struct pyr_plan_field {
+	int32_t offset;
+	uint32_t label;
+	uint64_t detail;
+};
+
+struct pyr_plan {
+	enum pyr_walker walker;
+	enum pyr_dict_mode dict_mode;
+	int64_t dictoffset;
+	pyr_addr cached_keys;     /* ht_cached_keys of the type, for names of values */
+	uint64_t basicsize;
+	bool inline_values;
+	bool visits_type;         /* tp_traverse visits Py_TYPE(self) */
+	bool owns_type;           /* instances own a reference to their (heap) type */
+	uint32_t count;
+	struct pyr_plan_field fields[];
+};
+
+/* Places that the walkers read for every object, looked up once. */
+struct pyr_refs {
+	struct pyr_types *types;
+	const struct pyr_layout *layout;
+	_Atomic(struct pyr_plan *) *plans; /* by type index */
+	uint32_t capacity;
+	pyr_addr subtype_traverse;         /* 0: not found */
+	bool dict_first;                   /* the managed dict rule of gh-130327 */
+	pyr_addr lookdict;                 /* dk_lookup of tables whose keys are visited (3.10-) */
+	int32_t ob_type, ob_size, list_items, tuple_items;
+	int32_t ma_keys, ma_values, ma_used;
+};
+
+struct pyr_walk {
+	struct pyr_refs *refs;
+	struct pyr_reader *reader;
+	const struct pyr_type *type;
+	const struct pyr_plan *plan;
+	pyr_addr addr;
+	pyr_ref_fn fn;
+	void *ctx;
+	bool damaged;
+};
+
+#define PYR_BOTH (PYR_REF_TRAVERSED | PYR_REF_OWNED)
+
+static inline void pyr_walk_tell(struct pyr_walk *w, pyr_addr target, uint32_t label,
+				 uint64_t detail)
+{
+	if (target)
+		w->fn(w->ctx, target, label, detail);
+}
+
+/* @count words at @array, each a reference with its index as detail. */
+void pyr_walk_array(struct pyr_walk *w, pyr_addr array, uint64_t count, uint32_t label);
+
+/* refs_dict.c */
+void pyr_walk_dict(struct pyr_walk *w, pyr_addr dict);
+void pyr_walk_set(struct pyr_walk *w);
+void pyr_walk_instance_dict(struct pyr_walk *w);
+/* refs_frame.c */
+void pyr_walk_frame(struct pyr_walk *w);
+void pyr_walk_generator(struct pyr_walk *w);
+
+/* The number of a FIELD name for labels made outside of refs.def. */
+uint32_t pyr_ref_name_number(const char *name);
+#define PYR_FIELD_LABEL(flags, name) (PYR_EDGE_FIELD | (flags) | pyr_ref_name_number(name) << 16)
+
+#endif
