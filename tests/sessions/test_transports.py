@@ -61,10 +61,6 @@ def stub(pid):
         server.stderr.close()
 
 
-def options_for(interpreter):
-    return dict(options=interpreter.target_options())
-
-
 def exe_for(interpreter):
     return interpreter.exe
 
@@ -158,8 +154,6 @@ def test_newer_debuggers(root, debugger, name, gap):
     kind = Gdb if debugger.endswith("gdb") else Lldb
     session = kind(core=run.core, exe=exe_for(run.interpreter), root=matrix.roots.path(root), debugger=debugger,
                    build=build)
-    if run.interpreter.root:
-        session.commands = run.interpreter.target_options()
     equal(session, run.oracle)
 
 
