@@ -252,26 +252,24 @@ out:
 	return err;
 }
 
-size_t pyr_layout_minors_from_type_size(uint64_t type_basicsize, bool *free_threaded,
-					bool *trace_refs, unsigned *minors, size_t max)
+size_t pyr_layout_minors_from_type_size(uint64_t type_basicsize, uint32_t header, unsigned *minors,
+					size_t max)
 {
 	struct pyr_dwarf_places *places = malloc(sizeof(*places));
 	size_t count = 0;
 
-	*free_threaded = *trace_refs = false;
 	for (size_t i = 0; places && i < pyr_table_build_count(); i++) {
-		const struct pyr_build *build = &pyr_table_build(i)->build;
-		unsigned minor = minor_of(build->hexversion);
+		unsigned minor = minor_of(pyr_table_build(i)->build.hexversion);
 		bool known = false;
 
 		pyr_table_places(pyr_table_build(i)->table, places);
-		if (places->struct_size[PYR_STRUCT(PyHeapTypeObject)] != type_basicsize)
+		if (places->struct_size[PYR_STRUCT(PyHeapTypeObject)] != type_basicsize ||
+		    places->struct_size[PYR_STRUCT(PyObject)] != header)
 			continue;
-		for (size_t k = 0; k < count && k < max; k++)
+		for (size_t k = 0; k < count; k++)
 			known |= minors[k] == minor;
 		if (!known && count < max)
 			minors[count++] = minor;
-		*trace_refs = places->fields[PYR_FIELD(PyObject, ob_next)].offset >= 0;
 	}
 	free(places);
 	return count;

@@ -241,10 +241,11 @@ struct pyr_debug_file {
 pyr_error *pyr_layout_debug_file_find(const struct pyr_debug_query *query,
 				      struct pyr_debug_file *ret);
 
-/* The minor versions (of 3) whose type `type` has this tp_basicsize, for targets in which
- * nothing else tells: writes up to @max and returns how many. */
-size_t pyr_layout_minors_from_type_size(uint64_t type_basicsize, bool *free_threaded,
-					bool *trace_refs, unsigned *minors, size_t max);
+/* The minor versions (of 3) whose type `type` has this tp_basicsize behind an object header
+ * of @header bytes (16, or 32 with Py_TRACE_REFS until 3.12), for targets in which nothing
+ * else tells: writes up to @max and returns how many. */
+size_t pyr_layout_minors_from_type_size(uint64_t type_basicsize, uint32_t header, unsigned *minors,
+					size_t max);
 
 /* Every release version with a table, newest first, for trying them one by one. Returns how
  * many there are; writes up to @max. */

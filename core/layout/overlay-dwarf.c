@@ -2,22 +2,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "layout/dwarf.h"
+#include "layout/dwarf-child.h"
 #include "layout/traits.h"
 
 pyr_error *pyr_layout_overlay_dwarf(struct pyr_layout *layout, const struct pyr_dwarf_file *file,
 				    enum pyr_layout_source source)
 {
 	struct pyr_dwarf_places *places = malloc(sizeof(*places));
-	struct pyr_dwarf *dwarf = NULL;
 	bool any = false;
 	pyr_error *err;
 
 	if (!places)
 		return pyr_error_no_memory();
-	pyr_dwarf_places_init(places);
-	if ((err = pyr_dwarf_open(file, &dwarf)) ||
-	    (err = pyr_dwarf_scan(dwarf, NULL, places, NULL)))
+	if ((err = pyr_dwarf_read_apart(file, places)))
 		goto out;
 	for (int s = 0; s < PYR_S_COUNT; s++)
 		any |= places->struct_size[s] != 0;
@@ -37,7 +34,6 @@ pyr_error *pyr_layout_overlay_dwarf(struct pyr_layout *layout, const struct pyr_
 			layout->fields[f] = places->fields[f];
 	pyr_layout_derive_traits(layout);
 out:
-	pyr_dwarf_close(dwarf);
 	free(places);
 	return err;
 }

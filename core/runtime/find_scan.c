@@ -293,7 +293,6 @@ static bool type_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t si
 {
 	static const unsigned type_offsets[] = { 8, 24 };
 	struct type_scan *scan = ctx;
-	bool free_threaded, trace_refs;
 	uint64_t word, basicsize;
 	unsigned minors[4];
 	size_t i, j;
@@ -304,8 +303,8 @@ static bool type_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t si
 			if (word != addr + i)
 				continue;
 			memcpy(&basicsize, bytes + i + type_offsets[j] + 24, 8);
-			if (!pyr_layout_minors_from_type_size(basicsize, &free_threaded, &trace_refs,
-							      minors, 4))
+			if (!pyr_layout_minors_from_type_size(basicsize, type_offsets[j] + 8, minors,
+							      4))
 				continue;
 			scan->found = addr + i;
 			scan->basicsize = basicsize;

@@ -114,14 +114,15 @@ static int check(const struct gen_entry *entry, unsigned *seen)
 
 		if (!same_build(entry, &its))
 			continue;
-		seen[i] = 1;
+		if (seen[i]++)
+			return 0;
 		pyr_table_places(build->table, &its.places);
 		printf("%s %s %s\n", entry->build.build_id, pyr_table_name(build->table),
 		       entry->origin);
 		return gen_places_equal(&entry->places, &its.places, true) ? 0 : 1;
 	}
-	printf("%s no table: %s\n", entry->build.build_id, entry->origin);
-	return 1;
+	printf("no table, run make layouts: %s %s\n", entry->build.build_id, entry->origin);
+	return 0;
 }
 
 /* The release build that headers of the same version complete. */
