@@ -29,6 +29,7 @@
 #define INSTRUCTIONS_MAX 4000000u
 #define VISITS_MAX (1u << 26)
 #define READS_MAX 256u
+#define INSTRUCTION_MAX 15u /* bytes of an instruction, at most */
 #define BINDINGS_MAX 64u /* restarts of one call at resolved jump slots */
 
 struct api {
@@ -122,15 +123,6 @@ static void on_code(void *uc, uint64_t address, uint32_t size, void *data)
 	}
 	if (address > e->trap && address < e->trap + PAGE)
 		return;
-	code = size && size <= 16 ? pyr_peek(&e->reader, address, size) : NULL;
-	if (!code) {
-		abandon(e, "it jumps to where no code is");
-		return;
-	}
-	if ((why = refused(code, size))) {
-		abandon(e, why);
-		return;
-	}
 	if (pyr_binding_is_resolver(e->target, address)) {
 		/* _dl_runtime_resolve: link_map and relocation index were pushed. */
 		uint64_t pushed[2];
@@ -145,7 +137,18 @@ static void on_code(void *uc, uint64_t address, uint32_t size, void *data)
 		sp += 16;
 		e->api.uc_reg_write(e->uc, X86_RSP, &sp);
 		e->api.uc_emu_stop(e->uc);
+		return;
 	}
+	/* On a page that was not mapped yet the size is not known to libunicorn. */
+	if (!size || size > INSTRUCTION_MAX)
+		size = INSTRUCTION_MAX;
+	code = pyr_peek(&e->reader, address, size);
+	if (!code) {
+		abandon(e, "it jumps to where no code is");
+		return;
+	}
+	if ((why = refused(code, size)))
+		abandon(e, why);
 }
 
 static void on_read(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
