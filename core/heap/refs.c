@@ -331,6 +331,13 @@ static void walk_cfunction(struct pyr_walk *w)
 			      PYR_FIELD_LABEL(PYR_BOTH, "mm_class"), 0);
 }
 
+static enum pyr_coverage coverage(const struct pyr_type *type, const struct pyr_plan *plan)
+{
+	if (plan->walker == PYR_WALK_UNKNOWN)
+		return type->gc ? PYR_REFS_UNKNOWN : PYR_REFS_NONE;
+	return plan->walker == PYR_WALK_MODULE ? PYR_REFS_PARTIAL : PYR_REFS_NATIVE;
+}
+
 enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader,
 				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
 {
@@ -357,7 +364,7 @@ enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader
 			      0);
 	switch (plan->walker) {
 	case PYR_WALK_UNKNOWN:
-		return type->gc ? PYR_REFS_UNKNOWN : PYR_REFS_NONE;
+		return coverage(type, plan);
 	case PYR_WALK_FIELDS:
 	case PYR_WALK_MODULE:
 		break;
@@ -384,9 +391,15 @@ enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader
 		pyr_walk_frame(&w);
 		break;
 	}
-	if (w.damaged)
-		return PYR_REFS_DAMAGED;
-	return plan->walker == PYR_WALK_MODULE ? PYR_REFS_PARTIAL : PYR_REFS_NATIVE;
+	return w.damaged ? PYR_REFS_DAMAGED : coverage(type, plan);
+}
+
+enum pyr_coverage pyr_refs_coverage(struct pyr_refs *refs, struct pyr_reader *reader,
+				    const struct pyr_type *type)
+{
+	const struct pyr_plan *plan = plan_of(refs, reader, type);
+
+	return plan ? coverage(type, plan) : PYR_REFS_UNKNOWN;
 }
 
 /* subtype_traverse() is a local symbol. It is the traverse function that most

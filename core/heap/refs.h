@@ -27,6 +27,7 @@ enum pyr_edge_kind {
 #define PYR_REF_KIND(label) ((enum pyr_edge_kind)((label) & 0xff))
 #define PYR_REF_TRAVERSED 0x100u
 #define PYR_REF_OWNED 0x200u
+#define PYR_REF_INFERRED 0x400u /* a guess: keeps alive, is never counted */
 #define PYR_REF_NAME(label) ((label) >> 16)
 
 /* One reference. @target is what the word says, not checked to be an object. */
@@ -50,6 +51,10 @@ void pyr_refs_destroy(struct pyr_refs *refs); /* NULL is allowed */
 enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader,
 				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
 				void *ctx);
+
+/* What pyr_refs_walk() will answer for objects of @type, damage aside. */
+enum pyr_coverage pyr_refs_coverage(struct pyr_refs *refs, struct pyr_reader *reader,
+				    const struct pyr_type *type);
 
 /* "__code__", "__class__": the name behind PYR_REF_NAME(). */
 const char *pyr_ref_name(uint32_t name);

@@ -1,0 +1,309 @@
+#include "heap/holdings.h"
+
+#include <stdlib.h>
+
+#include "heap/emulator.h"
+#include "runtime/access.h"
+
+#define OFFSETS_MAX 64u  /* words of an instance that a learnt function may read */
+#define PATTERNS_MAX 32u
+#define RECHECK_EVERY 256u
+#define INFER_MAX 65536u /* bytes of an instance that are looked at for pointers */
+
+/* One call that was seen: which words it read, and which of them were not NULL. */
+struct pattern {
+	uint64_t read, present;
+};
+
+struct learnt {
+	bool rejected;
+	uint32_t offsets[OFFSETS_MAX];
+	uint32_t offset_count, pattern_count, since_check;
+	struct pattern patterns[PATTERNS_MAX];
+	const char *fell_back; /* why the last emulation was abandoned */
+};
+
+struct pyr_holdings {
+	struct pyr_types *types;
+	struct pyr_refs *refs;
+	struct pyr_emulator *emulator;
+	const char *no_emulation;
+	struct learnt **learnt; /* by type index */
+	uint32_t capacity;
+	uint64_t counts[PYR_WAY_COUNT];
+};
+
+pyr_error *pyr_holdings_create(struct pyr_types *types, struct pyr_holdings **ret)
+{
+	struct pyr_holdings *h = calloc(1, sizeof(*h));
+	pyr_error *err;
+
+	if (!h)
+		return pyr_error_no_memory();
+	h->types = types;
+	if ((err = pyr_refs_create(types, &h->refs)) ||
+	    (err = pyr_emulator_create(pyr_types_python(types)->target, &h->emulator,
+				       &h->no_emulation))) {
+		pyr_holdings_destroy(h);
+		return err;
+	}
+	*ret = h;
+	return NULL;
+}
+
+void pyr_holdings_destroy(struct pyr_holdings *h)
+{
+	uint32_t i;
+
+	if (!h)
+		return;
+	for (i = 0; i < h->capacity; i++)
+		free(h->learnt[i]);
+	free(h->learnt);
+	pyr_emulator_destroy(h->emulator);
+	pyr_refs_destroy(h->refs);
+	free(h);
+}
+
+const uint64_t *pyr_holdings_counts(const struct pyr_holdings *h)
+{
+	return h->counts;
+}
+
+const char *pyr_holdings_no_emulation(const struct pyr_holdings *h)
+{
+	return h->emulator ? NULL : h->no_emulation;
+}
+
+void pyr_holdings_fallbacks(const struct pyr_holdings *h,
+			    void (*fn)(void *ctx, const struct pyr_type *type, const char *why),
+			    void *ctx)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->capacity; i++)
+		if (h->learnt[i] && h->learnt[i]->fell_back)
+			fn(ctx, pyr_types_at(h->types, i), h->learnt[i]->fell_back);
+}
+
+static struct learnt *learnt_of(struct pyr_holdings *h, const struct pyr_type *type)
+{
+	uint32_t wanted = type->index + 1, i;
+	struct learnt **grown;
+
+	if (wanted > h->capacity) {
+		wanted = wanted < 1024 ? 1024 : wanted * 2;
+		grown = realloc(h->learnt, wanted * sizeof(*grown));
+		if (!grown)
+			return NULL;
+		for (i = h->capacity; i < wanted; i++)
+			grown[i] = NULL;
+		h->learnt = grown;
+		h->capacity = wanted;
+	}
+	if (!h->learnt[type->index])
+		h->learnt[type->index] = calloc(1, sizeof(struct learnt));
+	return h->learnt[type->index];
+}
+
+/* --- learning --- */
+
+/* The bit of @offset in patterns, giving it one; OFFSETS_MAX: no more room. */
+static uint32_t bit_of(struct learnt *k, uint32_t offset)
+{
+	uint32_t i;
+
+	for (i = 0; i < k->offset_count; i++)
+		if (k->offsets[i] == offset)
+			return i;
+	if (k->offset_count == OFFSETS_MAX)
+		return OFFSETS_MAX;
+	k->offsets[k->offset_count] = offset;
+	return k->offset_count++;
+}
+
+static void learn(struct learnt *k, const struct pyr_emulated_call *call)
+{
+	struct pattern p = { 0 };
+	uint32_t i, bit;
+	size_t r;
+
+	if (k->rejected)
+		return;
+	if (!call->fixed_fields) {
+		k->rejected = true;
+		return;
+	}
+	for (r = 0; r < call->read_count; r++) {
+		bit = bit_of(k, call->reads[r].offset);
+		if (bit == OFFSETS_MAX) {
+			k->rejected = true;
+			return;
+		}
+		p.read |= UINT64_C(1) << bit;
+		if (call->reads[r].value)
+			p.present |= UINT64_C(1) << bit;
+	}
+	for (i = 0; i < k->pattern_count; i++) {
+		if (k->patterns[i].present == (p.present & k->patterns[i].read) &&
+		    k->patterns[i].read == p.read)
+			return;
+	}
+	/* A function of many patterns is cheaper to emulate than to look up. */
+	if (k->pattern_count == PATTERNS_MAX)
+		k->rejected = true;
+	else
+		k->patterns[k->pattern_count++] = p;
+}
+
+/* The words of the object at the known offsets; which are there is a bit mask. */
+static bool read_words(const struct learnt *k, struct pyr_reader *reader, pyr_addr addr,
+		       uint64_t words[OFFSETS_MAX], uint64_t *present)
+{
+	uint32_t i;
+
+	*present = 0;
+	for (i = 0; i < k->offset_count; i++) {
+		if (!pyr_try_u64(reader, addr + k->offsets[i], &words[i]))
+			return false;
+		if (words[i])
+			*present |= UINT64_C(1) << i;
+	}
+	return true;
+}
+
+static const struct pattern *match(const struct learnt *k, uint64_t present)
+{
+	uint32_t i;
+
+	for (i = 0; i < k->pattern_count; i++)
+		if ((present & k->patterns[i].read) == k->patterns[i].present)
+			return &k->patterns[i];
+	return NULL;
+}
+
+static void tell_word(const struct pyr_holdings *h, uint32_t offset, pyr_addr target, pyr_ref_fn fn,
+		      void *ctx)
+{
+	const struct pyr_layout *l = &pyr_types_python(h->types)->layout;
+	bool type = (int32_t)offset == pyr_offset(l, PyObject, ob_type);
+
+	fn(ctx, target,
+	   (type ? PYR_EDGE_TYPE : PYR_EDGE_WORD) | PYR_REF_TRAVERSED | PYR_REF_OWNED, offset);
+}
+
+static bool walk_learnt(struct pyr_holdings *h, struct learnt *k, struct pyr_reader *reader,
+			pyr_addr addr, pyr_ref_fn fn, void *ctx)
+{
+	uint64_t words[OFFSETS_MAX], present;
+	const struct pattern *p;
+	uint32_t i;
+
+	if (k->rejected || !k->pattern_count || ++k->since_check % RECHECK_EVERY == 0 ||
+	    !read_words(k, reader, addr, words, &present) || !(p = match(k, present)))
+		return false;
+	for (i = 0; i < k->offset_count; i++)
+		if (p->present & UINT64_C(1) << i)
+			tell_word(h, k->offsets[i], words[i], fn, ctx);
+	return true;
+}
+
+/* --- emulation --- */
+
+/* Where in the instance the visited pointer lies, if it does: names the edge. */
+static uint64_t word_offset(struct pyr_reader *reader, pyr_addr addr, uint64_t size, pyr_addr target)
+{
+	uint64_t offset, word;
+
+	for (offset = 8; offset + 8 <= size && offset < 4096; offset += 8)
+		if (pyr_try_u64(reader, addr + offset, &word) && word == target)
+			return offset;
+	return UINT64_MAX;
+}
+
+static bool walk_emulated(struct pyr_holdings *h, struct learnt *k, struct pyr_reader *reader,
+			  const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
+{
+	struct pyr_emulated_call call;
+	const char *why = h->no_emulation;
+	uint64_t offset;
+	size_t i;
+
+	if (!h->emulator ||
+	    !pyr_emulator_traverse(h->emulator, type->traverse, addr, (uint64_t)type->basicsize,
+				   &call, &why)) {
+		k->fell_back = why;
+		return false;
+	}
+	learn(k, &call);
+	for (i = 0; i < call.visited_count; i++) {
+		offset = word_offset(reader, addr, (uint64_t)type->basicsize, call.visited[i]);
+		if (offset != UINT64_MAX)
+			tell_word(h, (uint32_t)offset, call.visited[i], fn, ctx);
+		else
+			fn(ctx, call.visited[i], PYR_EDGE_VISITED | PYR_REF_TRAVERSED | PYR_REF_OWNED,
+			   i);
+	}
+	return true;
+}
+
+/* --- inference --- */
+
+/* Words of the instance that are the start of an object of a known type. They
+ * keep alive, and are never subtracted from a reference count. */
+static void walk_inferred(struct pyr_holdings *h, struct pyr_reader *reader,
+			  const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
+{
+	const struct pyr_layout *l = &pyr_types_python(h->types)->layout;
+	uint64_t size = (uint64_t)type->basicsize, items = 0, offset, word, header;
+
+	if (type->itemsize > 0 && pyr_get_u64(l, reader, addr, PyVarObject, ob_size, &items) &&
+	    items < INFER_MAX)
+		size += items * (uint64_t)type->itemsize;
+	header = pyr_sizeof(l, PyObject);
+	for (offset = header; offset + 8 <= size && offset < INFER_MAX; offset += 8) {
+		pyr_addr its_type;
+
+		if (!pyr_try_u64(reader, addr + offset, &word) || !word || word % 8 || word == addr ||
+		    !pyr_try_u64(reader, word + (pyr_addr)pyr_offset(l, PyObject, ob_type), &its_type) ||
+		    !pyr_types_find(h->types, its_type))
+			continue;
+		fn(ctx, word, PYR_EDGE_WORD | PYR_REF_INFERRED, offset);
+	}
+}
+
+enum pyr_way pyr_holdings_walk(struct pyr_holdings *h, struct pyr_reader *reader,
+			       const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
+{
+	enum pyr_way way = PYR_WAY_NATIVE;
+	struct learnt *k;
+
+	switch (pyr_refs_coverage(h->refs, reader, type)) {
+	case PYR_REFS_NATIVE:
+	case PYR_REFS_DAMAGED:
+		pyr_refs_walk(h->refs, reader, type, addr, fn, ctx);
+		break;
+	case PYR_REFS_NONE:
+		pyr_refs_walk(h->refs, reader, type, addr, fn, ctx);
+		way = PYR_WAY_NONE;
+		break;
+	case PYR_REFS_PARTIAL:
+	case PYR_REFS_UNKNOWN:
+		k = learnt_of(h, type);
+		if (k && walk_learnt(h, k, reader, addr, fn, ctx)) {
+			way = PYR_WAY_LEARNED;
+		} else if (k && walk_emulated(h, k, reader, type, addr, fn, ctx)) {
+			way = PYR_WAY_EMULATED;
+		} else {
+			way = PYR_WAY_INFERRED;
+			/* What is known of the layout is still exact. */
+			if (pyr_refs_coverage(h->refs, reader, type) == PYR_REFS_PARTIAL)
+				pyr_refs_walk(h->refs, reader, type, addr, fn, ctx);
+			else
+				walk_inferred(h, reader, type, addr, fn, ctx);
+		}
+		break;
+	}
+	h->counts[way]++;
+	return way;
+}

@@ -1,0 +1,38 @@
+/* What any object holds, asked in the best way there is: natively (refs.h), from
+ * what was learnt of its type's tp_traverse, by emulating it (emulator.h), or,
+ * where its code cannot be had, inferred from the words of the instance.
+ *
+ * Learning: a call that looked at nothing but whole words of the object, and
+ * visited exactly those that were not NULL, is determined by which of the words
+ * that it read were NULL. An object of the type whose words are NULL in the same
+ * places is then walked without emulation; every so many of them are emulated
+ * all the same, and a type that once disagrees is never again taken from memory.
+ *
+ * Calling thread only. */
+#ifndef PYR_HEAP_HOLDINGS_H
+#define PYR_HEAP_HOLDINGS_H
+
+#include "heap/refs.h"
+
+enum pyr_way { PYR_WAY_NATIVE, PYR_WAY_LEARNED, PYR_WAY_EMULATED, PYR_WAY_INFERRED, PYR_WAY_NONE,
+	       PYR_WAY_COUNT };
+
+struct pyr_holdings;
+
+pyr_error *pyr_holdings_create(struct pyr_types *types, struct pyr_holdings **ret);
+void pyr_holdings_destroy(struct pyr_holdings *holdings); /* NULL is allowed */
+
+/* Tell every reference of the object at @addr; answers how they were found. */
+enum pyr_way pyr_holdings_walk(struct pyr_holdings *holdings, struct pyr_reader *reader,
+			       const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx);
+
+/* How many objects were walked in each way so far, and why emulation is not to
+ * be had (NULL: it is). */
+const uint64_t *pyr_holdings_counts(const struct pyr_holdings *holdings);
+const char *pyr_holdings_no_emulation(const struct pyr_holdings *holdings);
+/* The types that fell back to inference: calls @fn for each with a reason. */
+void pyr_holdings_fallbacks(const struct pyr_holdings *holdings,
+			    void (*fn)(void *ctx, const struct pyr_type *type, const char *why),
+			    void *ctx);
+
+#endif
