@@ -205,10 +205,28 @@ static bool is_thread_id(const struct scan *scan, uint64_t word)
 	return low < scan->id_count && scan->ids[low] - word <= slack;
 }
 
+/* 3.6 has no runtime that would lie in an image: what exports its collector does. */
+static void image_of_3_6(struct scan *scan, struct pyr_candidate *c)
+{
+	pyr_addr variable;
+	size_t i;
+
+	for (i = 0; i < scan->target->image_count; i++) {
+		const struct pyr_image *image = &scan->target->images[i];
+
+		if (!pyr_image_symbol(scan->target, image, "_PyGC_generation0", &variable, NULL) ||
+		    pyr_image_symbol(scan->target, image, "_PyRuntime", NULL, NULL))
+			continue;
+		c->image = image;
+		pyr_try_u64(&scan->reader, variable, &c->generations);
+		return;
+	}
+}
+
 static bool thread_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t size)
 {
 	struct scan *scan = ctx;
-	struct pyr_candidate c = { .found_by = "scan" };
+	struct pyr_candidate c;
 	uint64_t word, interp, head;
 	const struct shape *s;
 	pyr_addr thread;
@@ -228,12 +246,15 @@ static bool thread_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t 
 			    !pyr_try_u64(&scan->reader, interp + (uint64_t)s->threads, &head) ||
 			    !reaches(&scan->reader, head, s->next_thread, thread))
 				continue;
+			memset(&c, 0, sizeof(c));
+			c.found_by = "scan";
 			c.interpreter = interp;
-			c.runtime = 0;
 			if (s->runtime >= 0)
 				pyr_try_u64(&scan->reader, interp + (uint64_t)s->runtime, &c.runtime);
 			if (c.runtime)
 				c.image = pyr_target_image_at(scan->target, c.runtime);
+			else
+				image_of_3_6(scan, &c);
 			if (!pyr_candidates_add(scan->ret, &c)) {
 				scan->failed = true;
 				return false;
