@@ -2,6 +2,7 @@
  * processes of every CPython here, against what each says of itself. */
 #include <inttypes.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,7 @@
 
 static const char script[] =
 	"import sys, gc, threading, types, _collections_abc, time\n"
+	"sys.setswitchinterval(1e-5)\n"
 	"try: import _interpreters as sub\n"
 	"except ImportError:\n"
 	"    try: import _xxsubinterpreters as sub\n"
@@ -56,7 +58,7 @@ static const char script[] =
 	"              suspended.gi_frame.f_lineno)\n"
 	"        f = sys._getframe()\n"
 	"        while f: print('frame', name(f), f.f_lineno + (1 if f.f_back and"
-	" f.f_code.co_name == 'facts' else 0) * 3); f = f.f_back\n"
+	" f.f_code.co_name == 'facts' else 0) * 2); f = f.f_back\n"
 	"        print('end')\n"
 	"        sys.stdout.flush(); sys.stdin.readline()\n"
 	"def deep(n, asks): return deep(n - 1, asks) if n else asks.facts({'a': 1}, 2, 3)\n"
@@ -96,7 +98,7 @@ static struct pyr_python_thread *thread_by_id(struct target *t, uint64_t id)
 static bool has_variable(const struct pyr_frame *frame, const char *name, pyr_addr value,
 			 struct target *t)
 {
-	uint64_t inside;
+	uint64_t inside = 0;
 	size_t i;
 
 	for (i = 0; i < frame->variables.count; i++) {
@@ -209,8 +211,8 @@ static bool proposes(struct target *t, rung *find)
 	for (i = 0; i < candidates.list.count; i++) {
 		const struct pyr_candidate *c = &candidates.list.data[i];
 
-		if (t->py->runtime ? c->runtime == t->py->runtime
-				   : c->interpreter == t->py->interpreters.data[0].address)
+		if (c->runtime ? c->runtime == t->py->runtime
+			       : c->interpreter == t->py->interpreters.data[0].address)
 			found = true;
 	}
 	pyr_vec_deinit(&candidates.list);
@@ -296,7 +298,7 @@ static void ask(const struct python *python)
 	pyr_python_destroy(t.py);
 	pyr_target_destroy(t.target);
 	pyr_control_deinit(&t.control);
-	fputs("\n", process.in);
+	kill(process.pid, SIGKILL);
 	python_finish(&process);
 }
 
