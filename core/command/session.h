@@ -27,7 +27,15 @@ struct pyr_session {
 	struct pyr_types *types;
 	struct pyr_heap *heap;
 
+	/* What the core file was when it was opened: another file in its place is another target. */
+	struct {
+		uint64_t device, inode;
+		int64_t size, modified_ns;
+	} core_identity;
+	char *route; /* debuggers: which way the bytes come, and why; owned, may be NULL */
+
 	PYR_VEC(pyr_addr) results; /* addresses the last command listed */
+	char *help_text;           /* what pyr_help() answered last */
 };
 
 /* Open on first use. The objects stay the session's. */

@@ -111,7 +111,7 @@ PYR_API unsigned pyr_command_address_arguments(const char *command);
 PYR_API int pyr_option_is_address(const char *command, const char *option);
 /* Does the option take a value? -1: no such option. */
 PYR_API int pyr_option_takes_value(const char *command, const char *option);
-/* Help as plain text, NULL name: the overview. Static or cached in the session. */
+/* Help as plain text, NULL name: the overview. Valid until the next call; NULL: no such command. */
 PYR_API const char *pyr_help(pyr_session *session, const char *command);
 /* Completions of the last word of @line (which is what was typed up to the
  * cursor), one call of @add each. */

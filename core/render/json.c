@@ -65,9 +65,9 @@ static void member(struct pyr_json *json, const char *key)
 	if (json->depth) {
 		if (json->any[json->depth - 1])
 			put(json, ",");
-		if (json->depth == 1)
+		if (json->depth == 1 && !json->flat)
 			put(json, "\n  ");
-		else if (json->depth == 2 && !key)
+		else if (json->depth == 2 && !key && !json->flat)
 			put(json, "\n    ");
 		else if (json->any[json->depth - 1])
 			put(json, " ");
@@ -95,6 +95,7 @@ static void end(struct pyr_json *json, const char *bracket, bool list)
 	if (!json->depth)
 		return;
 	any = json->any[--json->depth];
+	any = any && !json->flat;
 	if (any && json->depth == 0)
 		put(json, "\n");
 	else if (any && json->depth == 1 && list)
