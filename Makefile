@@ -11,16 +11,18 @@ ifdef SANITIZE
 override CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all -Wno-maybe-uninitialized
 endif
 
-LIB_SRC := $(filter-out core/command/main.c core/layout/gen/%,$(sort $(wildcard core/*/*.c)))
+# The command's own sources; all others are the library's.
+MAIN_SRC := core/command/main.c core/command/front_shell.c core/command/front_terminal.c
+LIB_SRC := $(filter-out $(MAIN_SRC) core/layout/gen/%,$(sort $(wildcard core/*/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
-LIBS    := -lelf -ldwarf -lzstd -llz4 -lz -ledit -ldl -lm
+LIBS    := -lelf -ldwarf -lzstd -llz4 -lz -ldl -lm
 
-MAIN_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/command/main.c))
+MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/%.o)
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
 
 .PHONY: all unit deps check clean
-all: $(BUILD)/libpyretain.so $(if $(MAIN_OBJ),$(BUILD)/pyretain)
+all: $(BUILD)/libpyretain.so $(BUILD)/pyretain
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -31,7 +33,7 @@ $(BUILD)/libpyretain.so: $(LIB_OBJ)
 
 $(BUILD)/pyretain: $(MAIN_OBJ) $(BUILD)/libpyretain.so
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJ) -L$(BUILD) -lpyretain -ledit \
-		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
+		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib/pyretain'
 
 # Unit tests see the core's inside: they link its objects, not the library.
 unit: $(UNIT)

@@ -22,17 +22,6 @@ void pyr_report_target(const struct pyr_session *session, struct pyr_strbuf *out
 		pyr_strbuf_printf(out, ", stopped for %s", pyr_duration(target->pause_ns).text);
 }
 
-static const char *machine_name(enum pyr_machine machine)
-{
-	switch (machine) {
-	case PYR_MACHINE_X86_64:
-		return "x86_64";
-	case PYR_MACHINE_AARCH64:
-		return "aarch64";
-	}
-	return "unknown";
-}
-
 void pyr_report_target_json(const struct pyr_session *session, struct pyr_json *json)
 {
 	static const char *const kinds[] = {
@@ -56,7 +45,7 @@ void pyr_report_target_json(const struct pyr_session *session, struct pyr_json *
 		pyr_json_int(json, "pid", target->pid);
 	else
 		pyr_json_null(json, "pid");
-	pyr_json_string(json, "machine", machine_name(target->machine));
+	pyr_json_string(json, "machine", pyr_layout_machine_name(target->machine));
 	pyr_json_string(json, "executable", target->exe);
 	pyr_json_string(json, "name", target->command_name);
 	if (target->signal)

@@ -260,6 +260,9 @@ int pyr_run(pyr_session *session, int argc, const char *const *argv, const struc
 		status = err->code == PYR_E_USAGE ? 2 : 1;
 		pyr_error_destroy(err);
 	}
+	/* a process that stands still must not wait for a person */
+	if (session->target && session->target->stopped)
+		pyr_session_close(session);
 	pyr_args_deinit(&args);
 	for (i = 0; i < context.incomplete.count; i++)
 		free(context.incomplete.data[i]);
