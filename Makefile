@@ -32,7 +32,7 @@ $(BUILD)/libpyretain.so: $(LIB_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ $(LIBS)
 
 $(BUILD)/pyretain: $(MAIN_OBJ) $(BUILD)/libpyretain.so
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJ) -L$(BUILD) -lpyretain -ledit \
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJ) -L$(BUILD) -lpyretain -ledit -Wl,--allow-shlib-undefined \
 		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib/pyretain'
 
 # Unit tests see the core's inside: they link its objects, not the library.

@@ -40,7 +40,8 @@ static void forget_origin(struct pyr_session *session)
 	free(session->core_path);
 	session->core_path = NULL;
 	session->pid = 0;
-	pyr_debugger_source_destroy(session->debugger);
+	if (session->debugger)
+		pyr_debugger_source_destroy(session->debugger);
 	session->debugger = NULL;
 	session->results.count = 0;
 }
