@@ -358,7 +358,8 @@ static pyr_error *match_file(struct pyr_target *target, struct pyr_reader *reade
 		} else {
 			if (opened)
 				pyr_mapped_elf_close(&file);
-			if (w > best && (i != c.given || image->is_exe)) {
+			if (w > best && (w > 1 || *image->path == '/') &&
+			    (i != c.given || image->is_exe)) {
 				best = w;
 				free(image->why_no_file);
 				image->why_no_file =
@@ -374,7 +375,10 @@ static pyr_error *match_file(struct pyr_target *target, struct pyr_reader *reade
 	for (i = 0; i < c.count; i++)
 		free(c.paths[i]);
 	if (!image->file && !image->why_no_file)
-		image->why_no_file = text("nothing tells where the file of %s is", image->path);
+		image->why_no_file =
+			text(image->is_exe ? "nothing tells which file %s was; name it with -e"
+					   : "nothing tells which file %s was",
+			     image->path);
 	return image->file || image->why_no_file ? NULL : pyr_error_no_memory();
 }
 

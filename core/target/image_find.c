@@ -166,7 +166,7 @@ static bool is_loaded(const struct pyr_target *target, const struct pyr_image *i
 		      const char *path)
 {
 	const struct pyr_image_state *state = pyr_image_state(image);
-	const struct pyr_mapping *m;
+	const struct pyr_mapping *m, *code = NULL, *data = NULL;
 	pyr_addr at;
 	size_t i;
 
@@ -184,8 +184,13 @@ static bool is_loaded(const struct pyr_target *target, const struct pyr_image *i
 		if (m && path && m->path && !strcmp(m->path, path) &&
 		    m->file_offset + (at - m->start) != pyr_page_down(target, p->p_offset))
 			return false;
+		if ((p->p_flags & (PF_W | PF_X)) == PF_X)
+			code = m;
+		if ((p->p_flags & (PF_W | PF_X)) == PF_W)
+			data = m;
 	}
-	return true;
+	/* Protections differ, so these were two mappings. */
+	return !code || code != data;
 }
 
 static void read_build_id(struct finder *f, struct pyr_image *image)
@@ -215,18 +220,17 @@ static void mark_exe(struct finder *f, struct pyr_image *image)
 /* --- from mappings --- */
 
 /* Does the run of mappings of one path look like loaded code, though its
- * header is not here to tell? */
+ * header is not here to tell? Data files have no executable part. */
 static bool looks_loaded(const struct finder *f, size_t first, size_t end)
 {
 	const struct pyr_mapping *v = f->target->mappings.data;
 	size_t i;
 
-	if (strstr(v[first].path, ".so"))
-		return true;
 	for (i = first; i < end; i++)
 		if (v[i].path && (v[i].exec || (f->phdr >= v[i].start && f->phdr < v[i].end)))
 			return true;
-	return false;
+	/* gcore may leave out the code together with its permissions. */
+	return end - first > 1 && strstr(v[first].path, ".so");
 }
 
 /* One past the last mapping of the run that begins at @first: the same path,
@@ -277,14 +281,14 @@ static pyr_error *image_from_run(struct finder *f, size_t first, size_t end, siz
 	state = pyr_image_state(image);
 	image->start = v[first].start;
 	image->end = v[end - 1].end;
-	ok = read_header(f, v[first].start, state, &absent);
-	if (ok) {
+	if (read_header(f, v[first].start, state, &absent)) {
 		ok = state->bias_known =
 			bias_from_start(f->target, state, v[first].start, &image->bias) &&
 			is_loaded(f->target, image, image->path);
-	} else if (absent) {
+	} else {
+		/* Absent or damaged. Bias: the common case; the file will tell. */
 		ok = looks_loaded(f, first, end);
-		image->bias = image->start; /* the common case; the file will tell */
+		image->bias = image->start;
 		*next = end;
 	}
 	if (!ok) {
@@ -405,14 +409,24 @@ static pyr_error *exe_from_auxv(struct finder *f)
 	return NULL;
 }
 
-static bool inside_known(const struct finder *f, pyr_addr addr)
+static struct pyr_image *known_at(const struct finder *f, pyr_addr addr)
 {
 	size_t i;
 
 	for (i = 0; i < f->images->count; i++)
 		if (addr >= f->images->data[i].start && addr < f->images->data[i].end)
-			return true;
-	return false;
+			return &f->images->data[i];
+	return NULL;
+}
+
+/* The linker's name of an image is a path; a DT_SONAME is none. */
+static void rename_linked(struct pyr_image *image, char **path)
+{
+	if (*image->path == '/' || **path != '/')
+		return;
+	free(image->path);
+	image->path = *path;
+	*path = NULL;
 }
 
 static pyr_error *add_linked(struct finder *f, const char *path, uint64_t bias, pyr_addr dynamic)
@@ -440,15 +454,16 @@ static pyr_error *add_linked(struct finder *f, const char *path, uint64_t bias, 
 	return NULL;
 }
 
-/* r_debug.r_map, as gdb's solib-svr4.c reads it. */
-static pyr_error *from_link_map(struct finder *f)
+/* r_debug.r_map, as gdb's solib-svr4.c reads it. @exe: whose DT_DEBUG it is. */
+static pyr_error *from_link_map(struct finder *f, size_t exe)
 {
+	struct pyr_image *known;
 	uint64_t debug, vdso = 0, map, bias, name, dynamic, seen;
 	pyr_error *err;
 	char *path;
 
-	if (!f->images->count || !dynamic_entry(f, &f->images->data[0], DT_DEBUG, &debug) ||
-	    !debug || !pyr_try_u64(f->reader, debug + R_DEBUG_MAP, &map))
+	if (!dynamic_entry(f, &f->images->data[exe], DT_DEBUG, &debug) || !debug ||
+	    !pyr_try_u64(f->reader, debug + R_DEBUG_MAP, &map))
 		return NULL;
 	pyr_target_auxv(f->target, AT_SYSINFO_EHDR, &vdso);
 	for (seen = 0; map && seen < IMAGES_MAX; seen++) {
@@ -464,13 +479,18 @@ static pyr_error *from_link_map(struct finder *f)
 		}
 		if ((err = pyr_control_check(f->target->control)))
 			return err;
-		if ((vdso && bias == vdso) || inside_known(f, dynamic))
-			continue; /* also the executable, and a list that runs in a circle */
+		if (vdso && bias == vdso)
+			continue;
 		if ((err = pyr_read_cstring(f->reader, name, PATH_SIZE_MAX, &path))) {
 			pyr_error_destroy(err);
 			continue;
 		}
-		err = *path ? add_linked(f, path, bias, dynamic) : NULL;
+		/* Known: also the executable, and a list that runs in a circle. */
+		known = known_at(f, dynamic);
+		if (known)
+			rename_linked(known, &path);
+		else if (*path)
+			err = add_linked(f, path, bias, dynamic);
 		free(path);
 		if (err)
 			return err;
@@ -552,6 +572,7 @@ pyr_error *pyr_images_discover(struct pyr_target *target, struct pyr_reader *rea
 {
 	struct finder f = {.target = target, .reader = reader, .images = images};
 	pyr_error *err;
+	uint64_t debug;
 	size_t i;
 
 	pyr_target_auxv(target, AT_PHDR, &f.phdr);
@@ -559,7 +580,18 @@ pyr_error *pyr_images_discover(struct pyr_target *target, struct pyr_reader *rea
 	for (i = 0; i < target->mappings.count; i++)
 		if (target->mappings.data[i].path && *target->mappings.data[i].path != '[')
 			return from_mappings(&f);
-	if ((err = exe_from_auxv(&f)) || (err = from_link_map(&f)))
+	if ((err = exe_from_auxv(&f)))
 		return err;
-	return from_headers(&f);
+	if (images->count)
+		return (err = from_link_map(&f, 0)) ? err : from_headers(&f);
+	/* No auxv either: of all images the executable has the linker's address. */
+	if ((err = from_headers(&f)))
+		return err;
+	for (i = 0; i < images->count; i++) {
+		if (dynamic_entry(&f, &images->data[i], DT_DEBUG, &debug) && debug) {
+			images->data[i].is_exe = true;
+			return from_link_map(&f, i);
+		}
+	}
+	return NULL;
 }
