@@ -1,0 +1,210 @@
+"""pyretain in lldb: `command script import lldb/pyretain.py`, then `pyretain help`
+(`pyr` for short).
+
+Tells the core what lldb holds, evaluates variables, registers and expressions in the
+places of addresses, and knows $pyr, $pyr1, $pyr2, ... as the objects that the last
+command listed."""
+import os
+import re
+import struct
+import sys
+
+import lldb
+
+_HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path[:0] = [os.path.join(_HERE, "..", "gdb")]
+import pyretain_ctypes as api  # noqa: E402  pylint: disable=wrong-import-position
+
+ET_CORE = 4
+
+
+def mapped_core():
+    """The core file among the files that lldb itself has mapped: lldb 14 does not tell."""
+    seen = set()
+    with open("/proc/self/maps") as maps:
+        for line in maps:
+            fields = line.rstrip("\n").split(None, 5)
+            path = fields[5] if len(fields) == 6 else ""
+            if not path.startswith("/") or path in seen:
+                continue
+            seen.add(path)
+            try:
+                with open(path, "rb") as f:
+                    head = f.read(18)
+            except OSError:
+                continue
+            if head[:4] == b"\x7fELF" and len(head) == 18 and struct.unpack("<H", head[16:18])[0] == ET_CORE:
+                return path
+    return None
+
+
+def core_path(process):
+    if hasattr(process, "GetCoreFile"):
+        spec = process.GetCoreFile()
+        if spec.IsValid() and spec.fullpath:
+            return spec.fullpath
+    return mapped_core() if "core" in (process.GetPluginName() or "") else None
+
+
+def local_auxv(pid):
+    try:
+        with open("/proc/%d/auxv" % pid, "rb") as f:
+            return f.read()
+    except OSError:
+        return b""
+
+
+def mappings(process):
+    """Regions of memory. lldb knows no file offsets; within one file they follow from the
+    distance to its first region."""
+    regions = process.GetMemoryRegions()
+    info, rows, first = lldb.SBMemoryRegionInfo(), [], {}
+    for index in range(regions.GetSize()):
+        if not regions.GetMemoryRegionAtIndex(index, info):
+            continue
+        start, end = info.GetRegionBase(), info.GetRegionEnd()
+        if not (info.IsReadable() or info.IsWritable() or info.IsExecutable()) or end <= start or end >= 2 ** 63:
+            continue
+        flags = "%s%s%sp" % ("r" if info.IsReadable() else "-", "w" if info.IsWritable() else "-",
+                             "x" if info.IsExecutable() else "-")
+        path = info.GetName() or ""
+        offset = start - first.setdefault(path, start) if path.startswith("/") else 0
+        rows.append((start, end, flags, offset, path))
+    return rows
+
+
+def unsigned(value):
+    error = lldb.SBError()
+    number = value.GetValueAsUnsigned(error, 0)
+    return number if error.Success() else None
+
+
+def threads(process, machine):
+    rows = []
+    for thread in process:
+        frame = thread.GetFrameAtIndex(0)
+        tls = unsigned(frame.FindRegister("fs_base" if machine == "x86_64" else "tpidr"))
+        rows.append((thread.GetThreadID(), tls or 0, frame.GetSP(), frame.GetPC(), thread.GetName() or ""))
+    return rows
+
+
+class LldbAdapter(api.Adapter):
+    def __init__(self, script):
+        super(LldbAdapter, self).__init__(script)
+        self.context = None    # SBExecutionContext of the running command
+        self.results = {}
+
+    def process(self):
+        process = self.context.GetProcess()
+        if not process or not process.IsValid() or process.GetState() in (lldb.eStateInvalid, lldb.eStateUnloaded,
+                                                                          lldb.eStateExited, lldb.eStateDetached):
+            raise api.Refusal("there is no process and no core; use `target create --core FILE` or "
+                              "`process attach -p PID` first")
+        if process.GetState() not in (lldb.eStateStopped, lldb.eStateCrashed, lldb.eStateSuspended):
+            raise api.Refusal("the process is running; `process interrupt` stops it")
+        return process
+
+    def identity(self):
+        process = self.process()
+        core = core_path(process)
+        pid = process.GetProcessID()
+        return (process.GetUniqueID(), pid, process.GetPluginName(), process.GetStopID(True),
+                api.file_identity(core) if core else api.process_start(pid))
+
+    def describe(self):
+        process = self.process()
+        core, pid = core_path(process), process.GetProcessID()
+        target = process.GetTarget()
+        machine = api.machine_of(target.GetTriple())
+        # A stub's process may share its number with one of this machine: the core compares
+        # the memory of both before it believes in it.
+        local = None if core or api.process_start(pid) is None else pid
+        return {"description": "core file %s in lldb" % core if core else "process %d in lldb" % pid,
+                "machine": machine, "pid": pid if pid < 2 ** 31 else 0,
+                "exe": target.GetExecutable().fullpath, "auxv": local_auxv(local) if local else b"",
+                "mappings": mappings(process), "threads": threads(process, machine), "core": core,
+                "local_pid": local}
+
+    def read_memory(self, address, length):
+        error = lldb.SBError()
+        data = self.context.GetProcess().ReadMemory(address, length, error)
+        return data if error.Success() else None
+
+    def evaluate(self, text):
+        """Without running code in the target: variables and registers first, then what lldb
+        can interpret without compiling."""
+        if text in self.results:
+            return self.results[text]
+        frame = self.context.GetFrame()
+        if frame and frame.IsValid():
+            if re.match(r"\$[A-Za-z_]\w*$", text):
+                value = frame.FindRegister(text[1:])
+            else:
+                value = frame.GetValueForVariablePath(text)
+            if value.IsValid() and value.GetError().Success():
+                number = unsigned(value)
+                if number is not None:
+                    return number
+        options = lldb.SBExpressionOptions()
+        options.SetAllowJIT(False)
+        options.SetTryAllThreads(False)
+        options.SetSuppressPersistentResult(True)
+        target = self.context.GetTarget()
+        value = frame.EvaluateExpression(text, options) if frame and frame.IsValid() else \
+            target.EvaluateExpression(text, options)
+        if not value.GetError().Success() or unsigned(value) is None:
+            raise api.Refusal("%s: %s" % (text, (value.GetError().GetCString() or "not an address").strip()))
+        return unsigned(value)
+
+    def publish(self, addresses):
+        self.results = {"$pyr%d" % (number + 1): address for number, address in enumerate(addresses)}
+        if addresses:
+            self.results["$pyr"] = addresses[0]
+
+
+def terminal_width(debugger):
+    value = debugger.GetInternalVariableValue("term-width", debugger.GetInstanceName())
+    try:
+        return int(value.GetStringAtIndex(0)) if sys.stdout.isatty() else 0
+    except (TypeError, ValueError):
+        return 0
+
+
+class PyretainCommand(object):
+    """`pyretain COMMAND ...` and `pyr COMMAND ...`."""
+
+    def __init__(self, debugger, internal_dict):
+        pass
+
+    def __call__(self, debugger, command, context, result):
+        output, errors = [], []
+        adapter.context = context
+        try:
+            status = adapter.run(adapter.split(command),
+                                 lambda stream, text: (errors if stream == 2 else output).append(text),
+                                 terminal_width(debugger))
+        except api.Refusal as refusal:
+            status = 1
+            errors.append("pyretain: %s\n" % refusal)
+        finally:
+            adapter.context = None
+        if output:
+            result.AppendMessage("".join(output).rstrip("\n"))
+        if errors:
+            sys.stderr.write("".join(errors))
+            sys.stderr.flush()
+        result.SetStatus(lldb.eReturnStatusFailed if status else lldb.eReturnStatusSuccessFinishResult)
+
+    def get_short_help(self):
+        return "Explain the memory of the CPython process or core that lldb holds."
+
+    def get_long_help(self):
+        return adapter.help()
+
+
+adapter = LldbAdapter(__file__)
+
+
+def __lldb_init_module(debugger, internal_dict):
+    for name in ("pyretain", "pyr"):
+        debugger.HandleCommand("command script add -c %s.PyretainCommand %s" % (__name__, name))
