@@ -7,7 +7,9 @@ directory=$1
 shift
 [ $# -gt 0 ] || set -- amd64/bookworm amd64/trixie amd64/forky amd64/sid \
 	arm64/bookworm arm64/trixie arm64/forky arm64/sid
-mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -v security | head -n 1)
+mirror=$(apt-get indextargets --format '$(ORIGIN)|$(COMPONENT)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
+	sed -n 's/^Debian|main|Debian|//p' | head -n 1)
+[ -n "$mirror" ] || { echo "apt on this machine knows no Debian archive" >&2; exit 1; }
 key=/usr/share/keyrings/debian-archive-keyring.gpg
 
 for target; do
@@ -33,7 +35,8 @@ for target; do
 	for minor in 11 12 13 14 15 16; do
 		apt-cache show "python3.$minor-dbg" >/dev/null 2>&1 || continue
 		(cd "$packages" && apt-get download -qq "python3.$minor-dbg" \
-			"python3.$minor-minimal" "libpython3.$minor-stdlib" "libpython3.$minor")
+			"python3.$minor-minimal" "libpython3.$minor-stdlib" "libpython3.$minor" \
+			"libpython3.$minor-dbg")
 	done
 	unset APT_CONFIG
 	for package in "$packages"/*.deb; do

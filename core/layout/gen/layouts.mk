@@ -4,6 +4,7 @@
 GEN_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/layout/gen/*.c core/base/*.c) \
 	$(addprefix core/layout/,tables.c dwarf.c dwarf-type.c debug-file.c debuginfod.c names.c))
 
+export LAYOUT_ROOTS
 .PHONY: layouts layouts-check
 $(BUILD)/pyretain-layouts: $(GEN_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldwarf -lelf -lz -ldl
