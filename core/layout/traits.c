@@ -136,6 +136,10 @@ static void values(struct pyr_layout *l, unsigned minor)
 		SET(int_sizeof, ZERO_HAS_DIGIT);
 	else
 		SET(int_sizeof, ZERO_IS_EMPTY);
+	if (minor == 11 || minor == 12)
+		SET(static_type_sizeof, WITH_HEAD);
+	else
+		SET(static_type_sizeof, NO_HEAD);
 	if (pyr_has(l, PyASCIIObject, wstr))
 		SET(str_state, LEGACY);
 	else if (l->free_threaded && minor >= 14)

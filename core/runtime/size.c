@@ -43,17 +43,15 @@ static uint64_t size_object(struct sized *s)
 	return size;
 }
 
-/* longobject.c, int___sizeof___impl(): until 3.10 of the structure, since then of the type. */
+/* longobject.c, int___sizeof___impl() */
 static uint64_t size_int(struct sized *s)
 {
 	struct pyr_int_view view = { 0 };
-	bool zero_is_empty = pyr_is(s->l, int_sizeof, ZERO_IS_EMPTY);
-	uint64_t digits;
 
 	pyr_error_destroy(pyr_int_view(s->types, s->reader, s->addr, &view));
-	digits = view.count || zero_is_empty ? view.count : 1;
-	return (zero_is_empty ? (uint64_t)pyr_offset(s->l, PyLongObject, ob_digit) : basic(s)) +
-	       4 * digits;
+	if (!view.count && pyr_is(s->l, int_sizeof, ZERO_HAS_DIGIT))
+		view.count = 1;
+	return (uint64_t)pyr_offset(s->l, PyLongObject, ob_digit) + 4 * view.count;
 }
 
 /* unicodeobject.c, unicode_sizeof() */
@@ -110,13 +108,8 @@ static uint64_t size_dict(struct sized *s)
 /* odictobject.c, odict_sizeof() */
 static uint64_t size_odict(struct sized *s)
 {
-	pyr_addr keys = GET(s, s->addr, PyDictObject, ma_keys);
-	uint64_t size = size_dict(s);
+	uint64_t size = size_dict(s) + 8 * GET(s, s->addr, PyODictObject, od_fast_nodes_size);
 
-	if (pyr_is(s->l, dict_keys, LOG2))
-		size += 8 << (GET(s, keys, PyDictKeysObject, dk_log2_size) & 63);
-	else
-		size += 8 * GET(s, keys, PyDictKeysObject, dk_size);
 	if (GET(s, s->addr, PyODictObject, od_first))
 		size += pyr_sizeof(s->l, PyODictNode) * GET(s, s->addr, PyDictObject, ma_used);
 	return size;
@@ -164,7 +157,7 @@ static uint64_t tuple_length(const struct sized *s, pyr_addr tuple)
  * the opcode cache (3.8 - 3.10) and co_extra. */
 static uint64_t size_code(struct sized *s)
 {
-	uint64_t size = size_object(s), extra;
+	uint64_t size = (size_object(s) + 7) & ~UINT64_C(7), extra;
 	const uint64_t opcache_entry = 32; /* sizeof(_PyOpcache) */
 	pyr_addr cellvars = GET(s, s->addr, PyCodeObject, co_cellvars);
 
@@ -329,6 +322,31 @@ static uint64_t size_ndarray(struct sized *s)
 	return basic(s) + 16 * array.dimensions + (array.owns_data ? array.bytes : 0);
 }
 
+/* numpy/core/src/multiarray/scalartypes.c, gentype_sizeof(): the item is counted once more. */
+static uint64_t size_numpy_generic(struct sized *s)
+{
+	static const struct {
+		const char *name;
+		uint8_t size;
+	} scalars[] = {
+#define NUMPY_SCALAR(name, size) { "numpy." #name, size },
+#include "runtime/numpy_scalars.def"
+#undef NUMPY_SCALAR
+	};
+	const struct pyr_type *type = s->type;
+	size_t i;
+
+	for (; type && type->base; type = pyr_types_get(s->types, s->reader, type->base)) {
+		if (strcmp(type->name, "numpy.bytes_") == 0)
+			return size_object(s) + GET(s, s->addr, PyVarObject, ob_size);
+		for (i = 0; i < sizeof(scalars) / sizeof(scalars[0]); i++)
+			if (strcmp(type->name, scalars[i].name) == 0)
+				return basic(s) + scalars[i].size;
+	}
+	s->exact = false; /* void and types of others: the dtype tells */
+	return basic(s);
+}
+
 /* --- which rule --- */
 
 #define RULE_UNKNOWN PYR_SIZE_RULE_UNKNOWN
@@ -385,14 +403,13 @@ static uint8_t decide_rule(struct pyr_types *types, struct pyr_reader *reader,
 	return RULE_FOREIGN;
 }
 
-/* Bytes before the object that sys.getsizeof() counts. */
+/* Bytes before the object that sys.getsizeof() counts. Static types have none; since 3.13
+ * that is known of instances of `type` itself only. */
 static uint64_t before(const struct sized *s)
 {
 	const struct pyr_type *type = s->type;
 
-	/* Static types have none: until 3.10 type_is_gc() tells, since then the size is
-	 * that of the metatype's instances unless the metatype is `type` itself. */
-	if (type->shape == PYR_SHAPE_TYPE &&
+	if (type->shape == PYR_SHAPE_TYPE && pyr_is(s->l, static_type_sizeof, NO_HEAD) &&
 	    (type->exact_shape || pyr_is(s->l, instance_dict, CLASSIC)) &&
 	    !(GET(s, s->addr, PyTypeObject, tp_flags) & PYR_TPFLAGS_HEAPTYPE))
 		return 0;
