@@ -37,6 +37,23 @@ static int in_pool(struct pyr_raw raw, pyr_addr block)
 	       (block - pool - header) % ((class + 1) * alignment) == 0;
 }
 
+/* Blocks are multiples of 16 or, until bpo-27987, of 8 bytes, and some builds of 3.6 have that
+ * change too: the head of any pool tells, maxnextoffset being the pool's size less
+ * that of a block (pymalloc_alloc()). */
+static void settle_alignment(struct pyr_layout *layout, struct pyr_raw raw, pyr_addr block)
+{
+	uint64_t pool_size = pyr_layout_pool_size(layout), class, max;
+	uint64_t pool = block & ~(pool_size - 1);
+
+	if (!pyr_raw_field(raw, pool, PYR_FIELD(pool_header, szidx), &class) ||
+	    !pyr_raw_field(raw, pool, PYR_FIELD(pool_header, maxnextoffset), &max) || class >= 64)
+		return;
+	if (max == pool_size - (class + 1) * 16)
+		layout->traits[PYR_T_pool_alignment] = PYR_TRAIT(pool_alignment, BYTES_16);
+	else if (max == pool_size - (class + 1) * 8)
+		layout->traits[PYR_T_pool_alignment] = PYR_TRAIT(pool_alignment, BYTES_8);
+}
+
 /* Objects that every interpreter allocates early: dicts, with a collector's head
  * and nothing before it. */
 static void sample(struct pyr_python *python, struct pyr_raw raw, bool *debug, bool *pymalloc,
@@ -58,6 +75,7 @@ static void sample(struct pyr_python *python, struct pyr_raw raw, bool *debug, b
 		plain += answer == 0;
 		if (answer == 1)
 			block -= 16;
+		settle_alignment(&python->layout, raw, block);
 		answer = in_pool(raw, block);
 		pools += answer == 1;
 		outside += answer == 0;
