@@ -45,7 +45,9 @@ static enum kind classify(const struct pyr_vma *vma, const char *root)
 {
 	const char *path = vma->mapping.path;
 
-	if (vma->mapping.shared)
+	/* What other processes see, too, holds no objects; neither does what the
+	 * process itself may not read (guard pages, reserved address space). */
+	if (vma->mapping.shared || !vma->mapping.read)
 		return SKIP;
 	if (!path)
 		return ANONYMOUS;
@@ -105,7 +107,7 @@ static bool add_header(struct pyr_copy_plan *plan, const struct pyr_vma *vma, ui
 	struct pyr_range *r;
 	size_t i;
 
-	if (vma->mapping.file_offset || !vma->mapping.read)
+	if (vma->mapping.file_offset)
 		return true;
 	if (first < plan->ranges.v.count && plan->ranges.v.data[first].start == head.start)
 		return true;
@@ -138,9 +140,6 @@ static pyr_error *plan_vma(const struct pyr_process *process, const struct pyr_v
 					kind == SPECIAL || kind == FILE_GONE, &plan->ranges,
 					&plan->swapped)))
 		return err;
-	/* Reserved and never used. */
-	if (kind == ANONYMOUS && !m->read && first == plan->ranges.v.count)
-		return NULL;
 	if (vma->inode && !add_header(plan, vma, process->page_size, first))
 		return pyr_error_no_memory();
 	for (i = first; i < plan->ranges.v.count; i++)

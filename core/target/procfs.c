@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -19,6 +20,20 @@
 #define PAGEMAP_SWAPPED (1ull << 62)
 #define PAGEMAP_FILE (1ull << 61)
 #define PAGEMAP_CHUNK 65536u
+
+/* include/uapi/linux/fs.h since Linux 6.7; not in every header that is about. */
+struct scan_region {
+	uint64_t start, end, categories;
+};
+struct scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define SCAN_IOCTL _IOWR('f', 16, struct scan_arg)
+#define SCAN_FILE (1ull << 2)
+#define SCAN_PRESENT (1ull << 3)
+#define SCAN_SWAPPED (1ull << 4)
+#define SCAN_REGIONS 4096u
 
 #define CAP_SYS_PTRACE_BIT 19
 
@@ -384,6 +399,7 @@ pyr_error *pyr_process_maps(const struct pyr_process *process, struct pyr_vma_li
 	struct pyr_vma_list list = { .text = NULL };
 	struct pyr_vma vma;
 	char *line, *next;
+	pyr_addr end = 0;
 	pyr_error *err;
 	size_t size;
 
@@ -395,7 +411,15 @@ pyr_error *pyr_process_maps(const struct pyr_process *process, struct pyr_vma_li
 			*next++ = '\0';
 		else
 			next = line + strlen(line);
-		if (parse_vma(line, &vma) && !pyr_vec_push(&list.v, vma)) {
+		if (!parse_vma(line, &vma) || vma.mapping.end <= end)
+			continue;
+		/* Mappings that grow while the file is read may come out overlapping. */
+		if (vma.mapping.start < end) {
+			vma.mapping.file_offset += vma.inode ? end - vma.mapping.start : 0;
+			vma.mapping.start = end;
+		}
+		end = vma.mapping.end;
+		if (!pyr_vec_push(&list.v, vma)) {
 			pyr_vma_list_deinit(&list);
 			return pyr_error_no_memory();
 		}
@@ -409,31 +433,77 @@ pyr_error *pyr_process_maps(const struct pyr_process *process, struct pyr_vma_li
 }
 
 /* Joined to the last range, but not to one that was there before @first. */
-static bool add_page(struct pyr_range_list *ranges, size_t first, pyr_addr addr, uint64_t page)
+static bool add_pages(struct pyr_range_list *ranges, size_t first, pyr_addr start, pyr_addr end)
 {
 	struct pyr_range *last =
 		ranges->v.count > first ? &ranges->v.data[ranges->v.count - 1] : NULL;
-	struct pyr_range fresh = { .start = addr, .end = addr + page };
+	struct pyr_range fresh = { .start = start, .end = end };
 
-	if (last && last->end == addr) {
-		last->end = addr + page;
+	/* walk_end may lie before the last region that was answered (seen on Linux
+	 * 6.18): then the next call answers some again. */
+	if (last && start < last->end)
+		fresh.start = last->end;
+	if (fresh.start >= fresh.end)
+		return true;
+	if (last && last->end == fresh.start) {
+		last->end = end;
 		return true;
 	}
 	return pyr_vec_push(&ranges->v, fresh);
 }
 
-pyr_error *pyr_process_resident(const struct pyr_process *process, pyr_addr start, pyr_addr end,
-				bool files, struct pyr_range_list *ranges, uint64_t *swapped)
+/* By ioctl, which skips what has no page tables: an address space may reserve
+ * terabytes. *scanned is false when this kernel has no such thing. */
+static pyr_error *scan_pagemap(const struct pyr_process *process, pyr_addr start, pyr_addr end,
+			       bool files, struct pyr_range_list *ranges, uint64_t *swapped,
+			       bool *scanned)
 {
-	struct pyr_range whole = { .start = start, .end = end };
-	uint64_t page = process->page_size, *entries;
+	struct scan_arg arg = { .size = sizeof(arg), .start = start, .end = end,
+				.vec_len = SCAN_REGIONS };
+	struct scan_region *regions = malloc(SCAN_REGIONS * sizeof(*regions));
+	size_t first = ranges->v.count;
 	pyr_error *err = NULL;
+	long n, i;
+
+	if (!regions)
+		return pyr_error_no_memory();
+	arg.vec = (uintptr_t)regions;
+	arg.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED;
+	arg.category_inverted = arg.category_mask = files ? 0 : SCAN_FILE;
+	arg.return_mask = SCAN_SWAPPED;
+	*scanned = true;
+	while (arg.start < end && !err) {
+		n = ioctl(process->pagemap, SCAN_IOCTL, &arg);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			/* An exited process has no pages; nor has what the kernel hides. */
+			*scanned = errno != ENOTTY && errno != EINVAL;
+			break;
+		}
+		for (i = 0; i < n && !err; i++) {
+			if (regions[i].categories & SCAN_SWAPPED)
+				*swapped += (regions[i].end - regions[i].start) / process->page_size;
+			if (!add_pages(ranges, first, regions[i].start, regions[i].end))
+				err = pyr_error_no_memory();
+		}
+		if (arg.walk_end <= arg.start)
+			break;
+		arg.start = arg.walk_end;
+	}
+	free(regions);
+	return err;
+}
+
+static pyr_error *read_pagemap(const struct pyr_process *process, pyr_addr start, pyr_addr end,
+			       bool files, struct pyr_range_list *ranges, uint64_t *swapped)
+{
+	uint64_t page = process->page_size, *entries;
 	size_t first = ranges->v.count, i, want;
+	pyr_error *err = NULL;
 	pyr_addr addr = start;
 	ssize_t n;
 
-	if (process->pagemap < 0)
-		return pyr_vec_push(&ranges->v, whole) ? NULL : pyr_error_no_memory();
 	entries = malloc(PAGEMAP_CHUNK * sizeof(*entries));
 	if (!entries)
 		return pyr_error_no_memory();
@@ -441,24 +511,38 @@ pyr_error *pyr_process_resident(const struct pyr_process *process, pyr_addr star
 		want = (end - addr) / page < PAGEMAP_CHUNK ? (end - addr) / page : PAGEMAP_CHUNK;
 		n = pread(process->pagemap, entries, want * sizeof(*entries),
 			  (off_t)(addr / page * sizeof(*entries)));
-		if (n <= 0) /* an exited process has no pages; an address the kernel hides, neither */
+		if (n <= 0)
 			break;
-		for (i = 0; i < (size_t)n / sizeof(*entries); i++) {
+		for (i = 0; i < (size_t)n / sizeof(*entries) && !err; i++) {
 			uint64_t e = entries[i];
+			pyr_addr at = addr + i * page;
 
 			if (!(e & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) || (e & PAGEMAP_FILE && !files))
 				continue;
-			if (e & PAGEMAP_SWAPPED && swapped)
-				(*swapped)++;
-			if (!add_page(ranges, first, addr + i * page, page)) {
+			*swapped += !!(e & PAGEMAP_SWAPPED);
+			if (!add_pages(ranges, first, at, at + page))
 				err = pyr_error_no_memory();
-				break;
-			}
 		}
 		addr += (size_t)n / sizeof(*entries) * page;
 	}
 	free(entries);
 	return err;
+}
+
+pyr_error *pyr_process_resident(const struct pyr_process *process, pyr_addr start, pyr_addr end,
+				bool files, struct pyr_range_list *ranges, uint64_t *swapped)
+{
+	struct pyr_range whole = { .start = start, .end = end };
+	bool scanned = false;
+	pyr_error *err;
+
+	if (process->pagemap < 0)
+		return pyr_vec_push(&ranges->v, whole) ? NULL : pyr_error_no_memory();
+	if (!process->no_scan &&
+	    ((err = scan_pagemap(process, start, end, files, ranges, swapped, &scanned)) ||
+	     scanned))
+		return err;
+	return read_pagemap(process, start, end, files, ranges, swapped);
 }
 
 /* /proc/PID/mem also reads pages that the process itself may not (PROT_NONE). */

@@ -13,6 +13,7 @@ struct pyr_process {
 	int dir;       /* /proc/PID */
 	int mem;       /* /proc/PID/mem; -1: not permitted */
 	int pagemap;   /* /proc/PID/pagemap; -1: not there */
+	bool no_scan;  /* read it as before Linux 6.7, entry by entry */
 	char name[16]; /* comm */
 	uid_t uid;
 	char state;   /* 'R', 'S', 'T', ... when opened */
@@ -61,7 +62,7 @@ struct pyr_range_list {
 /* Append the pages of [start, end) that are in memory or in swap. @files: also
  * those that still belong to a mapped file (else only the process's own
  * copies). Without a pagemap the whole range is answered. Swapped pages are
- * counted in *swapped. */
+ * added to *swapped. */
 pyr_error *pyr_process_resident(const struct pyr_process *process, pyr_addr start, pyr_addr end,
 				bool files, struct pyr_range_list *ranges, uint64_t *swapped);
 
