@@ -180,7 +180,7 @@ static void print_json(struct pyr_context *context, struct answer *a, const char
 	memory_json(json, &a->memory);
 	pyr_json_bool(json, "listed", a->listed);
 	if (a->frames.frames.count)
-		pyr_show_frame_json(context, "frame", &a->frames.frames.data[0], true);
+		pyr_show_frame_json(context, "frame", &a->frames.frames.data[0], PYR_SHOW_LOCALS);
 	pyr_show_contents_json(context, &a->attributes);
 	pyr_show_contents_json(context, &a->items);
 }
@@ -243,7 +243,7 @@ static void print_text(struct pyr_context *context, struct answer *a, const char
 	print_memory(out, &a->memory);
 	if (a->frames.frames.count) {
 		pyr_out_text(out, "\nframe\n");
-		pyr_show_frame(context, &a->frames.frames.data[0], true);
+		pyr_show_frame(context, &a->frames.frames.data[0], PYR_SHOW_LOCALS);
 	}
 	pyr_show_contents(context, &a->attributes);
 	pyr_show_contents(context, &a->items);

@@ -26,7 +26,7 @@ static pyr_error *no_such_thread(const struct pyr_python *python, const char *te
 }
 
 static void print_thread(struct pyr_context *context, const struct pyr_python_thread *thread,
-			 const struct pyr_frames *frames, bool locals)
+			 const struct pyr_frames *frames, unsigned variables)
 {
 	const char *name = pyr_show_thread_name(context->session, thread);
 	size_t i, shown = frames->frames.count;
@@ -43,7 +43,7 @@ static void print_thread(struct pyr_context *context, const struct pyr_python_th
 	if (shown > context->limit)
 		shown = (size_t)context->limit;
 	for (i = 0; i < shown; i++)
-		pyr_show_frame(context, &frames->frames.data[i], locals);
+		pyr_show_frame(context, &frames->frames.data[i], variables);
 	pyr_context_more(context, shown, frames->frames.count, "frame", "frames");
 	if (frames->truncated)
 		pyr_out_styled(context->out, PYR_STYLE_WARNING, "  … the stack is cut here: %s\n",
@@ -51,7 +51,7 @@ static void print_thread(struct pyr_context *context, const struct pyr_python_th
 }
 
 static void print_json(struct pyr_context *context, const struct pyr_python_thread *thread,
-		       const struct pyr_frames *frames, bool locals)
+		       const struct pyr_frames *frames, unsigned variables)
 {
 	size_t i, shown = frames->frames.count;
 
@@ -61,7 +61,7 @@ static void print_json(struct pyr_context *context, const struct pyr_python_thre
 	pyr_show_thread_json(context, thread);
 	pyr_json_begin_list(context->json, "frames");
 	for (i = 0; i < shown; i++)
-		pyr_show_frame_json(context, NULL, &frames->frames.data[i], locals);
+		pyr_show_frame_json(context, NULL, &frames->frames.data[i], variables);
 	pyr_json_end_list(context->json);
 	pyr_json_uint(context->json, "omitted", frames->frames.count - shown);
 	pyr_json_bool(context->json, "truncated", frames->truncated);
@@ -70,7 +70,9 @@ static void print_json(struct pyr_context *context, const struct pyr_python_thre
 
 static pyr_error *one_thread(struct pyr_context *context, size_t index, bool first)
 {
-	bool locals = !pyr_context_option(context, PYR_OPT_stack_no_locals)->given;
+	unsigned variables =
+		(pyr_context_option(context, PYR_OPT_stack_no_locals)->given ? 0 : PYR_SHOW_LOCALS) |
+		(pyr_context_option(context, PYR_OPT_stack_operands)->given ? PYR_SHOW_OPERANDS : 0);
 	struct pyr_python *python = context->session->python;
 	const struct pyr_python_thread *thread = &python->threads.data[index];
 	struct pyr_frames frames = { 0 };
@@ -83,11 +85,11 @@ static pyr_error *one_thread(struct pyr_context *context, size_t index, bool fir
 				       (unsigned long long)thread->native_id,
 				       frames.why ? frames.why : "cut");
 	if (context->json) {
-		print_json(context, thread, &frames, locals);
+		print_json(context, thread, &frames, variables);
 	} else {
 		if (!first)
 			pyr_out_raw(context->out, "\n", 1);
-		print_thread(context, thread, &frames, locals);
+		print_thread(context, thread, &frames, variables);
 	}
 	pyr_frames_deinit(&frames);
 	return pyr_control_check(&context->session->control);

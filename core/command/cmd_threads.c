@@ -16,7 +16,7 @@ static void print_json(struct pyr_context *context, const struct pyr_frames *fra
 		pyr_show_thread_json(context, &python->threads.data[i]);
 		pyr_json_uint(json, "frames", frames[i].frames.count);
 		if (frames[i].frames.count)
-			pyr_show_frame_json(context, "where", &frames[i].frames.data[0], false);
+			pyr_show_frame_json(context, "where", &frames[i].frames.data[0], 0);
 		else
 			pyr_json_null(json, "where");
 		pyr_json_end_object(json);

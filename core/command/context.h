@@ -40,7 +40,7 @@ static inline const struct pyr_value *pyr_context_option(const struct pyr_contex
 char *pyr_context_repr(struct pyr_context *context, pyr_addr addr, size_t max_length);
 /* "builtins.dict" of the object at @addr, or "?"; borrowed. */
 const char *pyr_context_type_name(struct pyr_context *context, pyr_addr addr);
-/* "… and N more <noun> (--limit 0 shows all)" when @all > @shown. */
+/* "… and N more <noun> (--limit 0 shows all)" when @all > @shown; the nouns may be "". */
 void pyr_context_more(struct pyr_context *context, uint64_t shown, uint64_t all, const char *one,
 		      const char *many);
 

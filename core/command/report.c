@@ -16,10 +16,9 @@ void pyr_report_target(const struct pyr_session *session, struct pyr_strbuf *out
 		return;
 	}
 	pyr_strbuf_add(out, target->description ? target->description : "a target");
-	if (target->inconsistent)
-		pyr_strbuf_add(out, ", read while it ran: what changed meanwhile may disagree");
-	else if (target->kind == PYR_TARGET_LIVE && target->pause_ns)
-		pyr_strbuf_printf(out, ", stopped for %s", pyr_duration(target->pause_ns).text);
+	if (target->signal)
+		pyr_strbuf_printf(out, ", ended by signal %d (%s)", target->signal,
+				  strsignal(target->signal));
 }
 
 void pyr_report_target_json(const struct pyr_session *session, struct pyr_json *json)
@@ -133,6 +132,7 @@ void pyr_context_more(struct pyr_context *context, uint64_t shown, uint64_t all,
 		      const char *many)
 {
 	if (all > shown)
-		pyr_out_printf(context->out, "  … and %s more %s (--limit 0 shows all)\n",
-			       pyr_count(all - shown).text, all - shown == 1 ? one : many);
+		pyr_out_printf(context->out, "  … and %s more%s%s (--limit 0 shows all)\n",
+			       pyr_count(all - shown).text, one[0] ? " " : "",
+			       all - shown == 1 ? one : many);
 }

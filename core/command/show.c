@@ -40,8 +40,14 @@ static const char *kind_name(enum pyr_variable_kind kind)
 	return names[kind];
 }
 
+static bool shown(const struct pyr_variable *variable, unsigned variables)
+{
+	return variables & (variable->kind == PYR_VARIABLE_STACK ? PYR_SHOW_OPERANDS :
+								   PYR_SHOW_LOCALS);
+}
+
 void pyr_show_frame_json(struct pyr_context *context, const char *key,
-			 const struct pyr_frame *frame, bool locals)
+			 const struct pyr_frame *frame, unsigned variables)
 {
 	const struct pyr_variable *variable;
 	struct pyr_json *json = context->json;
@@ -60,10 +66,12 @@ void pyr_show_frame_json(struct pyr_context *context, const char *key,
 	pyr_json_address(json, "code", frame->code);
 	if (frame->generator)
 		pyr_json_address(json, "generator", frame->generator);
-	if (locals) {
+	if (variables) {
 		pyr_json_begin_list(json, "locals");
 		for (i = 0; i < frame->variables.count; i++) {
 			variable = &frame->variables.data[i];
+			if (!shown(variable, variables))
+				continue;
 			value = unwrap(context, variable);
 			repr = pyr_context_repr(context, value, PYR_REPR_IN_JSON);
 			pyr_json_begin_object(json, NULL);
@@ -83,13 +91,13 @@ void pyr_show_frame_json(struct pyr_context *context, const char *key,
 	pyr_json_end_object(json);
 }
 
-void pyr_show_frame(struct pyr_context *context, const struct pyr_frame *frame, bool locals)
+void pyr_show_frame(struct pyr_context *context, const struct pyr_frame *frame, unsigned variables)
 {
 	static const struct pyr_column columns[] = {
 		{ "", false, false, PYR_CUT_END },
+		{ "", false, false, PYR_CUT_END },
 		{ "", false, true, PYR_CUT_START },
 		{ "", false, true, PYR_CUT_END },
-		{ "", false, false, PYR_CUT_END },
 	};
 	const struct pyr_variable *variable;
 	struct pyr_table table;
@@ -102,17 +110,19 @@ void pyr_show_frame(struct pyr_context *context, const struct pyr_frame *frame, 
 	if (frame->line > 0)
 		pyr_out_printf(context->out, ":%d", frame->line);
 	pyr_out_raw(context->out, "\n", 1);
-	if (!locals)
+	if (!variables)
 		return;
 	pyr_table_init(&table, context->out, columns, sizeof(columns) / sizeof(columns[0]));
 	for (i = 0; i < frame->variables.count; i++) {
 		variable = &frame->variables.data[i];
+		if (!shown(variable, variables))
+			continue;
 		value = unwrap(context, variable);
 		repr = pyr_context_repr(context, value, PYR_REPR_IN_TABLE);
 		pyr_table_cell(&table, "    %s", variable->name ? variable->name : "(operand)");
+		pyr_table_text(&table, pyr_address(value).text);
 		pyr_table_text(&table, pyr_context_type_name(context, value));
 		pyr_table_text(&table, repr ? repr : "");
-		pyr_table_text(&table, pyr_address(value).text);
 		pyr_session_result(context->session, value);
 		free(repr);
 	}

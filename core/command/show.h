@@ -8,11 +8,15 @@
 #define PYR_REPR_IN_TABLE 120u
 #define PYR_REPR_IN_JSON 200u
 
+/* Which variables of a frame (bits). */
+#define PYR_SHOW_LOCALS 1u   /* locals, cells, free variables */
+#define PYR_SHOW_OPERANDS 2u /* the operand stack */
+
 /* {"function","file","line"[,"locals"]}: opens and closes the object. */
 void pyr_show_frame_json(struct pyr_context *context, const char *key,
-			 const struct pyr_frame *frame, bool locals);
+			 const struct pyr_frame *frame, unsigned variables);
 /* "  File "x.py", line 3, in f" and, indented, its variables. */
-void pyr_show_frame(struct pyr_context *context, const struct pyr_frame *frame, bool locals);
+void pyr_show_frame(struct pyr_context *context, const struct pyr_frame *frame, unsigned variables);
 
 /* The members that identify a thread, into an open object. */
 void pyr_show_thread_json(struct pyr_context *context, const struct pyr_python_thread *thread);

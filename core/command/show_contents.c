@@ -171,9 +171,9 @@ void pyr_show_contents(struct pyr_context *context, const struct pyr_contents *c
 {
 	static const struct pyr_column columns[] = {
 		{ "", false, true, PYR_CUT_END },
+		{ "", false, false, PYR_CUT_END },
 		{ "", false, true, PYR_CUT_START },
 		{ "", false, true, PYR_CUT_END },
-		{ "", false, false, PYR_CUT_END },
 	};
 	const struct pyr_content *row;
 	struct pyr_table table;
@@ -188,9 +188,9 @@ void pyr_show_contents(struct pyr_context *context, const struct pyr_contents *c
 		row = &contents->rows.data[i];
 		repr = row->value ? pyr_context_repr(context, row->value, PYR_REPR_IN_TABLE) : NULL;
 		pyr_table_text(&table, row->name);
+		pyr_table_text(&table, pyr_address(row->value).text);
 		pyr_table_text(&table, row->value ? pyr_context_type_name(context, row->value) : "");
 		pyr_table_text(&table, repr ? repr : "NULL");
-		pyr_table_text(&table, pyr_address(row->value).text);
 		pyr_session_result(context->session, row->value);
 		free(repr);
 	}
