@@ -7,6 +7,7 @@
 #include "heap/heap.h"
 #include "heap/scan.h"
 #include "runtime/obmalloc.h"
+#include "runtime/values.h"
 
 struct span {
 	pyr_addr start;
@@ -131,20 +132,28 @@ static unsigned dict_spans(struct pyr_reader *reader, const struct pyr_layout *l
 	return 1;
 }
 
-static unsigned str_spans(struct pyr_reader *reader, const struct pyr_layout *l, pyr_addr object,
+/* A compact str has its characters behind its header; one that is ASCII besides
+ * has no pointer at all (unicodeobject.h). */
+static unsigned str_spans(struct pyr_types *types, struct pyr_reader *reader, pyr_addr object,
 			  struct span *out)
 {
+	const struct pyr_layout *l = &pyr_types_python(types)->layout;
+	struct pyr_str_view view;
 	uint64_t at, length;
+	pyr_error *err;
 	unsigned n = 0;
 
-	if (field(reader, l, object, PYR_FIELD(PyCompactUnicodeObject, utf8), &at) && at &&
+	if ((err = pyr_str_view(types, reader, object, &view))) {
+		pyr_error_destroy(err);
+		return 0;
+	}
+	if (!(view.compact && view.ascii) &&
+	    field(reader, l, object, PYR_FIELD(PyCompactUnicodeObject, utf8), &at) && at &&
 	    field(reader, l, object, PYR_FIELD(PyCompactUnicodeObject, utf8_length), &length) &&
 	    length < UINT64_C(1) << 40)
 		out[n++] = (struct span){ at, length + 1, "utf8" };
-	if (field(reader, l, object, PYR_FIELD(PyUnicodeObject, data), &at) && at &&
-	    field(reader, l, object, PYR_FIELD(PyASCIIObject, length), &length) &&
-	    length < UINT64_C(1) << 40)
-		out[n++] = (struct span){ at, length + 1, "data" };
+	if (!view.compact && view.data && view.length < UINT64_C(1) << 40)
+		out[n++] = (struct span){ view.data, (view.length + 1) * view.kind, "data" };
 	return n;
 }
 
@@ -215,7 +224,7 @@ static unsigned spans_of(struct pyr_heap *heap, struct pyr_reader *reader, uint3
 		return array_span(reader, l, o, PYR_FIELD(arrayobject, ob_item),
 				  PYR_FIELD(arrayobject, allocated), 0, 1, "ob_item", out);
 	case PYR_SHAPE_STR:
-		return str_spans(reader, l, o, out);
+		return str_spans(heap->types, reader, o, out);
 	case PYR_SHAPE_TYPE:
 		if (!field(reader, l, o, PYR_FIELD(PyTypeObject, tp_flags), &at) ||
 		    !(at & PYR_TPFLAGS_HEAPTYPE) ||
