@@ -13,7 +13,6 @@ static void init_header(struct pyr_classifier *c, const struct pyr_layout *l)
 	c->size_at = (uint32_t)pyr_offset(l, PyVarObject, ob_size);
 	c->gc_head = pyr_layout_gc_head_size(l);
 	c->gc_refs = pyr_is(l, gc_head, THREE_WORDS);
-	c->alignment = pyr_layout_block_alignment(l);
 	/* object.h, refcount.h: what the count of a live object may be. */
 	switch (pyr_trait(l, immortal_encoding)) {
 	case PYR_TRAIT(immortal_encoding, UINT32_MAX_WORD):

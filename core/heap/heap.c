@@ -12,7 +12,7 @@
 struct found {
 	pyr_addr address;
 	uint32_t type;
-	bool tracked;
+	uint8_t found; /* PYR_FOUND_* */
 };
 
 struct chunk {
@@ -33,7 +33,8 @@ static inline void keep_object(struct pyr_scanner *s, struct pyr_kind *kind, pyr
 	struct chunk *chunk = ctx;
 
 	(void)object;
-	if (!pyr_vec_push(&chunk->objects, (struct found){ addr, kind->index, tracked }))
+	if (!pyr_vec_push(&chunk->objects, (struct found){ addr, kind->index,
+					     PYR_FOUND_BLOCK | (tracked ? PYR_FOUND_GC_LIST : 0) }))
 		s->classifier.out_of_memory = true;
 }
 
@@ -104,11 +105,43 @@ static pyr_error *copy_chunks(void *ctx, unsigned worker, size_t begin, size_t e
 		for (k = 0; k < chunk->objects.count; k++) {
 			const struct found *f = &chunk->objects.data[k];
 
-			put(b->heap, chunk->first + (uint32_t)k, f->address, f->type,
-			    PYR_FOUND_BLOCK | (f->tracked ? PYR_FOUND_GC_LIST : 0));
+			put(b->heap, chunk->first + (uint32_t)k, f->address, f->type, f->found);
 		}
 		pyr_vec_deinit(&chunk->objects);
 	}
+	return NULL;
+}
+
+static int found_by_address(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+
+	return x->address < y->address ? -1 : x->address > y->address;
+}
+
+/* List nodes that the scan of the arenas missed belong among its objects. */
+static pyr_error *move_inside(struct builder *b)
+{
+	struct pyr_survey *s = &b->survey;
+	const struct pyr_arena *arena;
+	struct pyr_outside *o;
+	struct chunk *chunk;
+	size_t i, kept = 0;
+
+	for (i = 0; i < s->outside.count; i++) {
+		o = &s->outside.data[i];
+		arena = pyr_obmalloc_arena_at(&s->obmalloc, o->address);
+		if (!arena) {
+			s->outside.data[kept++] = *o;
+			continue;
+		}
+		chunk = &b->chunks[arena - s->obmalloc.arenas.data];
+		if (!pyr_vec_push(&chunk->objects, (struct found){ o->address, o->type, o->found }))
+			return pyr_error_no_memory();
+		qsort(chunk->objects.data, chunk->objects.count, sizeof(*chunk->objects.data),
+		      found_by_address);
+	}
+	s->outside.count = kept;
 	return NULL;
 }
 
@@ -116,11 +149,14 @@ static pyr_error *copy_chunks(void *ctx, unsigned worker, size_t begin, size_t e
 static pyr_error *merge(struct builder *b)
 {
 	struct pyr_survey *s = &b->survey;
-	size_t i, o = 0, n = s->outside.count;
-	uint64_t count = n;
+	size_t i, o = 0, n;
+	uint64_t count;
 	uint32_t id = 0;
 	pyr_error *err;
 
+	if ((err = move_inside(b)))
+		return err;
+	count = n = s->outside.count;
 	for (i = 0; i < s->obmalloc.arenas.count; i++)
 		count += b->chunks[i].objects.count;
 	if ((err = allocate(b, count)))
@@ -192,19 +228,6 @@ static void ignore_node(void *ctx, size_t list, pyr_addr object)
 	(void)object;
 }
 
-static void rewind_lists(struct pyr_lists *l)
-{
-	size_t i;
-
-	for (i = 0; i < l->lists.count; i++) {
-		l->lists.data[i].node = 0;
-		l->lists.data[i].previous = l->lists.data[i].head;
-		l->lists.data[i].nodes = 0;
-		l->lists.data[i].broken = 0;
-		l->lists.data[i].walked = false;
-	}
-}
-
 static pyr_error *build(struct builder *b, struct pyr_control *control)
 {
 	struct pyr_survey *s = &b->survey;
@@ -221,7 +244,7 @@ static pyr_error *build(struct builder *b, struct pyr_control *control)
 	    (err = pyr_survey_outside(s)) || (err = merge(b)) ||
 	    (err = pyr_index_create(b->heap->address, b->heap->count, &b->heap->index)))
 		return err;
-	rewind_lists(&s->lists);
+	pyr_lists_rewind(&s->lists);
 	if ((err = pyr_lists_walk(&s->lists, far, control, set_generation, b)))
 		return err;
 	if (!s->proven && (err = pyr_lists_walk_rest(&s->lists, far, control, set_generation, b)))

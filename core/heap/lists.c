@@ -59,6 +59,20 @@ void pyr_lists_deinit(struct pyr_lists *lists)
 	pyr_vec_deinit(&lists->lists);
 }
 
+void pyr_lists_rewind(struct pyr_lists *lists)
+{
+	size_t i;
+
+	for (i = 0; i < lists->lists.count; i++) {
+		lists->lists.data[i].node = 0;
+		lists->lists.data[i].previous = lists->lists.data[i].head;
+		lists->lists.data[i].nodes = 0;
+		lists->lists.data[i].broken = 0;
+		lists->lists.data[i].walked = false;
+	}
+	lists->has_rest = false;
+}
+
 bool pyr_lists_is_head(const struct pyr_lists *lists, pyr_addr addr)
 {
 	size_t i;

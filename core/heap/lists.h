@@ -40,6 +40,8 @@ pyr_error *pyr_lists_open(struct pyr_types *types, struct pyr_lists *ret);
 void pyr_lists_deinit(struct pyr_lists *lists);
 /* Is @addr the head of a list? */
 bool pyr_lists_is_head(const struct pyr_lists *lists, pyr_addr addr);
+/* Forget the walks. */
+void pyr_lists_rewind(struct pyr_lists *lists);
 /* Walk until at most one generation is open; while a collection is in progress,
  * all of them to the end. */
 pyr_error *pyr_lists_walk(struct pyr_lists *lists, struct pyr_reader *reader,

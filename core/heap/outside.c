@@ -34,7 +34,7 @@ static bool table_grow(struct pyr_survey *s)
 	return true;
 }
 
-struct pyr_kind *pyr_outside_check(struct pyr_survey *s, pyr_addr addr, bool *is_gc)
+static struct pyr_kind *check(struct pyr_survey *s, pyr_addr addr, bool *is_gc)
 {
 	struct pyr_classifier *c = &s->scanners[0]->classifier;
 	struct pyr_kind *kind;
@@ -42,9 +42,7 @@ struct pyr_kind *pyr_outside_check(struct pyr_survey *s, pyr_addr addr, bool *is
 	uint64_t flags;
 	int32_t at;
 
-	if (addr & 7 || !pyr_pages_has(&s->pages, addr) ||
-	    pyr_obmalloc_arena_at(&s->obmalloc, addr) ||
-	    !(p = pyr_peek(&c->reader, addr, c->type_at + 8)) ||
+	if (addr & 7 || !(p = pyr_peek(&c->reader, addr, c->type_at + 8)) ||
 	    !pyr_refcount_plausible(c, pyr_load64(p + c->refcnt_at)) ||
 	    !(kind = pyr_classifier_kind(c, pyr_load64(p + c->type_at))) ||
 	    !(p = pyr_peek(&c->reader, addr, kind->need)))
@@ -70,6 +68,12 @@ struct pyr_kind *pyr_outside_check(struct pyr_survey *s, pyr_addr addr, bool *is
 	return kind;
 }
 
+/* May an object that is no block lie at @addr? */
+static bool is_outside(const struct pyr_survey *s, pyr_addr addr)
+{
+	return pyr_pages_has(&s->pages, addr) && !pyr_obmalloc_arena_at(&s->obmalloc, addr);
+}
+
 /* Enter the object at @addr, if there is one. */
 static pyr_error *enter(struct pyr_survey *s, pyr_addr addr, uint8_t found, bool *entered)
 {
@@ -86,7 +90,7 @@ static pyr_error *enter(struct pyr_survey *s, pyr_addr addr, uint8_t found, bool
 		s->outside.data[s->table.slots[i] - 1].found |= found;
 		return NULL;
 	}
-	kind = pyr_outside_check(s, addr, &is_gc);
+	kind = check(s, addr, &is_gc);
 	if (!kind || (found & PYR_FOUND_GC_LIST && !is_gc))
 		return NULL;
 	object.type = kind->index;
@@ -109,8 +113,7 @@ static pyr_error *follow(struct pyr_survey *s, pyr_addr node)
 	bool entered;
 	pyr_error *err;
 
-	while (pyr_pages_has(&s->pages, node) && !pyr_lists_is_head(&s->lists, node) &&
-	       !pyr_obmalloc_arena_at(&s->obmalloc, node)) {
+	while (is_outside(s, node) && !pyr_lists_is_head(&s->lists, node)) {
 		before = s->outside.count;
 		if (!(++steps & 0xffff) && (err = pyr_control_check(s->control)))
 			return err;
@@ -268,15 +271,18 @@ static pyr_error *drain_candidates(struct pyr_survey *s)
 {
 	struct pyr_scanner *scanner;
 	pyr_error *err;
+	pyr_addr addr;
 	bool entered;
 	unsigned w;
 
 	for (w = 0; w < s->workers; w++) {
 		scanner = s->scanners[w];
-		while (scanner->candidates.count)
-			if ((err = enter(s, scanner->candidates.data[--scanner->candidates.count],
-					 PYR_FOUND_REACHED, &entered)))
+		while (scanner->candidates.count) {
+			addr = scanner->candidates.data[--scanner->candidates.count];
+			if (is_outside(s, addr) &&
+			    (err = enter(s, addr, PYR_FOUND_REACHED, &entered)))
 				return err;
+		}
 	}
 	return NULL;
 }
@@ -342,6 +348,87 @@ static void note_roots(struct pyr_survey *s)
 			pyr_scanner_note_slow(scanner, pyr_types_at(s->types, k)->address);
 }
 
+/* Everything that the objects outside refer to, and so on. */
+static pyr_error *close_over(struct pyr_survey *s, size_t *done)
+{
+	struct pyr_outside object;
+	pyr_error *err;
+	unsigned w;
+
+	do {
+		if ((err = drain_buffers(s)) || (err = drain_candidates(s)))
+			return err;
+		while (*done < s->outside.count) {
+			object = s->outside.data[(*done)++];
+			scan_object(s, &object);
+			if (!(*done & 0xffff) &&
+			    (err = pyr_control_progress(s->control, "objects outside of arenas", *done, 0)))
+				return err;
+		}
+		for (w = 0; w < s->workers; w++)
+			if ((err = pyr_scanner_check(s->scanners[w])))
+				return err;
+		for (w = 0; w < s->workers; w++)
+			if (s->scanners[w]->buffers.count || s->scanners[w]->candidates.count)
+				break;
+	} while (w < s->workers);
+	return NULL;
+}
+
+/* Did the scan of the arenas take the block at this object for an object? */
+static bool was_scanned(struct pyr_survey *s, pyr_addr addr)
+{
+	const struct pyr_arena *arena = pyr_obmalloc_arena_at(&s->obmalloc, addr);
+	struct pyr_classifier *c = &s->scanners[0]->classifier;
+	pyr_addr at = addr & ~(pyr_addr)(s->obmalloc.pool_size - 1);
+	uint32_t offset, in_block;
+	struct pyr_pool pool;
+
+	if (!arena || at < arena->first_pool || at >= arena->pool_end ||
+	    pyr_pool_header(&s->obmalloc, &c->reader, at, &pool) != PYR_POOL_LIVE)
+		return false;
+	offset = (uint32_t)(addr - at);
+	if (offset < PYR_POOL_HEADER || offset >= pool.end)
+		return false;
+	offset -= (offset - PYR_POOL_HEADER) % pool.block_size;
+	return pyr_classify(c, pool.bytes + offset, pool.block_size, &in_block) &&
+	       at + offset + in_block == addr;
+}
+
+struct missing {
+	struct pyr_survey *s;
+	pyr_error *err;
+};
+
+static void enter_missing(void *ctx, size_t list, pyr_addr object)
+{
+	struct missing *m = ctx;
+	bool entered;
+
+	(void)list;
+	if (m->err || was_scanned(m->s, object))
+		return;
+	m->err = enter(m->s, object, PYR_FOUND_GC_LIST, &entered);
+	m->s->tracked += entered;
+}
+
+/* The lists contradict what was found: what they hold are objects all the same. */
+static pyr_error *walk_for_missing(struct pyr_survey *s)
+{
+	struct pyr_reader *far = &s->scanners[0]->classifier.far;
+	struct missing missing = { .s = s };
+	pyr_error *err;
+
+	pyr_lists_rewind(&s->lists);
+	err = pyr_lists_walk_rest(&s->lists, far, s->control, enter_missing, &missing);
+	pyr_lists_rewind(&s->lists);
+	if (err && missing.err) {
+		pyr_error_destroy(missing.err);
+		return err;
+	}
+	return err ? err : missing.err;
+}
+
 pyr_error *pyr_survey_outside(struct pyr_survey *s)
 {
 	const struct pyr_scanner *const *scanners = (const struct pyr_scanner *const *)s->scanners;
@@ -354,27 +441,11 @@ pyr_error *pyr_survey_outside(struct pyr_survey *s)
 	if ((err = follow_links(s)))
 		return err;
 	note_roots(s);
-	do {
-		if ((err = drain_buffers(s)) || (err = drain_candidates(s)))
-			return err;
-		while (done < s->outside.count) {
-			struct pyr_outside object = s->outside.data[done++];
-
-			scan_object(s, &object);
-			if (!(done & 0xffff) && (err = pyr_control_progress(s->control,
-									     "objects outside of arenas",
-									     done, 0)))
-				return err;
-		}
-		for (w = 0; w < s->workers; w++)
-			if ((err = pyr_scanner_check(s->scanners[w])))
-				return err;
-		for (w = 0; w < s->workers; w++)
-			if (s->scanners[w]->buffers.count || s->scanners[w]->candidates.count)
-				break;
-	} while (w < s->workers);
-	s->proven = s->lists.lists.count &&
-		    pyr_lists_proven(&s->lists, &s->scanners[0]->classifier.reader, scanners,
-				     s->workers);
-	return NULL;
+	if ((err = close_over(s, &done)))
+		return err;
+	s->proven = pyr_lists_proven(&s->lists, &s->scanners[0]->classifier.reader, scanners, s->workers);
+	if (s->proven || s->lists.collecting)
+		return NULL;
+	err = walk_for_missing(s);
+	return err ? err : close_over(s, &done);
 }

@@ -59,6 +59,7 @@ pyr_error *pyr_scanner_init(struct pyr_scanner *s, struct pyr_types *types,
 	if ((err = pyr_classifier_init(&s->classifier, types, collecting)))
 		return err;
 	s->classifier.pointers = outside;
+	s->classifier.alignment = obmalloc->alignment;
 	s->obmalloc = obmalloc;
 	s->outside = outside;
 	return NULL;

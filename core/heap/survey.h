@@ -13,7 +13,7 @@
 #include "heap/lists.h"
 #include "heap/scan.h"
 
-/* An object outside of pymalloc's arenas. */
+/* An object outside of pymalloc's arenas, or in one and known by its list only. */
 struct pyr_outside {
 	pyr_addr address;
 	uint32_t type;   /* index */
@@ -42,14 +42,12 @@ struct pyr_survey {
 pyr_error *pyr_survey_open(struct pyr_types *types, struct pyr_control *control,
 			   struct pyr_survey *ret);
 void pyr_survey_close(struct pyr_survey *survey);
-/* After the arenas were scanned: find the objects outside, and prove the lists. */
+/* After the arenas were scanned: find the objects outside, and prove the lists.
+ * Where that fails, list nodes in arenas that the scan did not take for objects
+ * (or could not see) are entered among those outside too. The lists
+ * are then rewound: walk them again. */
 pyr_error *pyr_survey_outside(struct pyr_survey *survey);
 /* Tell what was wrong in arenas and lists, once each. */
 void pyr_survey_diagnose(struct pyr_survey *survey);
-
-/* --- outside.c --- */
-/* Is there an object at @addr, outside of arenas? Its kind, or NULL. *is_gc: it
- * has a gc head of its own (static types have none). */
-struct pyr_kind *pyr_outside_check(struct pyr_survey *survey, pyr_addr addr, bool *is_gc);
 
 #endif

@@ -21,18 +21,23 @@ static uint64_t load_u64(const uint8_t *p)
 	return v;
 }
 
-static pyr_error *init_geometry(const struct pyr_layout *l, struct pyr_obmalloc *m)
+static void set_alignment(struct pyr_obmalloc *m, uint32_t alignment)
 {
 	unsigned i;
 
+	m->alignment = alignment;
+	m->shift = alignment == 8 ? 3 : 4;
+	m->classes = 512 / alignment;
+	for (i = 0; i < m->classes; i++)
+		m->reciprocal[i] = (uint32_t)(((UINT64_C(1) << 32) + (i + 1) * alignment - 1) /
+					      ((i + 1) * alignment));
+}
+
+static pyr_error *init_geometry(const struct pyr_layout *l, struct pyr_obmalloc *m)
+{
 	m->arena_size = pyr_layout_arena_size(l);
 	m->pool_size = pyr_layout_pool_size(l);
-	m->alignment = pyr_layout_block_alignment(l);
-	m->shift = m->alignment == 8 ? 3 : 4;
-	m->classes = 512 / m->alignment;
-	for (i = 0; i < m->classes; i++)
-		m->reciprocal[i] = (uint32_t)(((UINT64_C(1) << 32) + (i + 1) * m->alignment - 1) /
-					      ((i + 1) * m->alignment));
+	set_alignment(m, pyr_layout_block_alignment(l));
 	m->ref_count = pyr_offset(l, pool_header, ref_count);
 	m->freeblock = pyr_offset(l, pool_header, freeblock);
 	m->arenaindex = pyr_offset(l, pool_header, arenaindex);
@@ -46,6 +51,29 @@ static pyr_error *init_geometry(const struct pyr_layout *l, struct pyr_obmalloc 
 		return pyr_error_create(PYR_E_UNKNOWN_LAYOUT,
 					"no layout of struct pool_header and struct arena_object");
 	return NULL;
+}
+
+/* Old versions were built with either alignment (3.6, 3.7, with and without
+ * bpo-27987): believe the pools. */
+static void check_alignment(struct pyr_obmalloc *m, struct pyr_reader *reader)
+{
+	uint32_t expected = m->alignment, good[2] = { 0, 0 }, try;
+	struct pyr_pool pool;
+	pyr_addr at;
+	size_t i;
+
+	if (m->pool_size >> 3 > 64 * 16)
+		return; /* 8 was never built with such pools */
+	for (try = 0; try < 2; try++) {
+		set_alignment(m, try ? 16 : 8);
+		for (i = 0; i < m->arenas.count && i < 4; i++)
+			for (at = m->arenas.data[i].first_pool; at < m->arenas.data[i].pool_end;
+			     at += m->pool_size)
+				good[try] += pyr_pool_read(m, reader, &m->arenas.data[i], at, &pool) ==
+						     PYR_POOL_LIVE &&
+					     pool.consistent;
+	}
+	set_alignment(m, good[0] > good[1] ? 8 : good[1] > good[0] ? 16 : expected);
 }
 
 static int by_address(const void *a, const void *b)
@@ -84,6 +112,7 @@ pyr_error *pyr_obmalloc_open(struct pyr_python *python, struct pyr_obmalloc *ret
 		return err;
 	}
 	sort_arenas(&m);
+	check_alignment(&m, &python->reader);
 	*ret = m;
 	return NULL;
 }
@@ -152,13 +181,11 @@ static bool mark_free(const struct pyr_obmalloc *m, struct pyr_pool *pool, uint3
 	return link == 0;
 }
 
-enum pyr_pool_status pyr_pool_read(const struct pyr_obmalloc *m, struct pyr_reader *reader,
-				   const struct pyr_arena *arena, pyr_addr address,
-				   struct pyr_pool *ret)
+enum pyr_pool_status pyr_pool_header(const struct pyr_obmalloc *m, struct pyr_reader *reader,
+				     pyr_addr address, struct pyr_pool *ret)
 {
 	const uint8_t *bytes = pyr_peek(reader, address, m->pool_size);
-	uint32_t szidx, size, next, max, carved;
-	bool closes;
+	uint32_t szidx, size, next, max;
 
 	if (!bytes)
 		return PYR_POOL_UNREADABLE;
@@ -174,16 +201,30 @@ enum pyr_pool_status pyr_pool_read(const struct pyr_obmalloc *m, struct pyr_read
 	/* obmalloc.c, allocate_from_new_pool() and pymalloc_pool_extend() */
 	if (max != m->pool_size - size || next < PYR_POOL_HEADER + size || next > max + size)
 		return PYR_POOL_CORRUPT;
-	carved = (next - PYR_POOL_HEADER) / size;
 	ret->address = address;
 	ret->bytes = bytes;
 	ret->block_size = size;
-	ret->end = PYR_POOL_HEADER + carved * size;
+	ret->end = PYR_POOL_HEADER + (next - PYR_POOL_HEADER) / size * size;
+	return PYR_POOL_LIVE;
+}
+
+enum pyr_pool_status pyr_pool_read(const struct pyr_obmalloc *m, struct pyr_reader *reader,
+				   const struct pyr_arena *arena, pyr_addr address,
+				   struct pyr_pool *ret)
+{
+	enum pyr_pool_status status = pyr_pool_header(m, reader, address, ret);
+	uint32_t szidx;
+	bool closes;
+
+	if (status != PYR_POOL_LIVE)
+		return status;
+	szidx = ret->block_size / m->alignment - 1;
 	memset(ret->free, 0, sizeof(ret->free));
 	closes = mark_free(m, ret, szidx);
-	ret->consistent = closes && ret->used + ret->free_count == carved &&
-			  PYR_POOL_HEADER + carved * size == next &&
-			  (!arena->object || load_u32(bytes + m->arenaindex) == arena->index);
+	ret->consistent =
+		closes && ret->used + ret->free_count == (ret->end - PYR_POOL_HEADER) / ret->block_size &&
+		ret->end == load_u32(ret->bytes + m->nextoffset) &&
+		(!arena->object || load_u32(ret->bytes + m->arenaindex) == arena->index);
 	return PYR_POOL_LIVE;
 }
 

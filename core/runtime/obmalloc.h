@@ -90,6 +90,10 @@ enum pyr_pool_status pyr_pool_read(const struct pyr_obmalloc *obmalloc, struct p
 				   const struct pyr_arena *arena, pyr_addr address,
 				   struct pyr_pool *ret);
 
+/* The same without the free list: `free`, free_count and consistent are not set. */
+enum pyr_pool_status pyr_pool_header(const struct pyr_obmalloc *obmalloc, struct pyr_reader *reader,
+				     pyr_addr address, struct pyr_pool *ret);
+
 static inline bool pyr_pool_is_free(const struct pyr_obmalloc *obmalloc,
 				    const struct pyr_pool *pool, uint32_t offset)
 {
