@@ -266,10 +266,8 @@ static pyr_error *open_copied(struct pyr_target *target, struct live *live,
 		length = asprintf(&target->description, "process %d (%s), copied while it ran",
 				  (int)live->process.pid, live->process.name);
 	else
-		length = asprintf(&target->description,
-				  "process %d (%s), copied; it was stopped for %.1f ms",
-				  (int)live->process.pid, live->process.name,
-				  (double)target->pause_ns / 1e6);
+		length = asprintf(&target->description, "process %d (%s), copied",
+				  (int)live->process.pid, live->process.name);
 	if (length < 0) {
 		target->description = NULL;
 		return pyr_error_no_memory();
