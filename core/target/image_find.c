@@ -219,8 +219,8 @@ static void mark_exe(struct finder *f, struct pyr_image *image)
 
 /* --- from mappings --- */
 
-/* Does the run of mappings of one path look like loaded code, though its
- * header is not here to tell? Data files have no executable part. */
+/* Does the run of mappings of one path look like loaded code? Data files have
+ * no executable part. */
 static bool looks_loaded(const struct finder *f, size_t first, size_t end)
 {
 	const struct pyr_mapping *v = f->target->mappings.data;
@@ -275,6 +275,12 @@ static pyr_error *image_from_run(struct finder *f, size_t first, size_t end, siz
 	bool absent, ok;
 	size_t i;
 
+	/* Before any byte is read: a core maps thousands of data files, and each
+	 * page is a read from disk. */
+	if (!looks_loaded(f, first, end)) {
+		*next = end;
+		return NULL;
+	}
 	*next = first + 1;
 	if ((err = pyr_image_add(f->images, v[first].path, &image)))
 		return err;
@@ -287,9 +293,9 @@ static pyr_error *image_from_run(struct finder *f, size_t first, size_t end, siz
 			is_loaded(f->target, image, image->path);
 	} else {
 		/* Absent or damaged. Bias: the common case; the file will tell. */
-		ok = looks_loaded(f, first, end);
 		image->bias = image->start;
 		*next = end;
+		ok = true;
 	}
 	if (!ok) {
 		drop_last(f->images);
