@@ -10,8 +10,9 @@
 #define MODULES_MAX 100000
 #define MODULE_ENTRIES_MAX 100000
 
-/* How good a place a module's dict is to learn a type's name from. */
-enum rank { RANK_TABLE, RANK_BUILTINS, RANK_HOME, RANK_ANY };
+/* How good a place a module's dict is to learn a type's name from: the table of
+ * known places, builtins, then the module that is nearest to its package's top. */
+enum rank { RANK_TABLE, RANK_BUILTINS, RANK_ANY };
 
 /* Names end up in tables and terminals: control characters do not. */
 static char *clean(char *name)
@@ -117,47 +118,72 @@ static char *static_name(struct pyr_reader *reader, const struct pyr_type_raw *r
 
 /* --- without tp_name: the target's module dicts --- */
 
-static const struct {
+static const struct place {
 	const char *module, *key, *name;
+	bool is_value; /* the type of what is there */
 } places[] = {
-#define TYPE_PLACE(module, key, name) { module, key, name },
+#define TYPE_PLACE(module, key, name) { module, key, name, false },
+#define VALUE_PLACE(module, key, name) { module, key, name, true },
 #include "runtime/type_places.def"
 #undef TYPE_PLACE
+#undef VALUE_PLACE
 };
 
-static int compare_place(const char *module, const char *key, size_t i)
+static const struct place *find_place(const char *module, const char *key, bool is_value)
 {
-	int order = strcmp(module, places[i].module);
+	size_t i;
 
-	return order ? order : strcmp(key, places[i].key);
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (places[i].is_value == is_value && strcmp(module, places[i].module) == 0 &&
+		    strcmp(key, places[i].key) == 0)
+			return &places[i];
+	return NULL;
+}
+
+static int rank_of(const char *module, const char *key)
+{
+	size_t length = strlen(key);
+	int rank = RANK_ANY;
+
+	if (strcmp(module, "builtins") == 0)
+		return RANK_BUILTINS;
+	for (; *module; module++)
+		rank += 2 * (*module == '.');
+	return rank + (length && (key[0] == '_' || key[length - 1] == '_'));
 }
 
 static void add_inferred(struct pyr_types *types, pyr_addr type, const char *module,
 			 const char *key)
 {
+	const struct place *place = find_place(module, key, false);
 	struct pyr_inferred_name entry = { .address = type };
-	size_t i;
 
-	if (strcmp(module, "builtins") == 0) {
-		entry.rank = RANK_BUILTINS;
-		entry.name = join(module, key);
-	} else {
-		entry.rank = RANK_ANY;
-		for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-			if (compare_place(module, key, i) == 0) {
-				entry.rank = RANK_TABLE;
-				entry.name = strdup(places[i].name);
-				break;
-			}
-		}
-		if (entry.rank == RANK_ANY)
-			entry.name = join(module, key);
-		/* C modules stand behind the name that people import. */
-		if (entry.rank == RANK_ANY && module[0] == '_')
-			entry.rank = RANK_HOME;
-	}
+	entry.rank = place ? RANK_TABLE : rank_of(module, key);
+	entry.name = place ? strdup(place->name) : join(module, key);
 	if (!entry.name || !pyr_vec_push(&types->state->inferred, entry))
 		free(entry.name);
+}
+
+/* The type of a value that is known to be there, in modules that have such. */
+static void add_type_of(struct pyr_types *types, struct pyr_reader *reader, pyr_addr value,
+			const struct place *place)
+{
+	struct pyr_inferred_name entry = { .rank = RANK_TABLE };
+
+	entry.address = pyr_get_addr(pyr_types_layout(types), reader, value, PyObject, ob_type);
+	entry.name = strdup(place->name);
+	if (!entry.name || !pyr_vec_push(&types->state->inferred, entry))
+		free(entry.name);
+}
+
+static bool has_values(const char *module)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (places[i].is_value && strcmp(module, places[i].module) == 0)
+			return true;
+	return false;
 }
 
 static void scan_module(struct pyr_types *types, struct pyr_reader *reader, pyr_addr module,
@@ -165,6 +191,8 @@ static void scan_module(struct pyr_types *types, struct pyr_reader *reader, pyr_
 {
 	const struct pyr_layout *l = pyr_types_layout(types);
 	pyr_addr dict = pyr_get_addr(l, reader, module, PyModuleObject, md_dict);
+	bool values = has_values(name), is_type;
+	const struct place *place;
 	struct pyr_dict_iter iter;
 	struct pyr_type_raw raw;
 	pyr_addr key, value;
@@ -179,11 +207,14 @@ static void scan_module(struct pyr_types *types, struct pyr_reader *reader, pyr_
 	if (err)
 		return;
 	while (n++ < MODULE_ENTRIES_MAX && pyr_dict_iter_next(&iter, &key, &value)) {
-		if (!pyr_type_read(types, reader, value, &raw) ||
-		    raw.flags & PYR_TPFLAGS_HEAPTYPE ||
-		    !(text = str_value(types, reader, key)))
+		is_type = pyr_type_read(types, reader, value, &raw);
+		if (is_type ? raw.flags & PYR_TPFLAGS_HEAPTYPE : !values)
 			continue;
-		add_inferred(types, value, name, text);
+		text = str_value(types, reader, key);
+		if (text && is_type)
+			add_inferred(types, value, name, text);
+		else if (text && (place = find_place(name, text, true)))
+			add_type_of(types, reader, value, place);
 		free(text);
 	}
 }
@@ -196,6 +227,8 @@ static int by_address_and_rank(const void *a, const void *b)
 		return x->address < y->address ? -1 : 1;
 	if (x->rank != y->rank)
 		return x->rank - y->rank;
+	if (strlen(x->name) != strlen(y->name))
+		return strlen(x->name) < strlen(y->name) ? -1 : 1;
 	return strcmp(x->name, y->name);
 }
 
@@ -250,17 +283,21 @@ static const char *inferred_name(struct pyr_types *types, struct pyr_reader *rea
 }
 
 /* The name of a type that the runtime found by symbol or by what points to it. */
-static char *known_name(const struct pyr_types *types, pyr_addr addr)
+static char *known_name(const struct pyr_types *types, const struct pyr_type_raw *raw)
 {
 	static const char *const names[] = {
 #define SHAPE(id, names) names,
 #include "runtime/shapes.def"
 #undef SHAPE
 	};
+	pyr_addr addr = raw->address;
 	int i;
 
 	if (addr == types->python->known[PYR_KNOWN_OBJECT_TYPE])
 		return strdup("builtins.object");
+	/* Functions that know their class (3.9+) are the only subclass. */
+	if (raw->base && raw->base == types->python->known[PYR_KNOWN_CFUNCTION_TYPE])
+		return strdup("builtins.builtin_method");
 	for (i = 1; i < PYR_SHAPE_COUNT; i++)
 		if (types->state->by_shape[i] == addr)
 			return strndup(names[i], strcspn(names[i], "|"));
@@ -279,7 +316,7 @@ char *pyr_type_make_name(struct pyr_types *types, struct pyr_reader *reader,
 	if (name)
 		return name;
 	*certainty = PYR_INFERRED;
-	if ((name = known_name(types, raw->address)))
+	if ((name = known_name(types, raw)))
 		return name;
 	if ((inferred = inferred_name(types, reader, raw->address)))
 		return strdup(inferred);
