@@ -35,7 +35,43 @@ void pyr_gc_list_init(const struct pyr_python *python, struct pyr_reader *reader
 	*ret = list;
 }
 
-size_t pyr_gc_list_next(struct pyr_gc_list *list, pyr_addr *objects, size_t max)
+/* From the head's back link on, after the forward links broke. */
+static void turn_back(struct pyr_gc_list *list)
+{
+	uint64_t word;
+
+	list->backwards = true;
+	list->last_good = list->previous;
+	list->at = list->previous = list->head;
+	if (list->check_back && pyr_try_u64(list->reader, list->head + 8, &word))
+		list->at = word & list->mask;
+}
+
+/* The back links are checked by the forward ones, so this ends: no node is met
+ * twice from the same successor. */
+static size_t next_backwards(struct pyr_gc_list *list, pyr_addr *objects, size_t max)
+{
+	uint64_t link[2];
+	const void *p;
+	size_t n = 0;
+
+	while (n < max && list->at != list->head && list->at != list->last_good &&
+	       !(list->at & 7) && list->nodes < list->bound &&
+	       (p = pyr_peek(list->reader, list->at, 16))) {
+		memcpy(link, p, 16);
+		if ((link[0] & list->mask) != list->previous)
+			break;
+		objects[n++] = list->at + list->head_size;
+		list->nodes++;
+		list->previous = list->at;
+		list->at = link[1] & list->mask;
+	}
+	if (n < max)
+		list->at = list->head;
+	return n;
+}
+
+static size_t next_forwards(struct pyr_gc_list *list, pyr_addr *objects, size_t max)
 {
 	struct pyr_reader *reader = list->reader;
 	const uint64_t mask = list->mask;
@@ -45,8 +81,6 @@ size_t pyr_gc_list_next(struct pyr_gc_list *list, pyr_addr *objects, size_t max)
 	uint64_t link[2];
 	size_t n = 0;
 
-	if (list->broken)
-		return 0;
 	while (n < max && at != head) {
 		p = pyr_peek(reader, at, 16);
 		if (!p || at & 7) {
@@ -58,14 +92,13 @@ size_t pyr_gc_list_next(struct pyr_gc_list *list, pyr_addr *objects, size_t max)
 			list->broken = at;
 			break;
 		}
+		if (at == list->anchor) {
+			list->broken = at;
+			break;
+		}
 		objects[n++] = at + list->head_size;
 		previous = at;
 		at = link[0] & mask;
-		if (previous == list->anchor) {
-			list->broken = previous;
-			n--;
-			break;
-		}
 		if (++list->nodes == list->anchor_at) {
 			list->anchor = previous;
 			list->anchor_at *= 2;
@@ -75,15 +108,27 @@ size_t pyr_gc_list_next(struct pyr_gc_list *list, pyr_addr *objects, size_t max)
 			}
 		}
 	}
-	if (at == head && list->check_back && !list->broken && n < max) {
-		p = pyr_peek(reader, head, 16);
-		if (p)
-			memcpy(link, p, 16);
-		if (!p || (link[1] & mask) != previous)
-			list->broken = head;
-	}
 	list->at = at;
 	list->previous = previous;
+	return n;
+}
+
+size_t pyr_gc_list_next(struct pyr_gc_list *list, pyr_addr *objects, size_t max)
+{
+	uint64_t word;
+	size_t n;
+
+	if (list->backwards)
+		return next_backwards(list, objects, max);
+	n = list->broken ? 0 : next_forwards(list, objects, max);
+	if (!n && !list->broken && list->check_back && list->head && list->head_size &&
+	    (!pyr_try_u64(list->reader, list->head + 8, &word) ||
+	     (word & list->mask) != list->previous))
+		list->broken = list->head; /* all nodes were reached */
+	else if (list->broken)
+		turn_back(list);
+	if (!n && list->backwards)
+		return next_backwards(list, objects, max);
 	return n;
 }
 
@@ -135,8 +180,10 @@ static pyr_error *count_list(const struct pyr_python *python, struct pyr_reader 
 		return err;
 	if (list.broken)
 		pyr_control_diagnose(python->target->control,
-				     "the list of %s is broken at 0x%llx, after %llu objects", what,
-				     (unsigned long long)list.broken, (unsigned long long)count);
+				     "the list of %s is broken at 0x%llx: %llu objects were reached "
+				     "from its two ends",
+				     what, (unsigned long long)list.broken,
+				     (unsigned long long)count);
 	*ret += count;
 	return NULL;
 }

@@ -16,13 +16,16 @@ struct pyr_gc_list {
 	pyr_addr anchor;        /* cycle guard (Brent): a node seen earlier */
 	uint64_t anchor_at;     /* node count at which it moves on */
 	pyr_addr broken;        /* where the list stops making sense; 0: nowhere so far */
+	bool backwards;         /* walking from the end towards the break */
+	pyr_addr last_good;     /* the last node before the break */
 };
 
 /* Start at @head; @collecting: back links are the collector's scratch space. */
 void pyr_gc_list_init(const struct pyr_python *python, struct pyr_reader *reader, pyr_addr head,
 		      bool collecting, struct pyr_gc_list *ret);
 /* Write the addresses of the next objects, at most @max; 0: the list is at its
- * end, or broken. */
+ * end. Where the links break, the rest is reached from the other end, as far as
+ * links hold there; `broken` says where it was. */
 size_t pyr_gc_list_next(struct pyr_gc_list *list, pyr_addr *objects, size_t max);
 
 /* Is any collection running? */

@@ -200,8 +200,13 @@ pyr_error *pyr_gc_states_read(struct pyr_types *types, struct pyr_reader *reader
 		if (pyr_is(&python->layout, gc_location, STATIC)) {
 			read_static(python, raw, &states[i]);
 		} else {
-			states[i].address = python->interpreters.data[i].gc;
-			read_state(raw, &states[i]);
+			states[i].address = python->interpreters.count ? python->interpreters.data[i].gc
+								       : 0;
+			if (states[i].address)
+				read_state(raw, &states[i]);
+			else
+				pyr_control_diagnose(python->target->control,
+						     "the collector's state was not found");
 		}
 		count_list_object(raw, states[i].garbage, &states[i].garbage_count);
 		count_list_object(raw, states[i].callbacks, &states[i].callback_count);

@@ -304,6 +304,17 @@ static pyr_error *nothing_agrees(const struct facts *facts, pyr_error *err)
 
 	if (err)
 		return err;
+	if (facts->candidate->runtime && !pyr_peek(facts->reader, facts->candidate->runtime, 8)) {
+		const struct pyr_image *image = facts->candidate->image;
+
+		return pyr_error_create_at(
+			PYR_E_UNREADABLE, facts->candidate->runtime,
+			"the runtime of the CPython in %s, at 0x%llx, is not in the target%s%s",
+			image && image->path ? image->path : "an unknown file",
+			(unsigned long long)facts->candidate->runtime,
+			facts->target->incomplete.count ? ": " : "",
+			facts->target->incomplete.count ? facts->target->incomplete.data[0] : "");
+	}
 	if (!facts->build.hexversion)
 		return pyr_error_create_at(PYR_E_NOT_PYTHON, facts->candidate->runtime,
 					   "what lies at 0x%llx (%s) is not an initialized CPython "

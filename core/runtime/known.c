@@ -112,6 +112,7 @@ void pyr_python_fill_known(struct pyr_python *python)
 	struct pyr_raw raw = { &python->layout, &python->reader };
 
 	by_symbol(python);
+	python->known_source = python->known[PYR_KNOWN_TYPE_TYPE] ? "symbols" : "modules";
 	if (!python->interpreters.count)
 		return;
 	by_name(python, raw);

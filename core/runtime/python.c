@@ -137,8 +137,9 @@ static bool fatal(const pyr_error *err)
  * nothing that was found. */
 static unsigned weight(const pyr_error *err)
 {
-	return err->code == PYR_E_UNSUPPORTED_BUILD ? 3
-	       : err->code == PYR_E_UNKNOWN_LAYOUT  ? 2
+	return err->code == PYR_E_UNSUPPORTED_BUILD ? 4
+	       : err->code == PYR_E_UNKNOWN_LAYOUT  ? 3
+	       : err->code == PYR_E_UNREADABLE      ? 2
 						    : 1;
 }
 
@@ -204,6 +205,11 @@ static pyr_error *no_python(struct ladder *ladder, pyr_addr type, uint64_t basic
 			"found: %s",
 			(unsigned long long)type, (unsigned long long)basicsize,
 			pyr_strbuf_str(&tried));
+	else if (ladder->target->incomplete.count)
+		err = pyr_error_create(PYR_E_UNREADABLE,
+				       "no CPython was found in what is left of an incomplete target "
+				       "(%s): %s",
+				       ladder->target->incomplete.data[0], pyr_strbuf_str(&tried));
 	else if (pyr_find_python_name(ladder->target))
 		err = pyr_error_create(PYR_E_NOT_PYTHON,
 				       "files named python are mapped, but no CPython was found: %s",
@@ -225,14 +231,14 @@ pyr_error *pyr_python_open(struct pyr_target *target, const struct pyr_python_op
 
 	pyr_reader_init(&ladder.reader, target);
 	err = climb(&ladder, pyr_find_by_symbol);
-	if (!err && !ladder.best && !(ladder.why && weight(ladder.why) == 3))
+	if (!err && !ladder.best && !(ladder.why && weight(ladder.why) == 4))
 		err = climb(&ladder, pyr_find_by_cookie);
-	if (!err && !ladder.best && !(ladder.why && weight(ladder.why) > 1))
+	if (!err && !ladder.best && !(ladder.why && weight(ladder.why) > 2))
 		err = climb(&ladder, pyr_find_by_runtime_scan);
 	if (!err && !ladder.best)
 		err = pyr_find_type_of_type(target, &ladder.reader, &type, &basicsize);
 	/* All of writable memory is looked at only where there is some CPython. */
-	if (!err && !ladder.best && !(ladder.why && weight(ladder.why) > 1) &&
+	if (!err && !ladder.best && !(ladder.why && weight(ladder.why) > 2) &&
 	    (type || pyr_find_python_name(target)))
 		err = climb(&ladder, pyr_find_by_thread_scan);
 	pyr_reader_deinit(&ladder.reader);

@@ -56,6 +56,7 @@ struct pyr_python {
 	bool debug_allocator;      /* blocks carry the debug header (16 bytes before the data) */
 
 	pyr_addr known[PYR_KNOWN_COUNT];
+	const char *known_source;  /* "symbols", or "modules": by name in the target's modules */
 
 	PYR_VEC(struct pyr_interpreter) interpreters; /* the main one first */
 	PYR_VEC(struct pyr_python_thread) threads;    /* main thread first, then as linked */
