@@ -54,3 +54,9 @@ clean:
 
 -include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT:=.d) $(UNIT_SUPPORT:.o=.d)
 include core/layout/gen/layouts.mk
+
+.PHONY: demo
+demo:
+	@tools/deps.sh build demo
+	@$(MAKE) -s all
+	@docs/demo/run.sh $(BUILD)

@@ -242,7 +242,9 @@ static pyr_error *open_stopped(struct pyr_control *control, const struct pyr_deb
 	for (i = 0; i < (*ret)->incomplete.count; i++)
 		free((*ret)->incomplete.data[i]);
 	(*ret)->incomplete.count = 0;
-	return use_threads(*ret, s);
+	free((*ret)->description);
+	(*ret)->description = strdup(s->description ? s->description : "a debugger's process");
+	return (*ret)->description ? use_threads(*ret, s) : pyr_error_no_memory();
 }
 
 static pyr_error *open_offered(struct pyr_control *control, const struct pyr_debugger_source *s,

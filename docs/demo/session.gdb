@@ -7,13 +7,18 @@ echo \n# What is its collector doing?\n
 echo (gdb) pyretain gc\n
 pyretain gc
 echo \n# How many of what? Two classes of the shop lead, one of each per request ever served.\n
-echo (gdb) pyretain census --match shop|__main__ --limit 5\n
+echo (gdb) pyretain census --match __main__\n
 pyretain census --match __main__
 echo \n# One of the sessions: it should have expired.\n
 echo (gdb) pyretain find --type Session --limit 2\n
 pyretain find --type Session --limit 2
 echo (gdb) pyretain object $pyr1\n
 pyretain object $pyr1
-echo \n# And what the threads do.\n
-echo (gdb) pyretain stack 2\n
-pyretain stack 2
+echo \n# Who keeps forty thousand of them? The largest objects of the process:\n
+echo (gdb) pyretain find --min-size 1000000 --limit 2\n
+pyretain find --min-size 1000000 --limit 2
+echo \n# What the threads do, meanwhile.\n
+echo (gdb) pyretain threads\n
+pyretain threads
+echo \n# So: every session ever opened is still alive. They are all in one dict, under keys\n
+echo # like 'sess-000001': the shop's SESSIONS, which nothing removes them from.\n

@@ -111,11 +111,15 @@ class _Debugger(object):
         self.options, self.debugger, self.root, self.build = list(options), debugger, root, build or BUILD
         self.adapter = os.path.join(matrix.TOP, self.kind, "pyretain.py")
 
+    def environment(self):
+        return {}
+
     def run(self, commands):
         """What was printed between the marks around each command."""
         argv = self.argv(commands)
         env = dict(os.environ, LC_ALL="C.UTF-8", TERM="dumb", DEBUGINFOD_URLS="")
         env.pop("PYTHONPATH", None)
+        env.update(self.environment())
         if self.root:
             argv = inside(self.root, argv, self.build)
         try:
@@ -185,6 +189,12 @@ def lldbs():
 
 class Lldb(_Debugger):
     kind = "lldb"
+
+    def environment(self):
+        """Debian's lldb 14 does not find its own Python package unless it is told."""
+        major = re.search(r"lldb-(\d+)$", self.debugger or lldbs()[0])
+        found = glob.glob("/usr/lib/llvm-%s/lib/python3*/*-packages" % (major.group(1) if major else "*"))
+        return {"PYTHONPATH": found[0]} if found and not self.root else {}
 
     def argv(self, commands):
         lines = ["settings set interpreter.stop-command-source-on-error false",
