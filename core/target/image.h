@@ -21,7 +21,7 @@ struct pyr_image {
 	char *file; /* path that was opened; owned */
 	const uint8_t *file_bytes;
 	size_t file_size;
-	char *why_no_file; /* one line; owned; NULL when file is set */
+	char *why_no_file; /* one line, to follow "PATH: "; owned; NULL when file is set */
 	void *state;       /* image.c */
 };
 

@@ -363,9 +363,11 @@ static pyr_error *match_file(struct pyr_target *target, struct pyr_reader *reade
 				best = w;
 				free(image->why_no_file);
 				image->why_no_file =
-					opened   ? text("%s %s", c.paths[i], why)
-					: w == 1 ? text("%s is not on this machine", image->path)
-						 : text("%s: %s", c.paths[i], why);
+					w == 1 ? text("not on this machine")
+					: !strcmp(c.paths[i], image->path)
+						? text(opened ? "the file here %s" : "%s", why)
+						: text(opened ? "%s %s" : "%s: %s", c.paths[i],
+						       why);
 			}
 			if (i == c.given && image->is_exe)
 				pyr_control_diagnose(target->control, "%s is not used: it %s",
@@ -376,9 +378,8 @@ static pyr_error *match_file(struct pyr_target *target, struct pyr_reader *reade
 		free(c.paths[i]);
 	if (!image->file && !image->why_no_file)
 		image->why_no_file =
-			text(image->is_exe ? "nothing tells which file %s was; name it with -e"
-					   : "nothing tells which file %s was",
-			     image->path);
+			text(image->is_exe ? "nothing tells which file it was; name it with -e"
+					   : "nothing tells which file it was");
 	return image->file || image->why_no_file ? NULL : pyr_error_no_memory();
 }
 
