@@ -53,4 +53,4 @@ gdb --batch -nx -iex 'set pagination off' -ex "source $top/gdb/pyretain.py" \
 # gdb's own words on loading a core are not the point here.
 sed -n '/^# /,$p' "$work/gdb.log"
 
-say "The same from a shell: $build/pyretain -c CORE census    or, of a running process:    $build/pyretain -p PID census"
+printf "\nThe same from a shell: build/pyretain -c CORE census, and of a running process: build/pyretain -p PID census\n"

@@ -15,8 +15,8 @@ pyretain find --type Session --limit 2
 echo (gdb) pyretain object $pyr1\n
 pyretain object $pyr1
 echo \n# Who keeps forty thousand of them? The largest objects of the process:\n
-echo (gdb) pyretain find --min-size 1000000 --limit 2\n
-pyretain find --min-size 1000000 --limit 2
+echo (gdb) pyretain find --min-size 500000 --limit 2\n
+pyretain find --min-size 500000 --limit 2
 echo \n# What the threads do, meanwhile.\n
 echo (gdb) pyretain threads\n
 pyretain threads
