@@ -142,7 +142,8 @@ static bool visit_slots(struct pyr_types *types, struct pyr_reader *reader,
 			pyr_error_destroy(err);
 			continue;
 		}
-		more = fn(ctx, name, value);
+		if (pyr_utf8_is_valid(name))
+			more = fn(ctx, name, value);
 		free(name);
 	}
 	return more;

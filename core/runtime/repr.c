@@ -283,11 +283,6 @@ const char *repr_short_name(const struct pyr_type *type)
 	return dot && dot[1] ? dot + 1 : type->name;
 }
 
-void repr_address(struct repr *r, pyr_addr addr)
-{
-	pyr_strbuf_printf(r->out, "0x%llx", (unsigned long long)addr);
-}
-
 void repr_object_head(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 {
 	const char *name = type->name;
@@ -306,8 +301,8 @@ void repr_object(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 
 void repr_text(struct repr *r, pyr_addr str)
 {
-	char *text, *p;
 	pyr_error *err;
+	char *text;
 
 	err = pyr_str_utf8(r->types, r->reader, str, r->limit + 1, &text, NULL);
 	if (err) {
@@ -315,13 +310,20 @@ void repr_text(struct repr *r, pyr_addr str)
 		pyr_strbuf_add(r->out, "?");
 		return;
 	}
-	for (p = text; *p; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			pyr_strbuf_printf(r->out, "\\x%02x", (unsigned char)*p);
-		else
-			pyr_strbuf_add_char(r->out, *p);
-	}
+	repr_clean(r, text);
 	free(text);
+}
+
+void repr_clean(struct repr *r, const char *text)
+{
+	if (!pyr_utf8_is_valid(text))
+		text = "?";
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			pyr_strbuf_printf(r->out, "\\x%02x", (unsigned char)*text);
+		else
+			pyr_strbuf_add_char(r->out, *text);
+	}
 }
 
 bool repr_next(struct repr *r, uint64_t index, uint64_t count)
@@ -346,14 +348,12 @@ static bool add_attribute(void *ctx, const char *name, pyr_addr value)
 {
 	struct attributes *a = ctx;
 	struct repr *r = a->r;
-	const char *p;
 
 	if (a->count++ >= r->items || repr_full(r))
 		return true;
 	pyr_strbuf_add(r->out, a->printed ? ", " : a->comma_first ? ", " : ": ");
 	a->printed++;
-	for (p = name; *p; p++)
-		pyr_strbuf_add_char(r->out, (unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p);
+	repr_clean(r, name);
 	pyr_strbuf_add(r->out, "=");
 	repr_value(r, value);
 	return true;

@@ -43,7 +43,7 @@ const char *repr_short_name(const struct pyr_type *type); /* __name__ */
 const char *repr_tp_name(const struct pyr_type *type);	   /* tp_name */
 const struct pyr_type *repr_type_of(struct repr *r, pyr_addr obj);
 void repr_text(struct repr *r, pyr_addr str); /* a str as str() would give it; "?" if it is none */
-void repr_address(struct repr *r, pyr_addr addr);
+void repr_clean(struct repr *r, const char *text); /* control characters escaped; "?" if not UTF-8 */
 /* ", " between elements; answers false, after a mark, when enough were printed. */
 bool repr_next(struct repr *r, uint64_t index, uint64_t count);
 /* "a=1, b=2" of an instance's attributes; answers how many there were. */

@@ -20,7 +20,7 @@ static void add_cstring(struct repr *r, pyr_addr addr)
 		return;
 	}
 	for (p = text; *p; p++)
-		pyr_strbuf_add_char(r->out, *p < 0x20 || *p == 0x7f ? '?' : *p);
+		pyr_strbuf_add_char(r->out, *p >= 0x20 && *p < 0x7f ? *p : '?');
 	free(text);
 }
 
@@ -215,9 +215,11 @@ void repr_generator(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 		pyr_error_destroy(err);
 		if (!err) {
 			frame = frames.frames.count ? &frames.frames.data[0] : NULL;
-			if (frame && frame->line > 0)
-				pyr_strbuf_printf(r->out, " at %s:%d", frame->filename,
-						  (int)frame->line);
+			if (frame && frame->line > 0) {
+				pyr_strbuf_add(r->out, " at ");
+				repr_clean(r, frame->filename);
+				pyr_strbuf_printf(r->out, ":%d", (int)frame->line);
+			}
 			pyr_frames_deinit(&frames);
 		}
 	}

@@ -97,7 +97,8 @@ static bool struct_sequence(struct repr *r, const struct pyr_type *type, pyr_add
 				       &name);
 		pyr_error_destroy(err);
 		if (!err) {
-			pyr_strbuf_printf(r->out, "%s=", name);
+			repr_clean(r, name);
+			pyr_strbuf_add(r->out, "=");
 			free(name);
 		}
 		repr_value(r, item);

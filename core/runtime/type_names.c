@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "runtime/types_state.h"
+#include "runtime/values.h"
 
 #define NAME_MAX_LENGTH 1000
 #define MODULES_MAX 100000
@@ -44,29 +45,6 @@ static char *join(const char *module, const char *name)
 	return asprintf(&text, "%s.%s", module, name) < 0 ? NULL : text;
 }
 
-/* Is every byte part of valid UTF-8? tp_name comes from the target's memory. */
-static bool is_utf8(const char *text)
-{
-	const unsigned char *p = (const unsigned char *)text;
-	int more = 0;
-
-	for (; *p; p++) {
-		if (more) {
-			if ((*p & 0xc0) != 0x80)
-				return false;
-			more--;
-		} else if (*p >= 0x80) {
-			more = *p >= 0xf0 && *p < 0xf5	 ? 3
-			       : *p >= 0xe0 && *p < 0xf0 ? 2
-			       : *p >= 0xc2 && *p < 0xe0 ? 1
-							 : -1;
-			if (more < 0)
-				return false;
-		}
-	}
-	return more == 0;
-}
-
 static char *tp_name(struct pyr_reader *reader, pyr_addr name)
 {
 	char *text = NULL;
@@ -75,7 +53,7 @@ static char *tp_name(struct pyr_reader *reader, pyr_addr name)
 	pyr_error_destroy(err);
 	if (err)
 		return NULL;
-	if (!*text || !is_utf8(text)) {
+	if (!*text || !pyr_utf8_is_valid(text)) {
 		free(text);
 		return NULL;
 	}

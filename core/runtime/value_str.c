@@ -71,6 +71,30 @@ uint32_t pyr_str_unit(const uint8_t *data, unsigned kind, size_t index)
 	return u32;
 }
 
+bool pyr_utf8_is_valid(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	uint32_t c = 0, least = 0;
+	int more = 0;
+
+	for (; *p; p++) {
+		if (more) {
+			if ((*p & 0xc0) != 0x80)
+				return false;
+			c = c << 6 | (*p & 0x3f);
+			if (--more == 0 && (c < least || c > 0x10ffff || (c >> 11) == 0x1b))
+				return false;
+		} else if (*p >= 0x80) {
+			more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
+			if (*p < 0xc0 || *p >= 0xf8)
+				return false;
+			c = *p & (0x3f >> more);
+			least = more == 1 ? 0x80 : more == 2 ? 0x800 : 0x10000;
+		}
+	}
+	return more == 0;
+}
+
 pyr_error *pyr_str_utf8(struct pyr_types *types, struct pyr_reader *reader, pyr_addr str,
 			size_t max, char **ret, bool *truncated)
 {
@@ -90,12 +114,8 @@ pyr_error *pyr_str_utf8(struct pyr_types *types, struct pyr_reader *reader, pyr_
 					   "the characters of the str at 0x%llx are absent",
 					   (unsigned long long)str);
 	pyr_strbuf_add(&buf, "");
-	if (view.ascii) {
-		pyr_strbuf_add_bytes(&buf, (const char *)data, count);
-	} else {
-		for (i = 0; i < count; i++)
-			pyr_strbuf_add_codepoint(&buf, pyr_str_unit(data, view.kind, i));
-	}
+	for (i = 0; i < count; i++)
+		pyr_strbuf_add_codepoint(&buf, pyr_str_unit(data, view.kind, i));
 	text = pyr_strbuf_take(&buf);
 	if (!text)
 		return pyr_error_no_memory();

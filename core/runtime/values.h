@@ -14,6 +14,8 @@ struct pyr_str_view {
 };
 pyr_error *pyr_str_view(struct pyr_types *types, struct pyr_reader *reader, pyr_addr str,
 			struct pyr_str_view *ret);
+/* For C strings of the target, which may hold anything. */
+bool pyr_utf8_is_valid(const char *text);
 uint32_t pyr_str_unit(const uint8_t *data, unsigned kind, size_t index);
 
 /* The magnitude of an int: @count digits of 30 bits, least significant first. */
