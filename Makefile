@@ -21,7 +21,7 @@ MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/%.o)
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
 
-.PHONY: all unit deps check clean
+.PHONY: all unit docs check-docs install uninstall format lint deps check clean help
 all: $(BUILD)/libpyretain.so $(BUILD)/pyretain
 
 $(BUILD)/%.o: %.c
@@ -32,7 +32,7 @@ $(BUILD)/libpyretain.so: $(LIB_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ $(LIBS)
 
 $(BUILD)/pyretain: $(MAIN_OBJ) $(BUILD)/libpyretain.so
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJ) -L$(BUILD) -lpyretain -ledit -Wl,--allow-shlib-undefined \
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJ) -L$(BUILD) -lpyretain -ledit \
 		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib/pyretain'
 
 # Unit tests see the core's inside: they link its objects, not the library.
@@ -40,6 +40,40 @@ unit: $(UNIT)
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_SUPPORT) $(LIB_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 .SECONDARY: $(UNIT:=.o) $(UNIT_SUPPORT)
+
+# Documents that are made from the table of commands.
+DOCS_OBJ := $(BUILD)/core/command/gen/docs.o
+$(BUILD)/gen-docs: $(DOCS_OBJ) $(LIB_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+docs: $(BUILD)/gen-docs
+	$(BUILD)/gen-docs docs
+check-docs: $(BUILD)/gen-docs
+	@rm -rf $(BUILD)/docs-now && mkdir -p $(BUILD)/docs-now && $(BUILD)/gen-docs $(BUILD)/docs-now
+	@diff -r $(BUILD)/docs-now/commands docs/commands && \
+		diff $(BUILD)/docs-now/pyretain.1 docs/pyretain.1 || \
+		{ echo "docs/commands or docs/pyretain.1 is not what core/command/*.def says: run make docs"; exit 1; }
+
+INSTALLED_FILES = bin/pyretain lib/pyretain/libpyretain.so include/pyretain.h \
+	$(patsubst %,share/pyretain/%,$(wildcard gdb/*.py lldb/*.py)) share/man/man1/pyretain.1
+install: all
+	install -D -m 755 $(BUILD)/pyretain $(DESTDIR)$(PREFIX)/bin/pyretain
+	install -D -m 755 $(BUILD)/libpyretain.so $(DESTDIR)$(PREFIX)/lib/pyretain/libpyretain.so
+	install -D -m 644 core/include/pyretain.h $(DESTDIR)$(PREFIX)/include/pyretain.h
+	install -D -m 644 docs/pyretain.1 $(DESTDIR)$(PREFIX)/share/man/man1/pyretain.1
+	for f in $(wildcard gdb/*.py lldb/*.py); do \
+		install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/pyretain/$$f || exit 1; done
+uninstall:
+	rm -f $(INSTALLED_FILES:%=$(DESTDIR)$(PREFIX)/%)
+	rm -rf $(DESTDIR)$(PREFIX)/share/pyretain $(DESTDIR)$(PREFIX)/lib/pyretain
+
+# The C sources that people write: not the generated tables.
+SOURCES = $(sort $(wildcard core/*/*.[ch] core/*/gen/*.[ch] tests/unit/*.[ch] tests/bench/*.[ch]))
+format:
+	clang-format -i $(SOURCES)
+lint:
+	clang-format --dry-run -Werror $(SOURCES)
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem --suppress=nullPointerRedundantCheck -Icore -Icore/include core
 
 # Packages of the distribution that building, the demo and the tests need.
 deps:
@@ -49,10 +83,22 @@ deps:
 check: deps
 	@MAKE="$(MAKE)" tools/check.sh $(PYTEST)
 
+help:
+	@echo "make            the library and the command, in $(BUILD)/"
+	@echo "make deps       install the distribution's packages that are needed"
+	@echo "make demo       a leaking service, its core, and a session on it"
+	@echo "make check      all tests (PYTEST='-k census' narrows them; MATRIX=full: gaps are failures)"
+	@echo "make unit       the unit tests alone, in $(BUILD)/tests/unit/"
+	@echo "make bench      speed and memory against CPython's own, as ratios"
+	@echo "make docs       docs/commands/ and docs/pyretain.1 from the table of commands"
+	@echo "make layouts    the layout tables from the debug info that this machine has"
+	@echo "make install    into PREFIX=$(PREFIX) (DESTDIR before it); make uninstall removes it"
+	@echo "make format     clang-format; make lint checks it and runs cppcheck"
+
 clean:
 	rm -rf $(BUILD) build-asan build-ubsan
 
--include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT:=.d) $(UNIT_SUPPORT:.o=.d)
+-include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT:=.d) $(UNIT_SUPPORT:.o=.d) $(DOCS_OBJ:.o=.d)
 include core/layout/gen/layouts.mk
 
 .PHONY: demo
