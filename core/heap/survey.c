@@ -133,7 +133,8 @@ void pyr_survey_diagnose(struct pyr_survey *s)
 	size_t i;
 
 	diagnose_pools(s);
-	if (s->bad_links)
+	/* During a collection some heads lie on the C stack. */
+	if (s->bad_links && !s->lists.collecting)
 		pyr_control_diagnose(s->control, "%llu nodes of gc lists are no objects",
 				     (unsigned long long)s->bad_links);
 	for (i = 0; i < s->lists.lists.count; i++) {
