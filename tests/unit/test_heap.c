@@ -1,0 +1,148 @@
+/* The index of addresses and the set of pages, against slow twins. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "heap/index.h"
+#include "heap/pages.h"
+#include "heap/scan.h"
+
+static uint64_t seed = 88172645463325252u;
+
+static uint64_t next_random(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const pyr_addr *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Clusters of neighbours at the ends of pages and leaves, and loners. */
+static uint32_t make_addresses(pyr_addr *out, uint32_t count)
+{
+	static const pyr_addr bases[] = { 0x1000, 0x3ffff000, 0x55d000000000, 0x7f1234567000,
+					  0x7fffffffe000 };
+	uint32_t i, kept = 0;
+
+	for (i = 0; i < count; i++)
+		out[i] = (i % 3 ? bases[next_random() % 5] + next_random() % 12288
+				: next_random() >> 17) &
+			 ~UINT64_C(7) & ((UINT64_C(1) << 47) - 1);
+	qsort(out, count, sizeof(*out), by_value);
+	for (i = 0; i < count; i++)
+		if (!kept || out[i] != out[kept - 1])
+			out[kept++] = out[i];
+	return kept;
+}
+
+static uint32_t slow_find(const pyr_addr *v, uint32_t count, pyr_addr addr)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++)
+		if (v[i] == addr)
+			return i;
+	return UINT32_MAX;
+}
+
+static void index_like_the_twin(void **state)
+{
+	static pyr_addr v[2000];
+	struct pyr_index *index;
+	uint32_t count, i, round;
+
+	(void)state;
+	for (round = 0; round < 5; round++) {
+		count = make_addresses(v, round ? 2000 : 1);
+		assert_null(pyr_index_create(v, count, &index));
+		for (i = 0; i < count; i++) {
+			assert_int_equal(pyr_index_find(index, v[i]), i);
+			assert_int_equal(pyr_index_find(index, v[i] + 1), UINT32_MAX);
+			assert_int_equal(pyr_index_find(index, v[i] + 8), slow_find(v, count, v[i] + 8));
+			assert_int_equal(pyr_index_find(index, v[i] - 8), slow_find(v, count, v[i] - 8));
+			assert_int_equal(pyr_index_find(index, v[i] | UINT64_C(1) << 47), UINT32_MAX);
+		}
+		pyr_index_destroy(index);
+	}
+	assert_null(pyr_index_create(v, 0, &index));
+	assert_int_equal(pyr_index_find(index, 0x1000), UINT32_MAX);
+	pyr_index_destroy(index);
+}
+
+#define SPAN 64u /* pages about a boundary of leaves */
+
+static void pages_like_the_twin(void **state)
+{
+	const pyr_addr base = (UINT64_C(5) << 30) - SPAN / 2 * 4096;
+	struct pyr_pages pages;
+	bool twin[SPAN];
+	unsigned round, i, a, b, all;
+
+	(void)state;
+	for (all = 0; all < 2; all++) {
+		assert_null(pyr_pages_init(&pages));
+		if (all)
+			assert_null(pyr_pages_add_all(&pages));
+		memset(twin, (int)all, sizeof(twin));
+		for (round = 0; round < 500; round++) {
+			a = (unsigned)(next_random() % (SPAN * 4096));
+			b = (unsigned)(next_random() % (SPAN * 4096));
+			if (b < a)
+				i = a, a = b, b = i;
+			if (next_random() & 1) {
+				assert_null(pyr_pages_add(&pages, base + a, base + b));
+				for (i = 0; i < SPAN; i++)
+					twin[i] |= a < b && i * 4096 < b && (i + 1) * 4096 > a;
+			} else {
+				assert_null(pyr_pages_remove(&pages, base + a, base + b));
+				for (i = 0; i < SPAN; i++)
+					twin[i] &= !(i * 4096 >= a && (i + 1) * 4096 <= b);
+			}
+			for (i = 0; i < SPAN; i++)
+				assert_int_equal(pyr_pages_has(&pages, base + i * 4096 + round), twin[i]);
+		}
+		assert_int_equal(pyr_pages_has(&pages, 0x7f0000000000), all);
+		assert_false(pyr_pages_has(&pages, UINT64_C(1) << 47));
+		assert_false(pyr_pages_has(&pages, UINT64_MAX));
+		assert_null(pyr_pages_add(&pages, 0x7fffffffe000, UINT64_MAX));
+		assert_true(pyr_pages_has(&pages, 0x7fffffffffff));
+		pyr_pages_deinit(&pages);
+	}
+}
+
+static void sets_know_their_members(void **state)
+{
+	struct pyr_addr_set set = { 0 };
+	uint64_t i;
+
+	(void)state;
+	for (i = 1; i <= 20000; i++)
+		assert_int_equal(pyr_addr_set_add(&set, i * 16), 1);
+	for (i = 1; i <= 20000; i++)
+		assert_int_equal(pyr_addr_set_add(&set, i * 16), 0);
+	assert_int_equal(set.count, 20000);
+	pyr_addr_set_deinit(&set);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(index_like_the_twin),
+		cmocka_unit_test(pages_like_the_twin),
+		cmocka_unit_test(sets_know_their_members),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
