@@ -15,7 +15,7 @@ endif
 MAIN_SRC := core/command/main.c core/command/front_shell.c core/command/front_terminal.c
 LIB_SRC := $(filter-out $(MAIN_SRC) core/layout/gen/%,$(sort $(wildcard core/*/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
-LIBS    := -lelf -ldwarf -lzstd -llz4 -lz -ldl -lm
+LIBS    := -lelf -lzstd -llz4 -lz -ldl -lm
 
 MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/%.o)
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))

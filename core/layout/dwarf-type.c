@@ -12,14 +12,14 @@
 void pyr_die_free(struct pyr_die *die)
 {
 	if (die->die)
-		dwarf_dealloc_die(die->die);
+		pyr_dw.dealloc_die(die->die);
 	die->die = NULL;
 }
 
 static void drop_error(Dwarf_Debug dbg, Dwarf_Error error)
 {
 	if (error)
-		dwarf_dealloc(dbg, error, DW_DLA_ERROR);
+		pyr_dw.dealloc(dbg, error, DW_DLA_ERROR);
 }
 
 Dwarf_Half pyr_die_tag(const struct pyr_die *die)
@@ -27,7 +27,7 @@ Dwarf_Half pyr_die_tag(const struct pyr_die *die)
 	Dwarf_Half tag = 0;
 	Dwarf_Error error = NULL;
 
-	if (dwarf_tag(die->die, &tag, &error) != DW_DLV_OK) {
+	if (pyr_dw.tag(die->die, &tag, &error) != DW_DLV_OK) {
 		drop_error(die->dbg, error);
 		return 0;
 	}
@@ -39,7 +39,7 @@ const char *pyr_die_name(const struct pyr_die *die)
 	char *name = NULL;
 	Dwarf_Error error = NULL;
 
-	if (dwarf_diename(die->die, &name, &error) != DW_DLV_OK) {
+	if (pyr_dw.diename(die->die, &name, &error) != DW_DLV_OK) {
 		drop_error(die->dbg, error);
 		return NULL;
 	}
@@ -50,7 +50,7 @@ static bool attribute(const struct pyr_die *die, Dwarf_Half which, Dwarf_Attribu
 {
 	Dwarf_Error error = NULL;
 
-	if (dwarf_attr(die->die, which, ret, &error) != DW_DLV_OK) {
+	if (pyr_dw.attr(die->die, which, ret, &error) != DW_DLV_OK) {
 		drop_error(die->dbg, error);
 		return false;
 	}
@@ -85,7 +85,7 @@ bool pyr_die_unsigned(const struct pyr_die *die, Dwarf_Half which, uint64_t *ret
 
 	if (!attribute(die, which, &attr))
 		return false;
-	if (dwarf_whatform(attr, &form, &error) != DW_DLV_OK)
+	if (pyr_dw.whatform(attr, &form, &error) != DW_DLV_OK)
 		goto out;
 	switch (form) {
 	case DW_FORM_data1:
@@ -93,11 +93,11 @@ bool pyr_die_unsigned(const struct pyr_die *die, Dwarf_Half which, uint64_t *ret
 	case DW_FORM_data4:
 	case DW_FORM_data8:
 	case DW_FORM_udata:
-		ok = dwarf_formudata(attr, &value, &error) == DW_DLV_OK;
+		ok = pyr_dw.formudata(attr, &value, &error) == DW_DLV_OK;
 		break;
 	case DW_FORM_sdata:
 	case DW_FORM_implicit_const:
-		ok = dwarf_formsdata(attr, &signed_value, &error) == DW_DLV_OK && signed_value >= 0;
+		ok = pyr_dw.formsdata(attr, &signed_value, &error) == DW_DLV_OK && signed_value >= 0;
 		value = ok ? (Dwarf_Unsigned)signed_value : 0;
 		break;
 	case DW_FORM_block1:
@@ -107,10 +107,10 @@ bool pyr_die_unsigned(const struct pyr_die *die, Dwarf_Half which, uint64_t *ret
 		Dwarf_Block *block = NULL;
 		uint64_t constant = 0;
 
-		if (dwarf_formblock(attr, &block, &error) == DW_DLV_OK) {
+		if (pyr_dw.formblock(attr, &block, &error) == DW_DLV_OK) {
 			ok = constant_expression(block->bl_data, block->bl_len, &constant);
 			value = constant;
-			dwarf_dealloc(die->dbg, block, DW_DLA_BLOCK);
+			pyr_dw.dealloc(die->dbg, block, DW_DLA_BLOCK);
 		}
 		break;
 	}
@@ -119,7 +119,7 @@ bool pyr_die_unsigned(const struct pyr_die *die, Dwarf_Half which, uint64_t *ret
 		Dwarf_Ptr bytes = NULL;
 		uint64_t constant = 0;
 
-		if (dwarf_formexprloc(attr, &length, &bytes, &error) == DW_DLV_OK) {
+		if (pyr_dw.formexprloc(attr, &length, &bytes, &error) == DW_DLV_OK) {
 			ok = constant_expression(bytes, length, &constant);
 			value = constant;
 		}
@@ -128,7 +128,7 @@ bool pyr_die_unsigned(const struct pyr_die *die, Dwarf_Half which, uint64_t *ret
 	}
 out:
 	drop_error(die->dbg, error);
-	dwarf_dealloc_attribute(attr);
+	pyr_dw.dealloc_attribute(attr);
 	if (ok)
 		*ret = value;
 	return ok;
@@ -139,7 +139,7 @@ bool pyr_die_flag(const struct pyr_die *die, Dwarf_Half which)
 	Dwarf_Bool present = 0;
 	Dwarf_Error error = NULL;
 
-	if (dwarf_hasattr(die->die, which, &present, &error) != DW_DLV_OK) {
+	if (pyr_dw.hasattr(die->die, which, &present, &error) != DW_DLV_OK) {
 		drop_error(die->dbg, error);
 		return false;
 	}
@@ -151,7 +151,7 @@ bool pyr_die_child(const struct pyr_die *die, struct pyr_die *ret)
 	Dwarf_Die child = NULL;
 	Dwarf_Error error = NULL;
 
-	if (dwarf_child(die->die, &child, &error) != DW_DLV_OK) {
+	if (pyr_dw.child(die->die, &child, &error) != DW_DLV_OK) {
 		drop_error(die->dbg, error);
 		return false;
 	}
@@ -164,7 +164,7 @@ bool pyr_die_sibling(const struct pyr_die *die, struct pyr_die *ret)
 	Dwarf_Die sibling = NULL;
 	Dwarf_Error error = NULL;
 
-	if (dwarf_siblingof_b(die->dbg, die->die, die->is_info, &sibling, &error) != DW_DLV_OK) {
+	if (pyr_dw.siblingof_b(die->dbg, die->die, die->is_info, &sibling, &error) != DW_DLV_OK) {
 		drop_error(die->dbg, error);
 		return false;
 	}
@@ -188,17 +188,17 @@ static bool follow(struct pyr_dwarf *dwarf, const struct pyr_die *die, Dwarf_Hal
 
 	if (!attribute(die, which, &attr))
 		return false;
-	if (dwarf_whatform(attr, &form, &error) != DW_DLV_OK)
+	if (pyr_dw.whatform(attr, &form, &error) != DW_DLV_OK)
 		goto out;
 	if (form == DW_FORM_ref_sig8) {
 		Dwarf_Sig8 signature;
 
-		ok = dwarf_formsig8(attr, &signature, &error) == DW_DLV_OK &&
-		     dwarf_find_die_given_sig8(dbg, &signature, &target, &is_info, &error) ==
+		ok = pyr_dw.formsig8(attr, &signature, &error) == DW_DLV_OK &&
+		     pyr_dw.find_die_given_sig8(dbg, &signature, &target, &is_info, &error) ==
 			     DW_DLV_OK;
 		goto out;
 	}
-	if (dwarf_global_formref(attr, &offset, &error) != DW_DLV_OK)
+	if (pyr_dw.global_formref(attr, &offset, &error) != DW_DLV_OK)
 		goto out;
 	if (form == DW_FORM_GNU_ref_alt || form == DW_FORM_ref_sup4 || form == DW_FORM_ref_sup8) {
 		dbg = dwarf->alt;
@@ -206,10 +206,10 @@ static bool follow(struct pyr_dwarf *dwarf, const struct pyr_die *die, Dwarf_Hal
 	} else if (form == DW_FORM_ref_addr) {
 		is_info = 1;
 	}
-	ok = dbg && dwarf_offdie_b(dbg, offset, is_info, &target, &error) == DW_DLV_OK;
+	ok = dbg && pyr_dw.offdie_b(dbg, offset, is_info, &target, &error) == DW_DLV_OK;
 out:
 	drop_error(die->dbg, error);
-	dwarf_dealloc_attribute(attr);
+	pyr_dw.dealloc_attribute(attr);
 	if (ok)
 		*ret = (struct pyr_die){dbg, target, is_info};
 	return ok;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "layout/dwarf-compat.h"
+#include "layout/libdwarf.h"
 
 /* The file itself, and the one that dwz moved common entries to (NULL: none). */
 struct pyr_dwarf {

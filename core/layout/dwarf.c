@@ -49,16 +49,18 @@ static pyr_error *open_debug(int fd, const char *path, Dwarf_Debug *ret)
 	if (result == DW_DLV_NO_ENTRY)
 		return pyr_error_create(PYR_E_BAD_FILE, "%s has no debug info", path);
 	return pyr_error_create(PYR_E_BAD_FILE, "%s: %s", path,
-				error ? dwarf_errmsg(error) : "unreadable debug info");
+				error ? pyr_dw.errmsg(error) : "unreadable debug info");
 }
 
 pyr_error *pyr_dwarf_open(const struct pyr_dwarf_file *file, struct pyr_dwarf **ret)
 {
-	struct pyr_dwarf *dwarf = calloc(1, sizeof(*dwarf));
+	struct pyr_dwarf *dwarf;
 	char *alt_path = NULL;
 	pyr_error *err = NULL;
 
-	if (!dwarf)
+	if ((err = pyr_libdwarf_load()))
+		return err;
+	if (!(dwarf = calloc(1, sizeof(*dwarf))))
 		return pyr_error_no_memory();
 	dwarf->alt_fd = -1;
 	dwarf->fd = open(file->path, O_RDONLY | O_CLOEXEC);
@@ -77,8 +79,8 @@ pyr_error *pyr_dwarf_open(const struct pyr_dwarf_file *file, struct pyr_dwarf **
 			if ((err = open_debug(dwarf->alt_fd, alt_path, &dwarf->alt)))
 				goto fail;
 			/* For the strings that were moved there. */
-			if (dwarf_set_tied_dbg(dwarf->dbg, dwarf->alt, &error) != DW_DLV_OK && error)
-				dwarf_dealloc(dwarf->dbg, error, DW_DLA_ERROR);
+			if (pyr_dw.set_tied_dbg(dwarf->dbg, dwarf->alt, &error) != DW_DLV_OK && error)
+				pyr_dw.dealloc(dwarf->dbg, error, DW_DLA_ERROR);
 		}
 		free(alt_path);
 	}
@@ -239,9 +241,9 @@ static void scan_unit(struct scan *scan, Dwarf_Debug dbg, bool is_info)
 	struct pyr_die unit = {dbg, NULL, is_info}, die, next;
 	Dwarf_Error error = NULL;
 
-	if (dwarf_siblingof_b(dbg, NULL, is_info, &unit.die, &error) != DW_DLV_OK) {
+	if (pyr_dw.siblingof_b(dbg, NULL, is_info, &unit.die, &error) != DW_DLV_OK) {
 		if (error)
-			dwarf_dealloc(dbg, error, DW_DLA_ERROR);
+			pyr_dw.dealloc(dbg, error, DW_DLA_ERROR);
 		scan->skipped++;
 		return;
 	}
@@ -268,14 +270,14 @@ static void scan_section(struct scan *scan, Dwarf_Debug dbg, bool is_info)
 		Dwarf_Half version, address, offsets, extension, kind;
 		Dwarf_Sig8 signature;
 		Dwarf_Error error = NULL;
-		int result = dwarf_next_cu_header_d(dbg, is_info, &length, &version, &abbreviations,
+		int result = pyr_dw.next_cu_header_d(dbg, is_info, &length, &version, &abbreviations,
 						    &address, &offsets, &extension, &signature,
 						    &type_offset, &next, &kind, &error);
 
 		if (result == DW_DLV_ERROR) {
 			scan->skipped++;
 			if (error)
-				dwarf_dealloc(dbg, error, DW_DLA_ERROR);
+				pyr_dw.dealloc(dbg, error, DW_DLA_ERROR);
 		}
 		if (result != DW_DLV_OK)
 			return;
