@@ -317,8 +317,8 @@ static pyr_error *nothing_agrees(const struct facts *facts, pyr_error *err)
 	}
 	if (!facts->build.hexversion)
 		return pyr_error_create_at(PYR_E_NOT_PYTHON, facts->candidate->runtime,
-					   "what lies at 0x%llx (%s) is not an initialized CPython "
-					   "3.6-3.15",
+					   "what lies at 0x%llx (%s) is not an initialized CPython of a "
+					   "version that pyretain knows",
 					   (unsigned long long)(facts->candidate->runtime
 									? facts->candidate->runtime
 									: facts->candidate->interpreter),
@@ -397,7 +397,7 @@ static pyr_error *choose(const struct facts *facts, const struct pyr_python_opti
 		return err;
 	if (err && err->code != PYR_E_UNKNOWN_LAYOUT)
 		return err;
-	if (!told && !best->score)
+	if (!best->score && (!told || (!err && never_started(facts, scratch))))
 		return err;
 	/* No table for this build. Its own debug info says everything, too. */
 	if (!told)

@@ -196,7 +196,7 @@ static pyr_error *no_python(struct ladder *ladder, pyr_addr type, uint64_t basic
 	pyr_strbuf_printf(&tried,
 			  "looked for the symbol _PyRuntime and the section .PyRuntime in %zu mapped "
 			  "files, for the cookie of _Py_DebugOffsets, for a runtime and for thread "
-			  "states of 3.6-3.15 in writable memory",
+			  "states of every known version in writable memory",
 			  ladder->target->image_count);
 	if (type)
 		err = pyr_error_create_at(

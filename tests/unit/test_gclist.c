@@ -203,12 +203,32 @@ static void free_threaded(void **state)
 	drop(&f);
 }
 
+/* A version that no table describes, here without anything behind the offsets. */
+static void unknown_version(void **state)
+{
+	struct fixture f;
+	pyr_error *err;
+
+	(void)state;
+	make(&f, NODES);
+	memset(f.words, 0, 4096);
+	memcpy(f.words, "xdebugpy", 8);
+	f.words[1] = 0x033000f0;
+	f.words[3] = 346568;
+	err = open_it(&f);
+	if (err->code != PYR_E_UNKNOWN_LAYOUT)
+		fail_msg("%s: %s", pyr_error_code_name(err->code), err->message);
+	assert_non_null(strstr(err->message, "3.48.0"));
+	pyr_error_destroy(err);
+	drop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole),	 cmocka_unit_test(torn),
 		cmocka_unit_test(cyclic),	 cmocka_unit_test(not_python),
-		cmocka_unit_test(free_threaded),
+		cmocka_unit_test(free_threaded), cmocka_unit_test(unknown_version),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,21 @@ static const char script[] =
 	"           threading.Thread(target=idle, args=([1],), name='h\\xe9', daemon=True)]\n"
 	"for t in threads: t.start()\n"
 	"suspended = generator([1, 2]); next(suspended)\n"
+	"class Once:\n"
+	"    def __await__(self): return iter([1])\n"
+	"async def coroutine(held):\n"
+	"    kept = 1\n"
+	"    await Once()\n"
+	"async def asynchronous(held):\n"
+	"    yield held\n"
+	"    yield 2\n"
+	"waiting = coroutine([3]); waiting.send(None)\n"
+	"agen = asynchronous([4])\n"
+	"try: agen.asend(None).send(None)\n"
+	"except StopIteration: pass\n"
+	"over = generator([5]); list(over)\n"
+	"fresh = generator([6])\n"
+	"def show(o, f): print('generator', id(o), id(f.f_locals['held']), f.f_lineno)\n"
 	"def name(f): return getattr(f.f_code, 'co_qualname', f.f_code.co_name)\n"
 	"class Asks:\n"
 	"    def facts(self, mine, *rest):\n"
@@ -54,8 +69,9 @@ static const char script[] =
 	"        print('local', 'self', id(self)); print('local', 'mine', id(mine))\n"
 	"        print('local', 'rest', id(rest)); print('local', 'kept', id(kept))\n"
 	"        print('cell', 'captured', id(captured))\n"
-	"        print('generator', id(suspended), id(suspended.gi_frame.f_locals['held']),\n"
-	"              suspended.gi_frame.f_lineno)\n"
+	"        show(suspended, suspended.gi_frame); show(waiting, waiting.cr_frame)\n"
+	"        show(agen, agen.ag_frame); show(fresh, fresh.gi_frame)\n"
+	"        print('finished', id(over))\n"
 	"        f = sys._getframe()\n"
 	"        while f: print('frame', name(f), f.f_lineno + (1 if f.f_back and"
 	" f.f_code.co_name == 'facts' else 0) * 2); f = f.f_back\n"
@@ -128,6 +144,15 @@ static void check_generator(struct target *t, pyr_addr address, pyr_addr held, i
 	pyr_frames_deinit(&frames);
 }
 
+static void check_finished(struct target *t, pyr_addr address)
+{
+	struct pyr_frames frames;
+
+	ok(t->python, pyr_generator_frame(t->types, &t->py->reader, address, &frames));
+	check(t, frames.frames.count == 0 && !frames.truncated);
+	pyr_frames_deinit(&frames);
+}
+
 /* What the process told, line by line. */
 static void check_facts(struct target *t, FILE *facts)
 {
@@ -180,6 +205,8 @@ static void check_facts(struct target *t, FILE *facts)
 			check(t, has_variable(&frames.frames.data[0], text, a, t));
 		} else if (sscanf(line, "generator %llu %llu %d", &a, &b, &number) == 3) {
 			check_generator(t, a, b, number);
+		} else if (sscanf(line, "finished %llu", &a) == 1) {
+			check_finished(t, a);
 		} else if (sscanf(line, "frame %299s %d", text, &number) == 2) {
 			check(t, at < frames.frames.count);
 			if (strcmp(frames.frames.data[at].name, text) ||
