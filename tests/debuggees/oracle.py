@@ -58,16 +58,19 @@ class Forker(object):
         self.call = ctypes.PYFUNCTYPE(ctypes.c_int)(self.address)
 
 
-def type_name(t, modules={}, module=type.__dict__["__module__"], qualname=type.__dict__["__qualname__"]):
-    """`module.qualname`, as `type` itself tells it, whatever a metaclass says."""
-    name = modules.get(t)
+def type_name(t, names={}, module=type.__dict__["__module__"], qualname=type.__dict__["__qualname__"]):
+    """`module.qualname`, as `type` itself tells it, whatever a metaclass says.
+
+    A heap type made by C code under a name without a dot has no module; CPython calls
+    such a type builtin (PyType_FromSpec's warning), and so is it called here."""
+    name = names.get(t)
     if name is None:
         try:
             where = module.__get__(t)
         except AttributeError:
-            where = None
-        name = modules[t] = ("%s.%s" % (where, qualname.__get__(t)) if isinstance(where, str)
-                             else qualname.__get__(t))
+            where = "builtins"
+        name = names[t] = ("%s.%s" % (where, qualname.__get__(t)) if isinstance(where, str)
+                           else qualname.__get__(t))
     return name
 
 

@@ -24,15 +24,20 @@ def ask():
     ours = set((id(g0), id(g1), id(g2), id(frame), id(frame.f_back)))
     types = dict()
     totals = [0, 0, 0]
-    tenants = 0
+    module, qualname = type.__dict__["__module__"], type.__dict__["__qualname__"]
     for generation, objects in enumerate((g0, g1, g2)):
         for o in objects:
             if id(o) in ours:
                 continue
             totals[generation] += 1
-            tenants += type(o) is Tenant
+            t = type(o)
+            try:
+                name = "%s.%s" % (module.__get__(t), qualname.__get__(t))
+            except AttributeError:
+                name = "builtins." + qualname.__get__(t)
+            types[name] = types.get(name, 0) + 1
     with open(path, "w") as f:
-        json.dump(dict(generations=totals, tracked=sum(totals), tenants=tenants,
+        json.dump(dict(generations=totals, tracked=sum(totals), types=types,
                        threshold=gc.get_threshold()), f)
 gc.set_threshold({threshold})
 """

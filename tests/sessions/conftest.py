@@ -14,7 +14,8 @@ os.environ.setdefault("PYRETAIN_TEST_SEED", str(random.SystemRandom().randrange(
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "xdist_group(name): tests that share one interpreter's cores")
-    matrix.scratch()  # before the workers start: they inherit its name
+    if not hasattr(config, "workerinput"):
+        matrix.matrix()  # before the workers start: they find the scratch directory and what is in it
 
 
 def pytest_unconfigure(config):
