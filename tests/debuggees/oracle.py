@@ -61,16 +61,16 @@ class Forker(object):
 def type_name(t, names={}, module=type.__dict__["__module__"], qualname=type.__dict__["__qualname__"]):
     """`module.qualname`, as `type` itself tells it, whatever a metaclass says.
 
-    A heap type made by C code under a name without a dot has no module; CPython calls
-    such a type builtin (PyType_FromSpec's warning), and so is it called here."""
+    A heap type made by C code under a name without a dot has no module, and Cython's
+    function type has a descriptor of that name; CPython calls a type without module
+    builtin (PyType_FromSpec's warning), and so is it called here."""
     name = names.get(t)
     if name is None:
         try:
             where = module.__get__(t)
         except AttributeError:
-            where = "builtins"
-        name = names[t] = ("%s.%s" % (where, qualname.__get__(t)) if isinstance(where, str)
-                           else qualname.__get__(t))
+            where = None
+        name = names[t] = "%s.%s" % (where if isinstance(where, str) else "builtins", qualname.__get__(t))
     return name
 
 

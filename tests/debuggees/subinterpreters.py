@@ -16,12 +16,17 @@ class Tenant(object): pass
 tenants = [Tenant() for _ in range({n})]
 path = {path!r}
 def ask():
-    gc.disable()
     g0 = gc.get_objects(0)
     g1 = gc.get_objects(1)
     g2 = gc.get_objects(2)
     frame = sys._getframe()
-    ours = set((id(g0), id(g1), id(g2), id(frame), id(frame.f_back)))
+    asking = frame.f_back.f_code  # compiled for the question, as are its constants and names
+    ours = set(map(id, (g0, g1, g2, frame, frame.f_back, asking, asking.co_consts, asking.co_names)))
+    for o in g0:
+        if type(o) is type(ask) and o.__code__ is asking:
+            ours.add(id(o))  # 3.11+: what the evaluation runs
+        elif type(o) is list and o and type(o[0]) in (str, bytes) and o[0] in ("ask", b"ask"):
+            ours.add(id(o))  # what the compiler's arena holds
     types = dict()
     totals = [0, 0, 0]
     module, qualname = type.__dict__["__module__"], type.__dict__["__qualname__"]
@@ -31,15 +36,13 @@ def ask():
                 continue
             totals[generation] += 1
             t = type(o)
-            try:
-                name = "%s.%s" % (module.__get__(t), qualname.__get__(t))
-            except AttributeError:
-                name = "builtins." + qualname.__get__(t)
+            name = "%s.%s" % (module.__get__(t), qualname.__get__(t))
             types[name] = types.get(name, 0) + 1
     with open(path, "w") as f:
         json.dump(dict(generations=totals, tracked=sum(totals), types=types,
                        threshold=gc.get_threshold()), f)
 gc.set_threshold({threshold})
+gc.disable()  # the question's own compilation shall not set off a collection
 """
 
 

@@ -34,7 +34,8 @@ def test_heap_equals_cpythons(run):
     answers = shell_for(run).json(*asked)
     census, gc = answers[:2]
 
-    assert "incomplete" not in census
+    if "collecting" not in oracle:  # inside a collection a list may be told as unfinished
+        assert "incomplete" not in census and "incomplete" not in gc
     assert census["command"] == "census" and gc["command"] == "gc"
     ours = tracked_by_type(census)
     cpythons = {name: sum(n) if by_generation else n for name, n in oracle["types"].items()}
