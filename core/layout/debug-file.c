@@ -80,8 +80,8 @@ static Elf_Data *find_section(Elf *elf, const char *name)
 		GElf_Shdr header;
 		const char *its;
 
-		if (gelf_getshdr(section, &header) && (its = elf_strptr(elf, names, header.sh_name)) &&
-		    strcmp(its, name) == 0)
+		if (gelf_getshdr(section, &header) &&
+		    (its = elf_strptr(elf, names, header.sh_name)) && strcmp(its, name) == 0)
 			return elf_rawdata(section, NULL);
 	}
 	return NULL;
@@ -272,7 +272,9 @@ pyr_error *pyr_layout_debug_file_find(const struct pyr_debug_query *query,
 			path = strdup(exe_path);
 	}
 	if (!path && query->exe_path) {
-		const char *link = query->debuglink ? query->debuglink : have_exe ? exe.debuglink : "";
+		const char *link = query->debuglink ? query->debuglink
+				   : have_exe       ? exe.debuglink
+						    : "";
 
 		if (link[0])
 			path = by_debuglink(query, dir, have_exe ? &exe : NULL, link);

@@ -22,7 +22,8 @@ struct slot {
 static const struct slot slots[] = {
 #define SLOT(s, f, ...) {SLOT_FIELD, PYR_FIELD(s, f), 0, {__VA_ARGS__}},
 #define SLOT_SIZE(s, ...) {SLOT_STRUCT, PYR_STRUCT(s), 0, {__VA_ARGS__}},
-#define SLOT_INNER(o, m, s, f, ...) {SLOT_OF_MEMBER, PYR_FIELD(s, f), PYR_FIELD(o, m), {__VA_ARGS__}},
+#define SLOT_INNER(o, m, s, f, ...)                                                                \
+	{SLOT_OF_MEMBER, PYR_FIELD(s, f), PYR_FIELD(o, m), {__VA_ARGS__}},
 #include "layout/debug-offsets.def"
 };
 #define SLOT_COUNT (sizeof(slots) / sizeof(slots[0]))
@@ -48,8 +49,9 @@ static int column_of(uint32_t hexversion)
 static pyr_error *check_cookie(const uint8_t *bytes, size_t length, uint64_t *version)
 {
 	if (length < 24 || memcmp(bytes, COOKIE, 8) != 0)
-		return pyr_error_create(PYR_E_CORRUPT, "_PyRuntime does not begin with the cookie of "
-						       "_Py_DebugOffsets");
+		return pyr_error_create(PYR_E_CORRUPT,
+					"_PyRuntime does not begin with the cookie of "
+					"_Py_DebugOffsets");
 	*version = word(bytes, 8);
 	if (*version >> 24 != 3 || word(bytes, 16) > 1)
 		return pyr_error_create(PYR_E_CORRUPT,
@@ -115,19 +117,18 @@ static pyr_error *collect(const uint8_t *bytes, size_t length, int column, struc
 		if (!slot_value(slot, column, bytes, length, &value))
 			continue;
 		if (value > MAX_OFFSET || (slot->kind == SLOT_STRUCT && value == 0))
-			return pyr_error_create(PYR_E_CORRUPT,
-						"_Py_DebugOffsets gives %llu for %s",
+			return pyr_error_create(PYR_E_CORRUPT, "_Py_DebugOffsets gives %llu for %s",
 						(unsigned long long)value,
-						slot->kind == SLOT_STRUCT ? pyr_layout_struct_name(slot->id)
-									  : pyr_layout_field_name(slot->id));
+						slot->kind == SLOT_STRUCT
+							? pyr_layout_struct_name(slot->id)
+							: pyr_layout_field_name(slot->id));
 		if (slot->kind == SLOT_STRUCT) {
 			said->size[slot->id] = (uint32_t)value;
 		} else if (slot->kind == SLOT_FIELD) {
 			said->offset[slot->id] = (int32_t)value;
 		} else if (said->offset[slot->outer_member] >= 0 &&
 			   value >= (uint64_t)said->offset[slot->outer_member]) {
-			said->offset[slot->id] =
-				(int32_t)value - said->offset[slot->outer_member];
+			said->offset[slot->id] = (int32_t)value - said->offset[slot->outer_member];
 		}
 	}
 	for (int f = 0; f < PYR_F_COUNT; f++) {

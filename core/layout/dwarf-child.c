@@ -26,8 +26,8 @@ struct report {
  * own terminal is not to run here. */
 static void settle(void)
 {
-	static const int fatal[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGALRM,
-				    SIGTERM, SIGPIPE, SIGXCPU};
+	static const int fatal[] = {SIGSEGV, SIGBUS,  SIGABRT, SIGFPE, SIGILL,
+				    SIGALRM, SIGTERM, SIGPIPE, SIGXCPU};
 	struct rlimit none = {0, 0}, cpu = {SECONDS, SECONDS};
 	sigset_t empty;
 	int fd;
@@ -87,9 +87,10 @@ pyr_error *pyr_dwarf_read_apart(const struct pyr_dwarf_file *file, struct pyr_dw
 		;
 	report->message[sizeof(report->message) - 1] = '\0';
 	if (!report->done)
-		err = pyr_error_create(PYR_E_BAD_FILE,
-				       "the debug info in %s is damaged (its reader ended by signal %d)",
-				       file->path, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+		err = pyr_error_create(
+			PYR_E_BAD_FILE,
+			"the debug info in %s is damaged (its reader ended by signal %d)",
+			file->path, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 	else if (report->message[0])
 		err = pyr_error_create(report->code, "%s", report->message);
 	else

@@ -62,7 +62,8 @@ static bool constant_expression(const uint8_t *bytes, uint64_t length, uint64_t 
 {
 	uint64_t value = 0;
 
-	if (length < 2 || length > 11 || (bytes[0] != DW_OP_plus_uconst && bytes[0] != DW_OP_constu))
+	if (length < 2 || length > 11 ||
+	    (bytes[0] != DW_OP_plus_uconst && bytes[0] != DW_OP_constu))
 		return false;
 	for (uint64_t i = 1; i < length && i < 10; i++) {
 		value |= (uint64_t)(bytes[i] & 0x7f) << (7 * (i - 1));
@@ -97,7 +98,8 @@ bool pyr_die_unsigned(const struct pyr_die *die, Dwarf_Half which, uint64_t *ret
 		break;
 	case DW_FORM_sdata:
 	case DW_FORM_implicit_const:
-		ok = pyr_dw.formsdata(attr, &signed_value, &error) == DW_DLV_OK && signed_value >= 0;
+		ok = pyr_dw.formsdata(attr, &signed_value, &error) == DW_DLV_OK &&
+		     signed_value >= 0;
 		value = ok ? (Dwarf_Unsigned)signed_value : 0;
 		break;
 	case DW_FORM_block1:
@@ -416,8 +418,8 @@ bool pyr_die_walk(struct pyr_dwarf *dwarf, const struct pyr_die *die, const char
 		if (path < end && *path == '.')
 			path++;
 		/* Enter an array at its element. */
-		for (int i = 0; path < end && i < MAX_CHAIN &&
-				pyr_die_tag(&at) == DW_TAG_array_type; i++) {
+		for (int i = 0;
+		     path < end && i < MAX_CHAIN && pyr_die_tag(&at) == DW_TAG_array_type; i++) {
 			if (!pyr_die_type(dwarf, &at, true, &type))
 				goto out;
 			pyr_die_free(&at);

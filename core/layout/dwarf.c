@@ -79,7 +79,8 @@ pyr_error *pyr_dwarf_open(const struct pyr_dwarf_file *file, struct pyr_dwarf **
 			if ((err = open_debug(dwarf->alt_fd, alt_path, &dwarf->alt)))
 				goto fail;
 			/* For the strings that were moved there. */
-			if (pyr_dw.set_tied_dbg(dwarf->dbg, dwarf->alt, &error) != DW_DLV_OK && error)
+			if (pyr_dw.set_tied_dbg(dwarf->dbg, dwarf->alt, &error) != DW_DLV_OK &&
+			    error)
 				pyr_dw.dealloc(dwarf->dbg, error, DW_DLA_ERROR);
 		}
 		free(alt_path);
@@ -270,9 +271,9 @@ static void scan_section(struct scan *scan, Dwarf_Debug dbg, bool is_info)
 		Dwarf_Half version, address, offsets, extension, kind;
 		Dwarf_Sig8 signature;
 		Dwarf_Error error = NULL;
-		int result = pyr_dw.next_cu_header_d(dbg, is_info, &length, &version, &abbreviations,
-						    &address, &offsets, &extension, &signature,
-						    &type_offset, &next, &kind, &error);
+		int result = pyr_dw.next_cu_header_d(
+			dbg, is_info, &length, &version, &abbreviations, &address, &offsets,
+			&extension, &signature, &type_offset, &next, &kind, &error);
 
 		if (result == DW_DLV_ERROR) {
 			scan->skipped++;

@@ -53,10 +53,12 @@ static void judge(const struct pyr_build *want, const struct pyr_table_build *ha
 	ret->flavour = (header != its_header) * 4 + (want->debug != its->debug) * 2 +
 		       (want->trace_refs != its->trace_refs);
 	ret->minor = minor > its_minor ? minor - its_minor : its_minor - minor;
-	ret->sizes = differs(want->gc_size, places->struct_size[PYR_STRUCT(_gc_runtime_state)]) * 4 +
-		     differs(want->interpreter_size,
-			     places->struct_size[PYR_STRUCT(PyInterpreterState)]) * 2 +
-		     differs(want->thread_size, places->struct_size[PYR_STRUCT(PyThreadState)]);
+	ret->sizes =
+		differs(want->gc_size, places->struct_size[PYR_STRUCT(_gc_runtime_state)]) * 4 +
+		differs(want->interpreter_size,
+			places->struct_size[PYR_STRUCT(PyInterpreterState)]) *
+			2 +
+		differs(want->thread_size, places->struct_size[PYR_STRUCT(PyThreadState)]);
 	/* After the sizes: with musl, aarch64 has the mutexes, and so the layout, of x86-64. */
 	ret->machine = want->machine != its->machine;
 	/* Without the sizes: 3.14.5 brought the old collector back. */
@@ -64,8 +66,8 @@ static void judge(const struct pyr_build *want, const struct pyr_table_build *ha
 		ret->sizes += 4;
 	/* The nearest earlier patch release, else the nearest later one. */
 	ret->patch = patch >= its_patch ? patch - its_patch : 256 + its_patch - patch;
-	ret->vendor = strncmp(have->origin, "upstream ", 9) != 0 +
-		      (have->provenance != PYR_PROVENANCE_DWARF);
+	ret->vendor = strncmp(have->origin, "upstream ", 9) !=
+		      0 + (have->provenance != PYR_PROVENANCE_DWARF);
 }
 
 static int compare(const struct misfit *a, const struct misfit *b)
@@ -144,10 +146,11 @@ static pyr_error *free_threaded_error(const struct pyr_build *build)
 	char version[32];
 
 	pyr_layout_version_string(build->hexversion, version, sizeof(version));
-	return pyr_error_create(PYR_E_UNSUPPORTED_BUILD,
-				"a free-threaded build of CPython %s (Py_GIL_DISABLED), whose objects "
-				"and collector are of another design",
-				version);
+	return pyr_error_create(
+		PYR_E_UNSUPPORTED_BUILD,
+		"a free-threaded build of CPython %s (Py_GIL_DISABLED), whose objects "
+		"and collector are of another design",
+		version);
 }
 
 /* "3.6 to 3.15", from the tables. */
@@ -171,18 +174,20 @@ static pyr_error *unknown_error(const struct pyr_build *build)
 	pyr_layout_version_string(build->hexversion, version, sizeof(version));
 	supported(&first, &last);
 	if (build->hexversion >> 24 == 3 && !is_final(build->hexversion))
-		return pyr_error_create(
-			PYR_E_UNKNOWN_LAYOUT,
-			"CPython %s is a pre-release, whose structures may differ from those of the "
-			"release: give its debug info (--debug-dir), or take the nearest table with "
-			"--force",
-			version);
-	return pyr_error_create(PYR_E_UNKNOWN_LAYOUT,
-				"no table for CPython %s%s on %s (there are tables for 3.%u to 3.%u): "
-				"give its debug info (--debug-dir), or take the nearest table with "
-				"--force",
-				version, build->trace_refs ? " with Py_TRACE_REFS" : "",
-				pyr_layout_machine_name(build->machine), first, last);
+		return pyr_error_create(PYR_E_UNKNOWN_LAYOUT,
+					"CPython %s is a pre-release, whose structures may differ "
+					"from those of the "
+					"release: give its debug info (--debug-dir), or take the "
+					"nearest table with "
+					"--force",
+					version);
+	return pyr_error_create(
+		PYR_E_UNKNOWN_LAYOUT,
+		"no table for CPython %s%s on %s (there are tables for 3.%u to 3.%u): "
+		"give its debug info (--debug-dir), or take the nearest table with "
+		"--force",
+		version, build->trace_refs ? " with Py_TRACE_REFS" : "",
+		pyr_layout_machine_name(build->machine), first, last);
 }
 
 pyr_error *pyr_layout_builtin(const struct pyr_build *build, struct pyr_layout *ret)
@@ -243,7 +248,8 @@ pyr_error *pyr_layout_from_dwarf(const struct pyr_build *build, const struct pyr
 	if (!pyr_sizeof(layout, PyObject) || !pyr_sizeof(layout, PyInterpreterState) ||
 	    !pyr_sizeof(layout, PyTypeObject)) {
 		err = pyr_error_create(PYR_E_UNKNOWN_LAYOUT,
-				       "the debug info of %s does not describe CPython", file->path);
+				       "the debug info of %s does not describe CPython",
+				       file->path);
 		goto out;
 	}
 	*ret = *layout;
@@ -293,7 +299,8 @@ size_t pyr_layout_versions(enum pyr_machine machine, uint32_t *hexversions, size
 		if (at < max) {
 			size_t moved = (count < max ? count : max - 1) - at;
 
-			memmove(hexversions + at + 1, hexversions + at, moved * sizeof(*hexversions));
+			memmove(hexversions + at + 1, hexversions + at,
+				moved * sizeof(*hexversions));
 			hexversions[at] = build->hexversion;
 		}
 		count++;

@@ -60,7 +60,6 @@ enum pyr_trait_value {
 /* case labels: switch (pyr_trait(l, gc_head)) { case PYR_TRAIT(gc_head, NONE): */
 #define PYR_TRAIT(name, value) PYR_V_##name##__##value
 
-
 /* Where the layout of a structure came from, weakest first. */
 enum pyr_layout_source {
 	PYR_SOURCE_NONE,            /* this build does not have the structure */

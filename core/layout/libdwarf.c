@@ -50,8 +50,9 @@ pyr_error *pyr_libdwarf_load(void)
 	/* 0.2 removed dwarf_init() when it changed the interface; the name of the file did not
 	 * always change with it. */
 	if ((dlsym(library, "dwarf_init") == NULL) != NEW_INTERFACE)
-		return pyr_error_create(PYR_E_BAD_FILE, "debug info cannot be read: libdwarf has another "
-							"interface than when pyretain was built");
+		return pyr_error_create(PYR_E_BAD_FILE,
+					"debug info cannot be read: libdwarf has another "
+					"interface than when pyretain was built");
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 		void *function = dlsym(library, functions[i].name);
 

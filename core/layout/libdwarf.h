@@ -34,8 +34,7 @@ pyr_error *pyr_libdwarf_load(void);
 
 /* Two programming interfaces: that of 2021 and before, and that of 0.x and later. */
 #ifdef DW_LIBDWARF_VERSION
-#define pyr_dw_init(fd, dbg, error)                                                                \
-	pyr_dw.init_b(fd, DW_GROUPNUMBER_ANY, NULL, NULL, dbg, error)
+#define pyr_dw_init(fd, dbg, error) pyr_dw.init_b(fd, DW_GROUPNUMBER_ANY, NULL, NULL, dbg, error)
 #define pyr_dw_finish(dbg) pyr_dw.finish(dbg)
 #else
 #define pyr_dw_init(fd, dbg, error)                                                                \

@@ -91,7 +91,11 @@ void pyr_layout_version_string(uint32_t hexversion, char *buffer, size_t size)
 	if (level == 15 || n < 0 || (size_t)n >= size)
 		return;
 	if (level >= 10 && level <= 12)
-		snprintf(buffer + n, size - n, "%s%u", level == 12 ? "rc" : level == 11 ? "b" : "a", serial);
+		snprintf(buffer + n, size - n, "%s%u",
+			 level == 12   ? "rc"
+			 : level == 11 ? "b"
+				       : "a",
+			 serial);
 	else
 		snprintf(buffer + n, size - n, "?%x%x", level, serial);
 }

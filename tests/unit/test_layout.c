@@ -1,4 +1,5 @@
-/* Layouts: the tables against facts about CPython, their choice, and the overlays. */
+/* Layouts: the tables against facts about CPython, their choice, and what
+ * _Py_DebugOffsets changes in them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,11 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "layout/dwarf.h"
 #include "layout/layout.h"
 #include "layout/tables.h"
 
@@ -50,8 +49,10 @@ static void test_known_offsets(void **state)
 	assert_at(_PyInterpreterFrame, f_executable, 32);
 	assert_at(_PyCFrame, current_frame, 8);
 	assert_at(PyASCIIObject, state_kind, 32);
-	assert_int_equal(pyr_layout_place(&layout, PYR_FIELD(PyASCIIObject, state_kind))->bit_offset, 2);
-	assert_int_equal(pyr_layout_place(&layout, PYR_FIELD(PyASCIIObject, state_kind))->bit_width, 3);
+	assert_int_equal(
+		pyr_layout_place(&layout, PYR_FIELD(PyASCIIObject, state_kind))->bit_offset, 2);
+	assert_int_equal(pyr_layout_place(&layout, PYR_FIELD(PyASCIIObject, state_kind))->bit_width,
+			 3);
 
 	load(0x030c01f0, PYR_MACHINE_X86_64);
 	assert_at(PyInterpreterState, obmalloc, 3960);
@@ -188,7 +189,8 @@ static void test_refusals(void **state)
 	(void)state;
 	refused((struct pyr_build){.hexversion = 0x031000f0}, PYR_E_UNKNOWN_LAYOUT, "3.16.0");
 	refused((struct pyr_build){.hexversion = 0x030503f0}, PYR_E_UNKNOWN_LAYOUT, "--force");
-	refused((struct pyr_build){.hexversion = 0x030f00b1}, PYR_E_UNKNOWN_LAYOUT, "3.15.0b1 is a pre-release");
+	refused((struct pyr_build){.hexversion = 0x030f00b1}, PYR_E_UNKNOWN_LAYOUT,
+		"3.15.0b1 is a pre-release");
 	refused((struct pyr_build){.hexversion = 0x020712f0}, PYR_E_UNKNOWN_LAYOUT, "2.7.18");
 	refused((struct pyr_build){.hexversion = 0x030d05f0, .free_threaded = true},
 		PYR_E_UNSUPPORTED_BUILD, "free-threaded");
@@ -196,7 +198,8 @@ static void test_refusals(void **state)
 	/* --force */
 	assert_null(pyr_layout_nearest(&build, &layout));
 	assert_true(pyr_is(&layout, gc_stats, RINGS));
-	assert_int_equal(layout.struct_source[PYR_STRUCT(PyListObject)], PYR_SOURCE_BUILTIN_NEAREST);
+	assert_int_equal(layout.struct_source[PYR_STRUCT(PyListObject)],
+			 PYR_SOURCE_BUILTIN_NEAREST);
 	build.hexversion = 0x030f00b1;
 	assert_null(pyr_layout_nearest(&build, &layout));
 	build.free_threaded = true;
@@ -227,7 +230,8 @@ static void test_every_table(void **state)
 			    layout.struct_size[pyr_layout_field_struct(f)])
 				fail_msg("%s in %s", pyr_layout_field_name(f), layout.table_name);
 		}
-		assert_int_equal(pyr_sizeof(&layout, PyObject), pyr_is(&layout, trace_refs, HEADER) ? 32 : 16);
+		assert_int_equal(pyr_sizeof(&layout, PyObject),
+				 pyr_is(&layout, trace_refs, HEADER) ? 32 : 16);
 		assert_int_equal(pyr_layout_gc_head_size(&layout), minor < 8 ? 32 : 16);
 		assert_true(pyr_has(&layout, PyInterpreterState, modules));
 		assert_true(pyr_has(&layout, PyInterpreterState, threads_head));
@@ -325,8 +329,10 @@ static void test_debug_offsets(void **state)
 		other = layout;
 		assert_null(pyr_layout_overlay_debug_offsets(&layout, bytes, sizeof(bytes)));
 		assert_memory_equal(layout.fields, other.fields, sizeof(layout.fields));
-		assert_memory_equal(layout.struct_size, other.struct_size, sizeof(layout.struct_size));
-		assert_int_equal(layout.struct_source[PYR_STRUCT(PyListObject)], PYR_SOURCE_DEBUG_OFFSETS);
+		assert_memory_equal(layout.struct_size, other.struct_size,
+				    sizeof(layout.struct_size));
+		assert_int_equal(layout.struct_source[PYR_STRUCT(PyListObject)],
+				 PYR_SOURCE_DEBUG_OFFSETS);
 		assert_int_equal(layout.struct_source[PYR_STRUCT(dequeobject)], PYR_SOURCE_BUILTIN);
 	}
 }
@@ -376,7 +382,9 @@ static void test_debug_offsets_damaged(void **state)
 	for (unsigned seed = 0; seed < 20000; seed++) {
 		size_t length = sizeof(bytes);
 		struct pyr_build told = {0};
-		uint64_t word = seed % 3 == 0 ? UINT64_MAX : seed % 3 == 1 ? (uint64_t)seed * 2654435761u : seed;
+		uint64_t word = seed % 3 == 0   ? UINT64_MAX
+				: seed % 3 == 1 ? (uint64_t)seed * 2654435761u
+						: seed;
 		pyr_error *err;
 
 		memcpy(damaged, bytes, sizeof(bytes));
@@ -394,180 +402,15 @@ static void test_debug_offsets_damaged(void **state)
 	}
 }
 
-/* This program's own debug info: structures with CPython's names and shapes of every kind
- * that its compilers produce. */
-typedef struct {
-	uint64_t padding;
-	union {
-		struct {
-			uint32_t other, ob_refcnt;
-		};
-		uint64_t full;
-	};
-	char gap[20];
-	void *const ob_type;
-} _object;
-struct _gc_head {
-	struct {
-		uint64_t gc_next, gc_prev[3];
-	} gc;
-};
-typedef const struct _gc_head PyGC_Head;
-typedef struct {
-	uint16_t first;
-	uint64_t length;
-	struct {
-		unsigned int pad : 3, interned : 2, kind : 5;
-		unsigned int : 7;
-		unsigned int compact : 9, ascii : 1;
-	} state;
-} PyASCIIObject;
-struct gc_stats {
-	struct {
-		uint64_t items[5];
-		int8_t index;
-	} young;
-	struct {
-		uint32_t before[3];
-		uint64_t items[7][2];
-		int8_t index;
-	} old[2];
-};
-struct block { /* another one than the deque's */
-	int size;
-} arena_block;
-_object the_object;
-PyGC_Head the_head;
-PyASCIIObject the_string;
-struct gc_stats the_stats;
-
-static void test_own_debug_info(void **state)
-{
-	struct pyr_dwarf_file file = {.path = "/proc/self/exe"};
-	const struct pyr_field_place *place;
-
-	(void)state;
-	load(0x030b07f0, PYR_MACHINE_X86_64);
-	assert_null(pyr_layout_overlay_dwarf(&layout, &file, PYR_SOURCE_DWARF));
-	assert_int_equal(layout.struct_source[PYR_STRUCT(PyObject)], PYR_SOURCE_DWARF);
-	assert_at(PyObject, ob_refcnt, offsetof(_object, ob_refcnt));
-	assert_at(PyObject, ob_type, offsetof(_object, ob_type));
-	assert_int_equal(pyr_sizeof(&layout, PyObject), sizeof(_object));
-	assert_at(PyGC_Head, gc_prev, offsetof(PyGC_Head, gc.gc_prev));
-	assert_int_equal(pyr_layout_place(&layout, PYR_FIELD(PyGC_Head, gc_prev))->size, 24);
-	assert_at(PyGC_Head, gc_refs, -1);
-
-	/* pad 0-2, interned 3-4, kind 5-9, compact 17-25, ascii 26 */
-	place = pyr_layout_place(&layout, PYR_FIELD(PyASCIIObject, state_interned));
-	assert_int_equal(place->offset, 16);
-	assert_int_equal(place->bit_offset, 3);
-	assert_int_equal(place->bit_width, 2);
-	place = pyr_layout_place(&layout, PYR_FIELD(PyASCIIObject, state_kind));
-	assert_int_equal(place->offset * 8 + place->bit_offset, 16 * 8 + 5);
-	assert_int_equal(place->bit_width, 5);
-	assert_int_equal(place->size, 2);
-	place = pyr_layout_place(&layout, PYR_FIELD(PyASCIIObject, state_ascii));
-	assert_int_equal(place->offset * 8 + place->bit_offset, 16 * 8 + 26);
-
-	assert_at(gc_stats, young_index, offsetof(struct gc_stats, young.index));
-	assert_at(gc_stats, old0, offsetof(struct gc_stats, old[0].items));
-	assert_at(gc_stats, old1, offsetof(struct gc_stats, old[1].items));
-	assert_int_equal(pyr_layout_place(&layout, PYR_FIELD(gc_stats, old1))->size, 7 * 2 * 8);
-
-	/* Not described here: as the table has them. */
-	assert_at(block, rightlink, 520);
-	assert_int_equal(layout.struct_source[PYR_STRUCT(block)], PYR_SOURCE_BUILTIN);
-	assert_at(PyListObject, ob_item, 24);
-}
-
-static void damaged_file(const char *path, const uint8_t *bytes, size_t length)
-{
-	struct pyr_dwarf_file file = {.path = path};
-	struct pyr_debug_query query = {.exe_path = path};
-	struct pyr_debug_file found;
-	FILE *out = fopen(path, "wb");
-
-	assert_non_null(out);
-	assert_int_equal(fwrite(bytes, 1, length, out), length);
-	fclose(out);
-	layout = other;
-	pyr_error *err = pyr_layout_overlay_dwarf(&layout, &file, PYR_SOURCE_DWARF);
-	if (err) {
-		assert_int_equal(err->code, PYR_E_BAD_FILE);
-		assert_memory_equal(&layout, &other, sizeof(layout));
-	}
-	pyr_error_destroy(err);
-	pyr_error_destroy(pyr_layout_debug_file_find(&query, &found));
-	free(found.path);
-}
-
-/* Whatever happens to a file: an error or an answer, and this process lives. */
-static void test_damaged_debug_info(void **state)
-{
-	char path[] = "/tmp/pyretain-layout-XXXXXX";
-	FILE *in = fopen("/proc/self/exe", "rb");
-	uint8_t *bytes, *copy;
-	long length;
-	int fd = mkstemp(path);
-
-	(void)state;
-	assert_non_null(in);
-	assert_true(fd >= 0);
-	close(fd);
-	fseek(in, 0, SEEK_END);
-	length = ftell(in);
-	rewind(in);
-	bytes = malloc(length);
-	copy = malloc(length);
-	assert_true(bytes && copy && fread(bytes, 1, length, in) == (size_t)length);
-	fclose(in);
-	load(0x030b07f0, PYR_MACHINE_X86_64);
-	other = layout;
-	srand(1);
-	for (int i = 0; i < 60; i++) {
-		memcpy(copy, bytes, length);
-		for (int k = 0; k < 2000; k++) /* debug info is in the second half */
-			copy[length / 3 + rand() % (length - length / 3)] = (uint8_t)rand();
-		damaged_file(path, copy, i % 4 ? (size_t)length : (size_t)(rand() % length));
-	}
-	damaged_file(path, (const uint8_t *)"", 0);
-	damaged_file(path, bytes, 64);
-	unlink(path);
-	free(bytes);
-	free(copy);
-}
-
-static void test_no_debug_info(void **state)
-{
-	struct pyr_debug_query query = {.build_id = "0123456789abcdef0123456789abcdef01234567",
-					.exe_path = "/nonexistent/python3"};
-	struct pyr_debug_file found;
-	struct pyr_dwarf_file file = {.path = "/nonexistent/file"};
-	pyr_error *err;
-
-	(void)state;
-	assert_null(pyr_layout_debug_file_find(&query, &found));
-	assert_null(found.path);
-	query = (struct pyr_debug_query){.exe_path = "/proc/self/exe"};
-	assert_null(pyr_layout_debug_file_find(&query, &found));
-	assert_string_equal(found.path, "/proc/self/exe");
-	free(found.path);
-	/* Another file than the one that the target was made from does not count. */
-	query.build_id = "0123456789abcdef0123456789abcdef01234567";
-	assert_null(pyr_layout_debug_file_find(&query, &found));
-	assert_null(found.path);
-	err = pyr_layout_overlay_dwarf(&layout, &file, PYR_SOURCE_DWARF);
-	assert_int_equal(err->code, PYR_E_BAD_FILE);
-	pyr_error_destroy(err);
-}
-
 static void test_names(void **state)
 {
 	char version[32];
 
 	(void)state;
-	assert_string_equal(pyr_layout_field_name(PYR_FIELD(PyListObject, ob_item)), "PyListObject.ob_item");
-	assert_string_equal(pyr_layout_trait_value_name(PYR_TRAIT(gc_head, TWO_WORDS_AGED)), "TWO_WORDS_AGED");
+	assert_string_equal(pyr_layout_field_name(PYR_FIELD(PyListObject, ob_item)),
+			    "PyListObject.ob_item");
+	assert_string_equal(pyr_layout_trait_value_name(PYR_TRAIT(gc_head, TWO_WORDS_AGED)),
+			    "TWO_WORDS_AGED");
 	pyr_layout_version_string(0x030e0af0, version, sizeof(version));
 	assert_string_equal(version, "3.14.10");
 	pyr_layout_version_string(0x030f00c2, version, sizeof(version));
@@ -591,9 +434,6 @@ int main(void)
 		cmocka_unit_test(test_debug_offsets),
 		cmocka_unit_test(test_debug_offsets_moved),
 		cmocka_unit_test(test_debug_offsets_damaged),
-		cmocka_unit_test(test_own_debug_info),
-		cmocka_unit_test(test_damaged_debug_info),
-		cmocka_unit_test(test_no_debug_info),
 		cmocka_unit_test(test_names),
 	};
 

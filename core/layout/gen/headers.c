@@ -9,40 +9,39 @@
 
 #include "layout/gen/gen.h"
 
-static const char program[] =
-	"#define Py_BUILD_CORE 1\n"
-	"#include \"Python.h\"\n"
-	"#include \"frameobject.h\"\n"
-	"#include \"structmember.h\"\n"
-	"#define IF_HAVE(x) x\n"
-	"#if __has_include(\"internal/pycore_runtime.h\")\n"
-	"#include \"internal/pycore_runtime.h\"\n"
-	"#endif\n"
-	"#if __has_include(\"internal/pycore_interp.h\")\n"
-	"#include \"internal/pycore_interp.h\"\n"
-	"#endif\n"
-	"#if __has_include(\"internal/pystate.h\")\n"
-	"#include \"internal/pystate.h\"\n"
-	"#endif\n"
-	"#if __has_include(\"internal/pycore_pystate.h\")\n"
-	"#include \"internal/pycore_pystate.h\"\n"
-	"#endif\n"
-	"#if __has_include(\"internal/pycore_frame.h\")\n"
-	"#include \"internal/pycore_frame.h\"\n"
-	"#endif\n"
-	"#if __has_include(\"internal/pycore_dict.h\")\n"
-	"#include \"internal/pycore_dict.h\"\n"
-	"#endif\n"
-	"#if __has_include(\"internal/pycore_object.h\")\n"
-	"#include \"internal/pycore_object.h\"\n"
-	"#endif\n"
-	/* What is declared has to be used to be described. */
-	"#pragma GCC diagnostic ignored \"-Wunused\"\n";
+static const char program[] = "#define Py_BUILD_CORE 1\n"
+			      "#include \"Python.h\"\n"
+			      "#include \"frameobject.h\"\n"
+			      "#include \"structmember.h\"\n"
+			      "#define IF_HAVE(x) x\n"
+			      "#if __has_include(\"internal/pycore_runtime.h\")\n"
+			      "#include \"internal/pycore_runtime.h\"\n"
+			      "#endif\n"
+			      "#if __has_include(\"internal/pycore_interp.h\")\n"
+			      "#include \"internal/pycore_interp.h\"\n"
+			      "#endif\n"
+			      "#if __has_include(\"internal/pystate.h\")\n"
+			      "#include \"internal/pystate.h\"\n"
+			      "#endif\n"
+			      "#if __has_include(\"internal/pycore_pystate.h\")\n"
+			      "#include \"internal/pycore_pystate.h\"\n"
+			      "#endif\n"
+			      "#if __has_include(\"internal/pycore_frame.h\")\n"
+			      "#include \"internal/pycore_frame.h\"\n"
+			      "#endif\n"
+			      "#if __has_include(\"internal/pycore_dict.h\")\n"
+			      "#include \"internal/pycore_dict.h\"\n"
+			      "#endif\n"
+			      "#if __has_include(\"internal/pycore_object.h\")\n"
+			      "#include \"internal/pycore_object.h\"\n"
+			      "#endif\n"
+			      /* What is declared has to be used to be described. */
+			      "#pragma GCC diagnostic ignored \"-Wunused\"\n";
 
 static pyr_error *compile(const char *prefix, const char *flavour, const char *object)
 {
 	char command[4096], source[] = "/tmp/pyretain-layouts-XXXXXX.c";
-	const char *macros = strcmp(flavour, "debug") == 0	  ? "-DPy_DEBUG"
+	const char *macros = strcmp(flavour, "debug") == 0        ? "-DPy_DEBUG"
 			     : strcmp(flavour, "trace-refs") == 0 ? "-DPy_TRACE_REFS"
 			     : strcmp(flavour, "debug-trace-refs") == 0
 				     ? "-DPy_DEBUG -DPy_TRACE_REFS"
@@ -53,7 +52,8 @@ static pyr_error *compile(const char *prefix, const char *flavour, const char *o
 	if (fd >= 0)
 		close(fd);
 	snprintf(command, sizeof(command),
-		 "cc -g -O0 -w -fno-eliminate-unused-debug-types -c %s $(for d in %s/include/python3*; "
+		 "cc -g -O0 -w -fno-eliminate-unused-debug-types -c %s $(for d in "
+		 "%s/include/python3*; "
 		 "do echo -I$d -I$d/internal; done) -o %s %s 2>&1",
 		 macros ? macros : "", prefix, object, source);
 	ok = ok && system(command) == 0;
@@ -103,16 +103,19 @@ pyr_error *gen_headers_read(const char *prefix, const char *flavour,
 	entry->build.build_id[0] = '\0';
 	entry->provenance = PYR_PROVENANCE_DERIVED;
 	for (int s = 0; s < PYR_S_COUNT; s++) {
-		int header = entry->build.trace_refs && is_object(&release->places, s) &&
-					     entry->places.fields[PYR_FIELD(PyObject, ob_next)].offset >= 0
-				     ? 16
-				     : 0;
+		int header =
+			entry->build.trace_refs && is_object(&release->places, s) &&
+					entry->places.fields[PYR_FIELD(PyObject, ob_next)].offset >=
+						0
+				? 16
+				: 0;
 
 		if (entry->places.struct_size[s] || !release->places.struct_size[s])
 			continue;
 		entry->places.struct_size[s] = release->places.struct_size[s] + header;
 		for (int f = 0; f < PYR_F_COUNT; f++) {
-			if ((int)pyr_layout_field_struct(f) != s || release->places.fields[f].offset < 0)
+			if ((int)pyr_layout_field_struct(f) != s ||
+			    release->places.fields[f].offset < 0)
 				continue;
 			entry->places.fields[f] = release->places.fields[f];
 			entry->places.fields[f].offset += header;

@@ -164,11 +164,13 @@ static void scan_extensions(const char *path, const struct gen_options *options,
 	glob_t found;
 
 	/* "cpython-37m-x86_64...", "cpython-38-x86_64...", "cpython-313d-x86_64..." */
-	snprintf(pattern, sizeof(pattern), "%.*s/../lib/python3.%u/lib-dynload/*.cpython-3%u%s-*.so",
+	snprintf(pattern, sizeof(pattern),
+		 "%.*s/../lib/python3.%u/lib-dynload/*.cpython-3%u%s-*.so",
 		 slash ? (int)(slash - path) : 1, slash ? path : ".", minor, minor, abi);
 	if (glob(pattern, 0, NULL, &found) != 0) {
 		/* /usr/lib/ARCH/libpythonX.Y.so.1.0 has them under /usr/lib. */
-		snprintf(pattern, sizeof(pattern), "%s/usr/lib/python3.%u/lib-dynload/*.cpython-3%u%s-*.so",
+		snprintf(pattern, sizeof(pattern),
+			 "%s/usr/lib/python3.%u/lib-dynload/*.cpython-3%u%s-*.so",
 			 options->root ? options->root : "", minor, minor, abi);
 		if (glob(pattern, 0, NULL, &found) != 0)
 			return;
@@ -195,7 +197,8 @@ pyr_error *gen_image_read(const char *path, const struct gen_options *options,
 	if (!facts.hexversion)
 		facts.hexversion = version_from_header(path);
 	if (!facts.runtime || !facts.hexversion) {
-		err = pyr_error_create(PYR_E_NOT_PYTHON, "no interpreter, or its version is not told");
+		err = pyr_error_create(PYR_E_NOT_PYTHON,
+				       "no interpreter, or its version is not told");
 		goto fail;
 	}
 	entry->build.hexversion = facts.hexversion;
@@ -208,7 +211,8 @@ pyr_error *gen_image_read(const char *path, const struct gen_options *options,
 	scan_extensions(path, options, entry);
 	pyr_layout_version_string(facts.hexversion, version, sizeof(version));
 	snprintf(entry->origin, sizeof(entry->origin), "%s%s%s, %s", options->vendor,
-		 *options->vendor ? " " : "upstream ", version, strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
+		 *options->vendor ? " " : "upstream ", version,
+		 strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
 	*ret = entry;
 	return NULL;
 fail:

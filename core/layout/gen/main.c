@@ -7,7 +7,8 @@
 static int usage(void)
 {
 	fprintf(stderr,
-		"usage: pyretain-layouts [-o DIRECTORY | --check] [--vendor NAME] [--root DIRECTORY]\n"
+		"usage: pyretain-layouts [-o DIRECTORY | --check] [--vendor NAME] [--root "
+		"DIRECTORY]\n"
 		"                        [--headers FLAVOUR=PREFIX] IMAGE...\n"
 		"An IMAGE is a python executable or libpython with debug info, its own or under\n"
 		"ROOT/usr/lib/debug. --vendor and --root hold for the images after them.\n"
@@ -25,8 +26,8 @@ static int fail(pyr_error *err)
 const char *gen_flavour(const struct pyr_build *build)
 {
 	return build->debug && build->trace_refs ? "-debug-trace-refs"
-	       : build->debug			 ? "-debug"
-	       : build->trace_refs		 ? "-trace-refs"
+	       : build->debug                    ? "-debug"
+	       : build->trace_refs               ? "-trace-refs"
 						 : "";
 }
 
@@ -180,8 +181,8 @@ static pyr_error *read_headers(struct gen_entries *entries, const char *argument
 		return pyr_error_create(PYR_E_USAGE, "--headers wants FLAVOUR=PREFIX");
 	snprintf(flavour, sizeof(flavour), "%.*s", (int)(equals - argument), argument);
 	if (!(release = release_of(entries, equals + 1)))
-		return pyr_error_create(PYR_E_USAGE, "%s: its release build is not among the images",
-					equals + 1);
+		return pyr_error_create(
+			PYR_E_USAGE, "%s: its release build is not among the images", equals + 1);
 	return gen_headers_read(equals + 1, flavour, release, ret);
 }
 
@@ -242,7 +243,8 @@ int main(int argc, char **argv)
 				status |= check(entries.list.data[i], seen);
 		for (size_t i = 0; i < pyr_table_build_count(); i++)
 			if (!seen[i])
-				printf("not present: %s %s %s\n", pyr_table_build(i)->build.build_id,
+				printf("not present: %s %s %s\n",
+				       pyr_table_build(i)->build.build_id,
 				       pyr_table_name(pyr_table_build(i)->table),
 				       pyr_table_build(i)->origin);
 		return status;

@@ -19,7 +19,8 @@ static bool is_vendor(const struct gen_entry *entry)
 /* Upstream release builds for x86-64 come first: they are the bases. */
 static int compare(const void *a, const void *b)
 {
-	const struct gen_entry *x = *(struct gen_entry *const *)a, *y = *(struct gen_entry *const *)b;
+	const struct gen_entry *x = *(struct gen_entry *const *)a,
+			       *y = *(struct gen_entry *const *)b;
 	int order[][2] = {
 		{(int)gen_minor(&x->build), (int)gen_minor(&y->build)},
 		{x->build.machine, y->build.machine},
@@ -50,7 +51,8 @@ static void name_table(struct gen_entry *entry)
 
 	pyr_layout_version_string(entry->build.hexversion, version, sizeof(version));
 	if (is_vendor(entry) && space) {
-		snprintf(vendor, sizeof(vendor), "-%.*s", (int)(space - entry->origin), entry->origin);
+		snprintf(vendor, sizeof(vendor), "-%.*s", (int)(space - entry->origin),
+			 entry->origin);
 		for (char *c = vendor; *c; c++)
 			*c = (char)tolower((unsigned char)*c);
 	}
@@ -136,8 +138,8 @@ static void write_build(struct pyr_strbuf *text, const char *id, const struct ge
 			  entry->build.machine == PYR_MACHINE_AARCH64 ? "AARCH64" : "X86_64",
 			  entry->build.hexversion,
 			  entry->build.debug && entry->build.trace_refs ? "DEBUG_TRACE_REFS"
-			  : entry->build.debug				? "DEBUG"
-			  : entry->build.trace_refs			? "TRACE_REFS"
+			  : entry->build.debug                          ? "DEBUG"
+			  : entry->build.trace_refs                     ? "TRACE_REFS"
 									: "RELEASE",
 			  entry->provenance == PYR_PROVENANCE_DWARF ? "DWARF" : "DERIVED",
 			  entry->build.build_id, entry->origin);
