@@ -91,6 +91,50 @@ static void by_name(struct pyr_python *python, struct pyr_raw raw)
 	}
 }
 
+/* The type of the cells in the closure of @object, if it is a function that has one. */
+static pyr_addr cell_type(struct pyr_python *python, struct pyr_raw raw, pyr_addr object)
+{
+	pyr_addr closure, items, cell;
+	uint64_t count;
+
+	if (pyr_raw_type(raw, object) != python->known[PYR_KNOWN_FUNCTION_TYPE])
+		return 0;
+	closure = pyr_raw_get(raw, object, PYR_FIELD(PyFunctionObject, func_closure));
+	return closure && pyr_raw_tuple(raw, closure, &items, &count) && count &&
+			       pyr_try_u64(raw.reader, items, &cell)
+		       ? pyr_raw_type(raw, cell)
+		       : 0;
+}
+
+/* types.CellType is new in 3.8. Before, a method that uses super() has a closure with
+ * the cell of __class__: some class of some imported module has one. */
+static pyr_addr cell_type_in_modules(struct pyr_python *python, struct pyr_raw raw)
+{
+	struct pyr_raw_dict modules, module, class;
+	pyr_addr key, value, name, member, found = 0;
+
+	if (!pyr_raw_dict_init(raw, python->interpreters.data[0].modules, &modules))
+		return 0;
+	while (!found && pyr_raw_dict_next(&modules, &key, &value)) {
+		if (pyr_raw_type(raw, value) != python->known[PYR_KNOWN_MODULE_TYPE] ||
+		    !pyr_raw_dict_init(raw,
+				       pyr_raw_get(raw, value, PYR_FIELD(PyModuleObject, md_dict)),
+				       &module))
+			continue;
+		while (!found && pyr_raw_dict_next(&module, &name, &value)) {
+			found = cell_type(python, raw, value);
+			if (found || pyr_raw_type(raw, value) != python->known[PYR_KNOWN_TYPE_TYPE] ||
+			    !pyr_raw_dict_init(
+				    raw, pyr_raw_get(raw, value, PYR_FIELD(PyTypeObject, tp_dict)),
+				    &class))
+				continue;
+			while (!found && pyr_raw_dict_next(&class, &name, &member))
+				found = cell_type(python, raw, member);
+		}
+	}
+	return found;
+}
+
 /* What is left follows from objects whose kind is certain. */
 static void by_relation(struct pyr_python *python, struct pyr_raw raw)
 {
@@ -105,6 +149,8 @@ static void by_relation(struct pyr_python *python, struct pyr_raw raw)
 	    pyr_raw_type(raw, function) == python->known[PYR_KNOWN_FUNCTION_TYPE] &&
 	    (code = pyr_raw_get(raw, function, PYR_FIELD(PyFunctionObject, func_code))))
 		python->known[PYR_KNOWN_CODE_TYPE] = pyr_raw_type(raw, code);
+	if (!python->known[PYR_KNOWN_CELL_TYPE])
+		python->known[PYR_KNOWN_CELL_TYPE] = cell_type_in_modules(python, raw);
 }
 
 void pyr_python_fill_known(struct pyr_python *python)

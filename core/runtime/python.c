@@ -70,6 +70,8 @@ static pyr_error *open_candidate(struct pyr_target *target, const struct pyr_can
 	    (err = pyr_find_generations(target, &python->reader, &python->layout,
 					&python->generations)))
 		goto fail;
+	if (!python->image && python->generations)
+		python->image = pyr_target_image_at(target, python->generations);
 	if (python->runtime) {
 		struct pyr_raw raw = { &python->layout, &python->reader };
 

@@ -283,8 +283,7 @@ static void check_known(struct target *t)
 	pyr_python_fill_known(t->py);
 	t->py->image = image;
 	for (i = 0; i < PYR_KNOWN_COUNT; i++)
-		if (t->py->known[i] != by_symbol[i] &&
-		    !(i == PYR_KNOWN_CELL_TYPE && !t->py->known[i])) /* types.CellType: 3.8+ */
+		if (t->py->known[i] != by_symbol[i])
 			fail_msg("%s: known object %zu is at 0x%" PRIx64 ", not 0x%" PRIx64,
 				 t->python->name, i, t->py->known[i], by_symbol[i]);
 	memcpy(t->py->known, by_symbol, sizeof(by_symbol));
