@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""make bench: heaps of 1 and 10 million objects, and how long a census of each takes as a
+ratio to what CPython needs for its own answers on the same heap, in the same run.
+
+usage: bench.py [OBJECTS...]; PYTHON names the interpreter (default: the python3 in PATH)."""
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
+ROUNDS = 5
+GDB_NODES = 30000
+
+
+def build_heap(python, count, directory):
+    """The facts of the heap, and its core."""
+    def unlimited():
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    process = subprocess.Popen([python, os.path.join(HERE, "heap.py"), str(count)], cwd=directory,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True,
+                               preexec_fn=unlimited)
+    facts = json.loads(process.stdout.readline())
+    with open("/proc/sys/kernel/core_pattern") as f:
+        pattern = f.read().strip()
+    if pattern[:1] in "|/" or "/" in pattern:
+        subprocess.check_call(["gcore", "-o", os.path.join(directory, "core"), str(process.pid)],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process.kill()
+        process.wait()
+    else:
+        process.communicate("\n")
+        if process.returncode != -signal.SIGABRT:
+            sys.exit("bench: the heap ended with status %d" % process.returncode)
+    cores = [n for n in os.listdir(directory) if n.startswith("core")]
+    if not cores:
+        sys.exit("bench: no core was written to %s (core_pattern is %r)" % (directory, pattern))
+    return facts, os.path.join(directory, cores[0])
+
+
+def timed(argv):
+    """Seconds of wall time, and our own peak memory (without the pages of the core)."""
+    peak = [0]
+    start = time.perf_counter()
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def sample():
+        while process.poll() is None:
+            try:
+                with open("/proc/%d/status" % process.pid) as f:
+                    found = re.search(r"RssAnon:\s*(\d+) kB", f.read())
+            except OSError:
+                return
+            if found:
+                peak[0] = max(peak[0], int(found.group(1)) * 1024)
+            time.sleep(0.002)
+
+    sampler = threading.Thread(target=sample)
+    sampler.start()
+    out, err = process.communicate()
+    took = time.perf_counter() - start
+    sampler.join()
+    if process.returncode:
+        sys.exit("bench: %s: %s" % (" ".join(argv), err.decode()))
+    return took, peak[0], out.decode()
+
+
+def best(argv):
+    runs = [timed(argv) for i in range(ROUNDS)]
+    return min(r[0] for r in runs), max(r[1] for r in runs), runs[0][2]
+
+
+def gdb_rate(facts, core):
+    """Objects per second of a script that walks with gdb's values; None without gdb."""
+    if not shutil.which("gdb"):
+        return None
+    count = min(GDB_NODES, facts["tracked"] // 2)
+    out = subprocess.run(["gdb", "-nx", "-batch", "-ex", "core-file %s" % core,
+                          "-ex", "set $walk_start = %dUL" % facts["start"],
+                          "-ex", "set $walk_count = %d" % count,
+                          "-x", os.path.join(HERE, "gdb_walk.py")],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True).stdout
+    found = re.search(r"walked (\d+) ([\d.]+)", out)
+    return int(found.group(1)) / float(found.group(2)) if found else None
+
+
+def parts(core, *options):
+    out = timed([os.path.join(BUILD, "tests", "bench", "census_bench"), core] + list(options))[2]
+    return dict(line.split(None, 1) for line in out.splitlines() if " " in line)
+
+
+def goal(good):
+    return "" if good else "   MISSED"
+
+
+def report(python, count):
+    directory = tempfile.mkdtemp(prefix="pyretain-bench.")
+    try:
+        facts, core = build_heap(python, count, directory)
+        command = [os.path.join(BUILD, "pyretain"), "-c", core]
+        took, memory, out = best(command + ["census", "--json"])
+        census = json.loads(out)
+        model, model_memory, _ = best(command + ["find", "--type", "^__main__\\.Order$", "--limit", "1"])
+        part = parts(core)
+        gdb = gdb_rate(facts, core)
+    finally:
+        shutil.rmtree(directory)
+    objects = census["objects"]
+    mine = {t["type"]: t for t in census["types"]}["__main__.Order"]
+    if mine["count"] != facts["orders"] or mine["gc_count"] != facts["orders"]:
+        sys.exit("bench: %d orders were counted as %d" % (facts["orders"], mine["count"]))
+    # what CPython counted, and what it made to tell us
+    if abs(census["gc_objects"] - facts["tracked"]) > 64:
+        sys.exit("bench: gc.get_objects() has %d objects, we found %d" % (facts["tracked"], census["gc_objects"]))
+    blocks, nodes = float(part["blocks_per_second"]), float(part["nodes_per_second"])
+    print("CPython %s, %.2f M objects of which %.2f M tracked, %d worker(s)" % (
+        facts["version"], objects / 1e6, census["gc_objects"] / 1e6, len(os.sched_getaffinity(0))))
+    rows = [
+        ("census, whole process", "%.3f s" % took, ""),
+        ("  / second gc.collect() (%.3f s)" % facts["collect"], "%.2f" % (took / facts["collect"]),
+         "goal <= 0.20 at 10 M" + (goal(took <= 0.2 * facts["collect"]) if count >= 10000000 else "")),
+        ("  / gc.get_objects() + Counter (%.3f s)" % facts["counter"], "%.2f" % (took / facts["counter"]), ""),
+        ("  our peak memory per object", "%.1f B" % (memory / objects), "goal <= 32" + goal(memory / objects <= 32)),
+        ("heap model (find), whole process", "%.3f s" % model, ""),
+        ("  our peak memory per object", "%.1f B" % (model_memory / objects),
+         "goal <= 32" + goal(model_memory / objects <= 32 or count < 10000000)),
+        ("arena scan, one core", "%.0f M blocks/s" % (blocks / 1e6), "goal >= 80" + goal(blocks >= 80e6)),
+        ("gc list walk, one core", "%.0f M objects/s" % (nodes / 1e6), "goal >= 10" + goal(nodes >= 10e6)),
+    ]
+    if gdb:
+        rows.append(("a walk with gdb's Python values", "%.2f M objects/s" % (gdb / 1e6),
+                     "census: %.0f times faster" % (objects / took / gdb)))
+    else:
+        rows.append(("a walk with gdb's Python values", "not measured", "no gdb here, or it failed"))
+    for name, value, note in rows:
+        print("  %-48s %18s   %s" % (name, value, note))
+    sys.stdout.flush()
+
+
+def main():
+    python = os.environ.get("PYTHON") or shutil.which("python3")
+    for count in [int(a) for a in sys.argv[1:]] or [1000000, 10000000]:
+        report(python, count)
+
+
+main()
