@@ -153,9 +153,13 @@ void repr_timezone(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 /* The coefficient: words of 19 digits, least significant first. */
 static char *coefficient(const uint64_t *words, uint64_t count)
 {
-	char *text = malloc(count * DECIMAL_WORD_DIGITS + 2), *p = text;
+	char *text, *p;
 	uint64_t i;
 
+	for (i = 0; i < count; i++)
+		if (words[i] >= UINT64_C(10000000000000000000))
+			return NULL; /* more than 19 digits: damaged */
+	p = text = malloc(count * DECIMAL_WORD_DIGITS + 2);
 	if (!text)
 		return NULL;
 	*p = '\0';
