@@ -72,11 +72,13 @@ void repr_module(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 	pyr_addr dict = REPR_GET(r, obj, PyModuleObject, md_dict);
 	pyr_addr name, spec, origin = 0, has_location = 0, loader = 0;
 	const struct pyr_type *of;
+	bool from_spec;
 
 	(void)type;
 	name = dict ? pyr_dict_get(r->types, r->reader, dict, "__name__") : 0;
 	spec = dict ? pyr_dict_get(r->types, r->reader, dict, "__spec__") : 0;
-	if (spec && spec != r->types->python->known[PYR_KNOWN_NONE]) {
+	from_spec = spec && spec != r->types->python->known[PYR_KNOWN_NONE];
+	if (from_spec) {
 		origin = pyr_object_attribute(r->types, r->reader, spec, "origin");
 		has_location = pyr_object_attribute(r->types, r->reader, spec, "_set_fileattr");
 		loader = pyr_object_attribute(r->types, r->reader, spec, "loader");
@@ -103,7 +105,7 @@ void repr_module(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 	} else if (loader && loader != r->types->python->known[PYR_KNOWN_NONE]) {
 		/* Until 3.8 the importers of builtin and frozen modules, which are
 		 * classes, answered themselves. */
-		of = pyr_types_get(r->types, r->reader, loader);
+		of = from_spec ? pyr_types_get(r->types, r->reader, loader) : NULL;
 		pyr_strbuf_add(r->out, " (");
 		if (of && strstr(of->name, ".BuiltinImporter"))
 			pyr_strbuf_add(r->out, "built-in");
@@ -348,11 +350,8 @@ void repr_weakref(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 			  (unsigned long long)obj);
 	if (dead)
 		pyr_strbuf_add(r->out, "; dead>");
-	else if (type->shape == PYR_SHAPE_WEAKREF)
-		pyr_strbuf_printf(r->out, "; to '%s' at 0x%llx>", of ? repr_tp_name(of) : "?",
-				  (unsigned long long)to);
 	else
-		pyr_strbuf_printf(r->out, " to %s at 0x%llx>", of ? repr_tp_name(of) : "?",
+		pyr_strbuf_printf(r->out, "; to '%s' at 0x%llx>", of ? repr_tp_name(of) : "?",
 				  (unsigned long long)to);
 }
 

@@ -171,8 +171,12 @@ static char *coefficient(const uint64_t *words, uint64_t count)
 /* The General Decimal Arithmetic Specification's to-scientific-string. */
 static void add_scientific(struct pyr_strbuf *out, const char *digits, int64_t exp)
 {
-	int64_t n = (int64_t)strlen(digits), point = n + exp, i;
+	int64_t n = (int64_t)strlen(digits), point, i;
 
+	if (__builtin_add_overflow(n, exp, &point) || point == INT64_MIN) {
+		pyr_strbuf_add(out, "?");
+		return;
+	}
 	if (exp <= 0 && point > -6) {
 		if (point <= 0) {
 			pyr_strbuf_add(out, "0.");
