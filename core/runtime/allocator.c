@@ -33,8 +33,7 @@ static int in_pool(struct pyr_raw raw, pyr_addr block)
 	    !pyr_raw_field(raw, pool, PYR_FIELD(pool_header, ref_count), &count))
 		return -1;
 	return class < 64 && count > 0 && count < pyr_layout_pool_size(raw.layout) / alignment &&
-	       block >= pool + header &&
-	       (block - pool - header) % ((class + 1) * alignment) == 0;
+	       block >= pool + header && (block - pool - header) % ((class + 1) * alignment) == 0;
 }
 
 /* Blocks are multiples of 16 or, until bpo-27987, of 8 bytes, and some builds of 3.6 have that
@@ -60,7 +59,7 @@ static void sample(struct pyr_python *python, struct pyr_raw raw, bool *debug, b
 		   bool *known)
 {
 	const struct pyr_interpreter *in = &python->interpreters.data[0];
-	const pyr_addr dicts[] = { in->modules, in->sysdict, in->builtins };
+	const pyr_addr dicts[] = {in->modules, in->sysdict, in->builtins};
 	int debugs = 0, pools = 0, plain = 0, outside = 0, answer;
 	uint32_t head = pyr_layout_gc_head_size(raw.layout);
 	pyr_addr block;
@@ -87,7 +86,7 @@ static void sample(struct pyr_python *python, struct pyr_raw raw, bool *debug, b
 
 void pyr_python_fill_allocator(struct pyr_python *python)
 {
-	struct pyr_raw raw = { &python->layout, &python->reader };
+	struct pyr_raw raw = {&python->layout, &python->reader};
 	bool debug = false, pymalloc = true, known = false;
 	uint64_t preconfig = 0;
 
@@ -97,12 +96,13 @@ void pyr_python_fill_allocator(struct pyr_python *python)
 		preconfig = (uint32_t)pyr_raw_get(raw, python->runtime,
 						  PYR_FIELD(_PyRuntimeState, preconfig_allocator));
 	if (!known) {
-		/* PyMemAllocatorName: 2 debug, 4 malloc_debug, 6 pymalloc_debug, 8 mimalloc_debug */
+		/* PyMemAllocatorName: 2 debug, 4 malloc_debug, 6 pymalloc_debug, 8 mimalloc_debug
+		 */
 		debug = preconfig ? !(preconfig & 1) : python->layout.debug;
 		pymalloc = preconfig < 3 || preconfig == 5 || preconfig == 6;
 	}
 	python->debug_allocator = debug;
-	python->malloc_name = strdup(pymalloc ? (debug ? "pymalloc_debug" : "pymalloc")
+	python->malloc_name = strdup(pymalloc         ? (debug ? "pymalloc_debug" : "pymalloc")
 				     : preconfig >= 7 ? (debug ? "mimalloc_debug" : "mimalloc")
 						      : (debug ? "malloc_debug" : "malloc"));
 }

@@ -79,7 +79,7 @@ pyr_error *pyr_find_by_symbol(struct pyr_target *target, struct pyr_reader *read
 	size_t i;
 
 	for (i = 0; i < target->image_count; i++) {
-		struct pyr_candidate c = { .image = &target->images[i] };
+		struct pyr_candidate c = {.image = &target->images[i]};
 
 		if (pyr_image_symbol(target, c.image, "_PyRuntime", &c.runtime, NULL) ||
 		    find_3_6(target, reader, c.image, &c))
@@ -105,13 +105,13 @@ static int by_start(const void *a, const void *b)
 
 static bool add_range(struct pyr_ranges *ranges, pyr_addr start, pyr_addr end)
 {
-	return start >= end || pyr_vec_push(&ranges->list, (struct pyr_range){ start, end });
+	return start >= end || pyr_vec_push(&ranges->list, (struct pyr_range){start, end});
 }
 
 pyr_error *pyr_find_static_ranges(struct pyr_target *target, struct pyr_ranges *ret)
 {
 	pyr_addr writable[RANGES_PER_IMAGE][2], file_end = 0;
-	struct pyr_ranges all = { 0 };
+	struct pyr_ranges all = {0};
 	bool files = false, ok = true;
 	size_t i, j, n;
 
@@ -144,8 +144,8 @@ pyr_error *pyr_find_static_ranges(struct pyr_target *target, struct pyr_ranges *
 		struct pyr_range *last = n ? &all.list.data[n - 1] : NULL;
 
 		if (last && all.list.data[i].start <= last->end)
-			last->end = last->end > all.list.data[i].end ? last->end
-								     : all.list.data[i].end;
+			last->end =
+				last->end > all.list.data[i].end ? last->end : all.list.data[i].end;
 		else
 			all.list.data[n++] = all.list.data[i];
 	}
@@ -205,7 +205,7 @@ static bool cookie_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t 
 	size_t i;
 
 	for (i = 0; i < size; i += 8) {
-		struct pyr_candidate c = { .runtime = addr + i, .found_by = "cookie" };
+		struct pyr_candidate c = {.runtime = addr + i, .found_by = "cookie"};
 
 		if (memcmp(bytes + i, "xdebugpy", 8))
 			continue;
@@ -221,7 +221,7 @@ static bool cookie_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t 
 pyr_error *pyr_find_by_cookie(struct pyr_target *target, struct pyr_reader *reader,
 			      struct pyr_candidates *ret)
 {
-	struct cookie_scan scan = { target, ret, false };
+	struct cookie_scan scan = {target, ret, false};
 	struct pyr_ranges ranges;
 	pyr_error *err;
 

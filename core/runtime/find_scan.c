@@ -56,10 +56,10 @@ static pyr_error *all_shapes(struct pyr_target *target, struct shapes *ret)
 	ret->count = 0;
 	for (i = 0; i < n && i < VERSIONS_MAX; i++)
 		for (flavour = 0; flavour < 4; flavour++) {
-			struct pyr_build build = { .hexversion = versions[i],
-						   .machine = target->machine,
-						   .debug = flavour & 1,
-						   .trace_refs = flavour & 2 };
+			struct pyr_build build = {.hexversion = versions[i],
+						  .machine = target->machine,
+						  .debug = flavour & 1,
+						  .trace_refs = flavour & 2};
 			pyr_error *err = pyr_layout_builtin(&build, layout);
 
 			if (err) {
@@ -97,7 +97,7 @@ struct scan {
 	struct pyr_reader reader; /* for what the words point to */
 	struct shapes shapes;
 	struct pyr_candidates *ret;
-	uint64_t *ids;            /* sorted */
+	uint64_t *ids; /* sorted */
 	size_t id_count;
 	bool failed;
 };
@@ -125,7 +125,7 @@ static bool is_runtime(struct scan *scan, const struct shape *s, pyr_addr at, py
 static bool runtime_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t size)
 {
 	struct scan *scan = ctx;
-	struct pyr_candidate c = { .found_by = "scan" };
+	struct pyr_candidate c = {.found_by = "scan"};
 	uint64_t pair[2];
 	size_t i, j;
 
@@ -162,7 +162,7 @@ pyr_error *pyr_find_by_runtime_scan(struct pyr_target *target, struct pyr_reader
 				    struct pyr_candidates *ret)
 {
 	struct scan *scan = calloc(1, sizeof(*scan));
-	struct pyr_ranges ranges = { 0 };
+	struct pyr_ranges ranges = {0};
 	pyr_error *err;
 
 	if (!scan)
@@ -250,7 +250,8 @@ static bool thread_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t 
 			c.found_by = "scan";
 			c.interpreter = interp;
 			if (s->runtime >= 0)
-				pyr_try_u64(&scan->reader, interp + (uint64_t)s->runtime, &c.runtime);
+				pyr_try_u64(&scan->reader, interp + (uint64_t)s->runtime,
+					    &c.runtime);
 			if (c.runtime)
 				c.image = pyr_target_image_at(scan->target, c.runtime);
 			else
@@ -268,7 +269,7 @@ pyr_error *pyr_find_by_thread_scan(struct pyr_target *target, struct pyr_reader 
 				   struct pyr_candidates *ret)
 {
 	struct scan *scan = calloc(1, sizeof(*scan));
-	struct pyr_ranges ranges = { 0 };
+	struct pyr_ranges ranges = {0};
 	pyr_error *err = NULL;
 	size_t i;
 
@@ -283,9 +284,8 @@ pyr_error *pyr_find_by_thread_scan(struct pyr_target *target, struct pyr_reader 
 			scan->ids[scan->id_count++] = target->threads.data[i].tls;
 	for (i = 0; i < target->mappings.count && !err; i++)
 		if (target->mappings.data[i].write && !target->mappings.data[i].shared &&
-		    !pyr_vec_push(&ranges.list,
-				  (struct pyr_range){ target->mappings.data[i].start,
-						      target->mappings.data[i].end }))
+		    !pyr_vec_push(&ranges.list, (struct pyr_range){target->mappings.data[i].start,
+								   target->mappings.data[i].end}))
 			err = pyr_error_no_memory();
 	if (!err && !scan->ids)
 		err = pyr_error_no_memory();
@@ -312,7 +312,7 @@ struct type_scan {
  * 8 or 24, tp_basicsize 24 further on. */
 static bool type_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t size)
 {
-	static const unsigned type_offsets[] = { 8, 24 };
+	static const unsigned type_offsets[] = {8, 24};
 	struct type_scan *scan = ctx;
 	uint64_t word, basicsize;
 	unsigned minors[4];
@@ -324,8 +324,8 @@ static bool type_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t si
 			if (word != addr + i)
 				continue;
 			memcpy(&basicsize, bytes + i + type_offsets[j] + 24, 8);
-			if (!pyr_layout_minors_from_type_size(basicsize, type_offsets[j] + 8, minors,
-							      4))
+			if (!pyr_layout_minors_from_type_size(basicsize, type_offsets[j] + 8,
+							      minors, 4))
 				continue;
 			scan->found = addr + i;
 			scan->basicsize = basicsize;
@@ -337,7 +337,7 @@ static bool type_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t si
 pyr_error *pyr_find_type_of_type(struct pyr_target *target, struct pyr_reader *reader,
 				 pyr_addr *ret, uint64_t *basicsize)
 {
-	struct type_scan scan = { 0 };
+	struct type_scan scan = {0};
 	struct pyr_ranges ranges;
 	pyr_error *err;
 
@@ -397,8 +397,8 @@ static bool generation_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, siz
 pyr_error *pyr_find_generations(struct pyr_target *target, struct pyr_reader *reader,
 				const struct pyr_layout *layout, pyr_addr *ret)
 {
-	struct generation_scan scan = { .size = pyr_sizeof(layout, gc_generation),
-					.threshold = pyr_offset(layout, gc_generation, threshold) };
+	struct generation_scan scan = {.size = pyr_sizeof(layout, gc_generation),
+				       .threshold = pyr_offset(layout, gc_generation, threshold)};
 	struct pyr_ranges ranges;
 	pyr_error *err;
 

@@ -156,20 +156,21 @@ static struct pyr_frame_walk walk_of(struct pyr_types *types, struct pyr_reader 
 {
 	const struct pyr_python *python = pyr_types_python(types);
 
-	return (struct pyr_frame_walk){ types, python, { &python->layout, reader } };
+	return (struct pyr_frame_walk){types, python, {&python->layout, reader}};
 }
 
 pyr_error *pyr_thread_frames(struct pyr_types *types, struct pyr_reader *reader, size_t thread,
 			     struct pyr_frames *ret)
 {
 	struct pyr_frame_walk walk = walk_of(types, reader);
-	struct pyr_frames frames = { 0 };
+	struct pyr_frames frames = {0};
 	pyr_error *err;
 
 	if (thread >= walk.python->threads.count)
-		return pyr_error_create(PYR_E_NO_SUCH_THREAD, "there is no Python thread %zu", thread);
-	err = walk_chain(&walk, innermost(&walk, walk.python->threads.data[thread].address), SIZE_MAX,
-			 &frames);
+		return pyr_error_create(PYR_E_NO_SUCH_THREAD, "there is no Python thread %zu",
+					thread);
+	err = walk_chain(&walk, innermost(&walk, walk.python->threads.data[thread].address),
+			 SIZE_MAX, &frames);
 	if (err) {
 		pyr_frames_deinit(&frames);
 		return err;
@@ -200,7 +201,7 @@ pyr_error *pyr_generator_frame(struct pyr_types *types, struct pyr_reader *reade
 			       struct pyr_frames *ret)
 {
 	struct pyr_frame_walk walk = walk_of(types, reader);
-	struct pyr_frames frames = { 0 };
+	struct pyr_frames frames = {0};
 	pyr_error *err = walk_chain(&walk, generator_frame(&walk, gen), 1, &frames);
 
 	if (err) {

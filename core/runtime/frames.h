@@ -5,36 +5,40 @@
 
 #include "runtime/types.h"
 
-enum pyr_variable_kind { PYR_VARIABLE_LOCAL, PYR_VARIABLE_CELL, PYR_VARIABLE_FREE,
-			 PYR_VARIABLE_STACK /* operand stack; no name */ };
+enum pyr_variable_kind {
+	PYR_VARIABLE_LOCAL,
+	PYR_VARIABLE_CELL,
+	PYR_VARIABLE_FREE,
+	PYR_VARIABLE_STACK /* operand stack; no name */
+};
 
 struct pyr_variable {
-	char *name;      /* owned; NULL for the operand stack */
-	pyr_addr value;  /* object, never 0; cells are given as the cell */
-	pyr_addr slot;   /* where the reference lies */
+	char *name;     /* owned; NULL for the operand stack */
+	pyr_addr value; /* object, never 0; cells are given as the cell */
+	pyr_addr slot;  /* where the reference lies */
 	enum pyr_variable_kind kind;
-	bool counted;    /* the slot owns a reference (3.14+ stack references may not) */
-	bool possible;   /* operand stack of unknown depth (the frame is running): the slot
-			  * may be above its top and hold what was there before */
+	bool counted;  /* the slot owns a reference (3.14+ stack references may not) */
+	bool possible; /* operand stack of unknown depth (the frame is running): the slot
+			* may be above its top and hold what was there before */
 };
 
 struct pyr_frame {
-	pyr_addr address;     /* PyFrameObject (<= 3.10) or _PyInterpreterFrame */
-	pyr_addr frame_object; /* PyFrameObject if there is one, else 0 */
+	pyr_addr address;        /* PyFrameObject (<= 3.10) or _PyInterpreterFrame */
+	pyr_addr frame_object;   /* PyFrameObject if there is one, else 0 */
 	pyr_addr code, function; /* PyCodeObject; PyFunctionObject or 0 */
-	pyr_addr generator;   /* the generator or coroutine whose frame this is, or 0 */
-	char *name;           /* co_qualname, else co_name; owned; "?" when unreadable */
-	char *filename;       /* owned; "?" when unreadable */
-	int32_t line;         /* 0: unknown */
+	pyr_addr generator;      /* the generator or coroutine whose frame this is, or 0 */
+	char *name;              /* co_qualname, else co_name; owned; "?" when unreadable */
+	char *filename;          /* owned; "?" when unreadable */
+	int32_t line;            /* 0: unknown */
 	int32_t first_line;
-	int32_t lasti;        /* byte offset of the last instruction, -1: none yet */
+	int32_t lasti; /* byte offset of the last instruction, -1: none yet */
 	PYR_VEC(struct pyr_variable) variables;
 };
 
 struct pyr_frames {
 	PYR_VEC(struct pyr_frame) frames; /* innermost first */
-	bool truncated;       /* the chain is cut (unreadable or cyclic); `why` tells */
-	char *why;            /* owned, or NULL */
+	bool truncated;                   /* the chain is cut (unreadable or cyclic); `why` tells */
+	char *why;                        /* owned, or NULL */
 };
 
 /* All Python frames of python->threads.data[thread], without interpreter-entry

@@ -61,7 +61,8 @@ static void add_variables(struct pyr_frame_walk *walk, pyr_addr address, pyr_add
 			  struct pyr_frame *frame)
 {
 	struct pyr_raw raw = walk->raw;
-	pyr_addr first = address + (uint64_t)pyr_offset(raw.layout, _PyInterpreterFrame, localsplus);
+	pyr_addr first =
+		address + (uint64_t)pyr_offset(raw.layout, _PyInterpreterFrame, localsplus);
 	uint64_t locals = (uint32_t)pyr_raw_get(raw, code, PYR_FIELD(PyCodeObject, co_nlocalsplus));
 	uint64_t stack = (uint32_t)pyr_raw_get(raw, code, PYR_FIELD(PyCodeObject, co_stacksize));
 	pyr_addr names = pyr_raw_get(raw, code, PYR_FIELD(PyCodeObject, co_localsplusnames));
@@ -121,8 +122,7 @@ bool pyr_frame_interpreter_read(struct pyr_frame_walk *walk, pyr_addr address,
 	frame->address = address;
 	frame->frame_object = pyr_raw_get(raw, address, PYR_FIELD(_PyInterpreterFrame, frame_obj));
 	frame->function = reference(walk, address, PYR_FIELD(_PyInterpreterFrame, f_funcobj));
-	if (inside >= 0 &&
-	    pyr_raw_get(raw, address, PYR_FIELD(_PyInterpreterFrame, owner)) == 1)
+	if (inside >= 0 && pyr_raw_get(raw, address, PYR_FIELD(_PyInterpreterFrame, owner)) == 1)
 		frame->generator = address - (uint64_t)inside;
 	pyr_frame_set_code(walk, code, last_instruction(walk, address, code), frame);
 	add_variables(walk, address, code, frame);

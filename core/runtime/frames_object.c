@@ -13,7 +13,7 @@ struct slots {
 static void add_named(struct pyr_frame_walk *walk, struct pyr_frame *frame, struct slots *slots,
 		      pyr_addr names, uint64_t count, enum pyr_variable_kind kind)
 {
-	struct pyr_variable v = { .kind = kind, .counted = true };
+	struct pyr_variable v = {.kind = kind, .counted = true};
 	uint64_t i;
 
 	for (i = 0; i < count && slots->limit; i++, slots->limit--, slots->at += 8) {
@@ -57,7 +57,7 @@ static void add_stack(struct pyr_frame_walk *walk, pyr_addr address, pyr_addr co
 {
 	pyr_addr bottom = pyr_raw_get(walk->raw, address, PYR_FIELD(PyFrameObject, f_valuestack));
 	uint64_t size = pyr_raw_get(walk->raw, code, PYR_FIELD(PyCodeObject, co_stacksize));
-	struct pyr_variable v = { .kind = PYR_VARIABLE_STACK, .counted = true };
+	struct pyr_variable v = {.kind = PYR_VARIABLE_STACK, .counted = true};
 	uint64_t depth, i;
 
 	if (!bottom)
@@ -79,10 +79,11 @@ bool pyr_frame_object_read(struct pyr_frame_walk *walk, pyr_addr address, struct
 	struct pyr_raw raw = walk->raw;
 	const struct pyr_layout *l = raw.layout;
 	int32_t localsplus = pyr_offset(l, PyFrameObject, f_localsplus), lasti;
-	struct slots slots = { address + (uint64_t)localsplus, SLOTS_MAX };
+	struct slots slots = {address + (uint64_t)localsplus, SLOTS_MAX};
 	pyr_addr code, names;
 
-	if (localsplus < 0 || !pyr_raw_field(raw, address, PYR_FIELD(PyFrameObject, f_code), &code) ||
+	if (localsplus < 0 ||
+	    !pyr_raw_field(raw, address, PYR_FIELD(PyFrameObject, f_code), &code) ||
 	    !pyr_raw_field(raw, address, PYR_FIELD(PyFrameObject, f_back), next) || !code ||
 	    (walk->python->known[PYR_KNOWN_CODE_TYPE] &&
 	     pyr_raw_type(raw, code) != walk->python->known[PYR_KNOWN_CODE_TYPE]))
@@ -94,8 +95,7 @@ bool pyr_frame_object_read(struct pyr_frame_walk *walk, pyr_addr address, struct
 	frame->generator = pyr_raw_get(raw, address, PYR_FIELD(PyFrameObject, f_gen));
 	pyr_frame_set_code(walk, code, lasti, frame);
 
-	add_named(walk, frame, &slots,
-		  pyr_raw_get(raw, code, PYR_FIELD(PyCodeObject, co_varnames)),
+	add_named(walk, frame, &slots, pyr_raw_get(raw, code, PYR_FIELD(PyCodeObject, co_varnames)),
 		  (uint32_t)pyr_raw_get(raw, code, PYR_FIELD(PyCodeObject, co_nlocals)),
 		  PYR_VARIABLE_LOCAL);
 	names = pyr_raw_get(raw, code, PYR_FIELD(PyCodeObject, co_cellvars));

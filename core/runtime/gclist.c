@@ -9,7 +9,7 @@ void pyr_gc_list_init(const struct pyr_python *python, struct pyr_reader *reader
 {
 	const struct pyr_target *target = python->target;
 	const struct pyr_layout *l = &python->layout;
-	struct pyr_gc_list list = { .reader = reader, .head = head, .previous = head };
+	struct pyr_gc_list list = {.reader = reader, .head = head, .previous = head};
 	uint64_t bytes = 0, word;
 	size_t i;
 
@@ -179,11 +179,11 @@ static pyr_error *count_list(const struct pyr_python *python, struct pyr_reader 
 	if ((err = pyr_reader_check(reader)))
 		return err;
 	if (list.broken)
-		pyr_control_diagnose(python->target->control,
-				     "the list of %s is broken at 0x%llx: %llu objects were reached "
-				     "from its two ends",
-				     what, (unsigned long long)list.broken,
-				     (unsigned long long)count);
+		pyr_control_diagnose(
+			python->target->control,
+			"the list of %s is broken at 0x%llx: %llu objects were reached "
+			"from its two ends",
+			what, (unsigned long long)list.broken, (unsigned long long)count);
 	*ret += count;
 	return NULL;
 }
@@ -191,7 +191,7 @@ static pyr_error *count_list(const struct pyr_python *python, struct pyr_reader 
 pyr_error *pyr_gc_count_objects(const struct pyr_python *python, struct pyr_reader *reader,
 				struct pyr_gc_state *states, size_t count)
 {
-	static const char *const names[] = { "generation 0", "generation 1", "generation 2" };
+	static const char *const names[] = {"generation 0", "generation 1", "generation 2"};
 	pyr_error *err;
 	size_t i, g;
 
@@ -200,8 +200,8 @@ pyr_error *pyr_gc_count_objects(const struct pyr_python *python, struct pyr_read
 
 		for (g = 0; g < PYR_GC_GENERATIONS; g++) {
 			s->generations[g].objects = 0;
-			if ((err = count_list(python, reader, s->generations[g].head,
-					      s->collecting, names[g], &s->generations[g].objects)))
+			if ((err = count_list(python, reader, s->generations[g].head, s->collecting,
+					      names[g], &s->generations[g].objects)))
 				return err;
 		}
 		s->frozen = 0;
@@ -218,7 +218,7 @@ pyr_error *pyr_gc_count_objects(const struct pyr_python *python, struct pyr_read
  * for do not touch its lists; but one answer for all is safe, and rarely wrong. */
 bool pyr_gc_collecting(const struct pyr_python *python, struct pyr_reader *reader)
 {
-	struct pyr_raw raw = { &python->layout, reader };
+	struct pyr_raw raw = {&python->layout, reader};
 	pyr_addr variable;
 	uint32_t word;
 	size_t i;
@@ -271,8 +271,8 @@ struct stack_scan {
  * and of what it calls: finalizers run then, so cores do show it. */
 static pyr_error *scan_stack(struct stack_scan *scan, pyr_addr sp, pyr_addr end)
 {
-	uint64_t mask = pyr_is(&scan->python->layout, gc_head, THREE_WORDS) ? ~UINT64_C(0)
-									    : ~UINT64_C(3);
+	uint64_t mask =
+		pyr_is(&scan->python->layout, gc_head, THREE_WORDS) ? ~UINT64_C(0) : ~UINT64_C(3);
 	pyr_addr a, objects[CHUNK];
 	struct pyr_gc_list list;
 	uint64_t words[2];
@@ -309,7 +309,7 @@ pyr_error *pyr_gc_collecting_walk(const struct pyr_python *python, struct pyr_re
 				  bool (*fn)(void *ctx, pyr_addr object), void *ctx)
 {
 	struct pyr_target *target = python->target;
-	struct stack_scan scan = { python, reader, NULL, fn, ctx, false };
+	struct stack_scan scan = {python, reader, NULL, fn, ctx, false};
 	struct pyr_reader lists;
 	const struct pyr_mapping *mapping;
 	pyr_error *err = NULL;

@@ -8,16 +8,16 @@
 struct pyr_gc_list {
 	struct pyr_reader *reader;
 	pyr_addr head;
-	pyr_addr at, previous;  /* node to look at next, and the one before it */
-	uint64_t mask;          /* of link words: the low bits are flags */
-	uint32_t head_size;     /* bytes from a node to its object */
-	bool check_back;        /* back links hold: no collection is running */
-	uint64_t nodes, bound;  /* seen; that fit into the target's memory */
-	pyr_addr anchor;        /* cycle guard (Brent): a node seen earlier */
-	uint64_t anchor_at;     /* node count at which it moves on */
-	pyr_addr broken;        /* where the list stops making sense; 0: nowhere so far */
-	bool backwards;         /* walking from the end towards the break */
-	pyr_addr last_good;     /* the last node before the break */
+	pyr_addr at, previous; /* node to look at next, and the one before it */
+	uint64_t mask;         /* of link words: the low bits are flags */
+	uint32_t head_size;    /* bytes from a node to its object */
+	bool check_back;       /* back links hold: no collection is running */
+	uint64_t nodes, bound; /* seen; that fit into the target's memory */
+	pyr_addr anchor;       /* cycle guard (Brent): a node seen earlier */
+	uint64_t anchor_at;    /* node count at which it moves on */
+	pyr_addr broken;       /* where the list stops making sense; 0: nowhere so far */
+	bool backwards;        /* walking from the end towards the break */
+	pyr_addr last_good;    /* the last node before the break */
 };
 
 /* Start at @head; @collecting: back links are the collector's scratch space. */

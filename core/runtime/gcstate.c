@@ -5,7 +5,7 @@
 
 static struct pyr_raw raw_of(struct pyr_types *types, struct pyr_reader *reader)
 {
-	return (struct pyr_raw){ &pyr_types_python(types)->layout, reader };
+	return (struct pyr_raw){&pyr_types_python(types)->layout, reader};
 }
 
 static void read_generation(struct pyr_raw raw, pyr_addr generation, struct pyr_gc_state *s,
@@ -34,13 +34,14 @@ static void read_young_old(struct pyr_raw raw, struct pyr_gc_state *s)
 	const struct pyr_layout *l = raw.layout;
 	pyr_addr old = s->address + (uint64_t)pyr_offset(l, _gc_runtime_state, old);
 	uint32_t size = pyr_sizeof(l, gc_generation);
-	uint64_t visited = pyr_raw_get(raw, s->address, PYR_FIELD(_gc_runtime_state, visited_space));
+	uint64_t visited =
+		pyr_raw_get(raw, s->address, PYR_FIELD(_gc_runtime_state, visited_space));
 
 	read_generation(raw, s->address + (uint64_t)pyr_offset(l, _gc_runtime_state, young), s, 0);
 	read_generation(raw, old, s, 1);
 	read_generation(raw, old + size, s, 2);
-	s->generations[1].count =
-		(int32_t)pyr_raw_get(raw, old + (visited & 1) * size, PYR_FIELD(gc_generation, count));
+	s->generations[1].count = (int32_t)pyr_raw_get(raw, old + (visited & 1) * size,
+						       PYR_FIELD(gc_generation, count));
 	s->generations[2].count = 0;
 	s->second_old_head = s->generations[2].head;
 	s->generations[2].head = s->generations[1].head;
@@ -71,9 +72,9 @@ static void read_all_stats(struct pyr_raw raw, pyr_addr array, struct pyr_gc_sta
 static void read_rings(struct pyr_raw raw, pyr_addr stats, struct pyr_gc_state *s)
 {
 	static const enum pyr_field rings[PYR_GC_GENERATIONS][2] = {
-		{ PYR_FIELD(gc_stats, young), PYR_FIELD(gc_stats, young_index) },
-		{ PYR_FIELD(gc_stats, old0), PYR_FIELD(gc_stats, old0_index) },
-		{ PYR_FIELD(gc_stats, old1), PYR_FIELD(gc_stats, old1_index) },
+		{PYR_FIELD(gc_stats, young), PYR_FIELD(gc_stats, young_index)},
+		{PYR_FIELD(gc_stats, old0), PYR_FIELD(gc_stats, old0_index)},
+		{PYR_FIELD(gc_stats, old1), PYR_FIELD(gc_stats, old1_index)},
 	};
 	uint32_t size = pyr_sizeof(raw.layout, gc_generation_stats);
 	const struct pyr_field_place *place;
@@ -82,8 +83,7 @@ static void read_rings(struct pyr_raw raw, pyr_addr stats, struct pyr_gc_state *
 
 	for (g = 0; g < PYR_GC_GENERATIONS; g++) {
 		place = pyr_layout_place(raw.layout, rings[g][0]);
-		if (place->offset < 0 || !size ||
-		    !pyr_raw_field(raw, stats, rings[g][1], &index) ||
+		if (place->offset < 0 || !size || !pyr_raw_field(raw, stats, rings[g][1], &index) ||
 		    (index + 1) * size > place->size)
 			continue;
 		read_stats(raw, stats + (uint64_t)place->offset + index * size, s, g);
@@ -132,20 +132,20 @@ static void read_state(struct pyr_raw raw, struct pyr_gc_state *s)
 	else if ((generations = generations_at(raw, gc)))
 		read_three(raw, generations, s);
 	if (pyr_has(l, _gc_runtime_state, permanent_generation))
-		s->permanent_head = gc + (uint64_t)pyr_offset(l, _gc_runtime_state, permanent_generation) +
-				    (uint64_t)pyr_offset(l, gc_generation, head);
+		s->permanent_head =
+			gc + (uint64_t)pyr_offset(l, _gc_runtime_state, permanent_generation) +
+			(uint64_t)pyr_offset(l, gc_generation, head);
 	if (pyr_is(l, gc_stats, RINGS))
 		read_rings(raw, GET(generation_stats), s);
 	else if (pyr_has(l, _gc_runtime_state, generation_stats))
-		read_all_stats(raw, gc + (uint64_t)pyr_offset(l, _gc_runtime_state, generation_stats),
-			       s);
+		read_all_stats(
+			raw, gc + (uint64_t)pyr_offset(l, _gc_runtime_state, generation_stats), s);
 #undef GET
 }
 
 /* 3.6: static variables of gcmodule.c, in .symtab alone except the generations.
  * gc.garbage and gc.callbacks are also in the dict of the gc module. */
-static void read_static(const struct pyr_python *python, struct pyr_raw raw,
-			struct pyr_gc_state *s)
+static void read_static(const struct pyr_python *python, struct pyr_raw raw, struct pyr_gc_state *s)
 {
 	pyr_addr dict = 0, at;
 	uint32_t word;
@@ -200,8 +200,8 @@ pyr_error *pyr_gc_states_read(struct pyr_types *types, struct pyr_reader *reader
 		if (pyr_is(&python->layout, gc_location, STATIC)) {
 			read_static(python, raw, &states[i]);
 		} else {
-			states[i].address = python->interpreters.count ? python->interpreters.data[i].gc
-								       : 0;
+			states[i].address =
+				python->interpreters.count ? python->interpreters.data[i].gc : 0;
 			if (states[i].address)
 				read_state(raw, &states[i]);
 			else

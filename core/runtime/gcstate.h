@@ -7,12 +7,12 @@
 #define PYR_GC_GENERATIONS 3
 
 struct pyr_gc_state {
-	size_t interpreter;      /* index into python->interpreters */
-	pyr_addr address;        /* struct _gc_runtime_state; 0 on 3.6 */
+	size_t interpreter; /* index into python->interpreters */
+	pyr_addr address;   /* struct _gc_runtime_state; 0 on 3.6 */
 	bool enabled, collecting;
-	uint32_t debug;          /* gc.DEBUG_* bits */
+	uint32_t debug; /* gc.DEBUG_* bits */
 	struct {
-		pyr_addr head;   /* list head (PyGC_Head) */
+		pyr_addr head; /* list head (PyGC_Head) */
 		int32_t threshold, count;
 		uint64_t objects; /* nodes on the list; filled by pyr_gc_count_objects() */
 		bool has_stats;
@@ -25,7 +25,7 @@ struct pyr_gc_state {
 	uint64_t frozen;         /* nodes on it; filled by pyr_gc_count_objects() */
 	pyr_addr garbage;        /* gc.garbage list object, or 0 */
 	uint64_t garbage_count;
-	pyr_addr callbacks;      /* gc.callbacks list object, or 0 */
+	pyr_addr callbacks; /* gc.callbacks list object, or 0 */
 	uint64_t callback_count;
 	int64_t long_lived_total, long_lived_pending; /* -1: not in this build */
 	pyr_addr collecting_frame; /* 3.15: the frame that started the collection */

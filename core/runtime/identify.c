@@ -15,17 +15,17 @@ struct facts {
 	struct pyr_target *target;
 	struct pyr_reader *reader;
 	const struct pyr_candidate *candidate;
-	struct pyr_build build;        /* hexversion 0: not told */
+	struct pyr_build build;             /* hexversion 0: not told */
 	uint8_t offsets[DEBUG_OFFSETS_MAX]; /* beginning of _PyRuntime, if it is _Py_DebugOffsets */
-	size_t offsets_size;           /* 0: it is not */
-	const char *source;            /* of build.hexversion */
+	size_t offsets_size;                /* 0: it is not */
+	const char *source;                 /* of build.hexversion */
 };
 
 /* A layout that agrees, and what was read with it. */
 struct agreement {
 	struct pyr_layout layout;
 	pyr_addr main;
-	uint32_t hexversion; /* sys.hexversion; 0: sysdict has none (any more) */
+	uint32_t hexversion;    /* sys.hexversion; 0: sysdict has none (any more) */
 	bool debug, trace_refs; /* as sys tells */
 	int score;
 };
@@ -78,8 +78,7 @@ static void gather(struct facts *facts)
 			}
 		}
 	}
-	if (c->image &&
-	    pyr_image_symbol(facts->target, c->image, "Py_Version", &address, NULL) &&
+	if (c->image && pyr_image_symbol(facts->target, c->image, "Py_Version", &address, NULL) &&
 	    pyr_try_u64(facts->reader, address, &version) && plausible_version(version)) {
 		facts->build.hexversion = (uint32_t)version;
 		facts->source = "Py_Version";
@@ -89,7 +88,7 @@ static void gather(struct facts *facts)
 pyr_addr pyr_identify_main(const struct pyr_layout *layout, struct pyr_reader *reader,
 			   const struct pyr_candidate *candidate)
 {
-	struct pyr_raw raw = { layout, reader };
+	struct pyr_raw raw = {layout, reader};
 	pyr_addr at = candidate->interpreter, next;
 	unsigned i;
 
@@ -147,7 +146,7 @@ static bool type_agrees(struct pyr_raw raw, pyr_addr object)
  * (links, no sys), more when sys.hexversion and flavour agree. */
 static void judge(const struct facts *facts, struct agreement *a)
 {
-	struct pyr_raw raw = { &a->layout, facts->reader };
+	struct pyr_raw raw = {&a->layout, facts->reader};
 	pyr_addr sysdict, value;
 	int64_t number;
 
@@ -169,8 +168,8 @@ static void judge(const struct facts *facts, struct agreement *a)
 	/* sysmodule.c: gettotalrefcount with Py_REF_DEBUG, getobjects with Py_TRACE_REFS */
 	a->debug = pyr_raw_dict_get(raw, sysdict, "gettotalrefcount") != 0;
 	a->trace_refs = pyr_raw_dict_get(raw, sysdict, "getobjects") != 0;
-	a->score = 2 + (a->hexversion == a->layout.hexversion) +
-		   2 * (a->debug == a->layout.debug) + 4 * (a->trace_refs == a->layout.trace_refs);
+	a->score = 2 + (a->hexversion == a->layout.hexversion) + 2 * (a->debug == a->layout.debug) +
+		   4 * (a->trace_refs == a->layout.trace_refs);
 }
 
 static void overlay_offsets(const struct facts *facts, struct pyr_layout *layout)
@@ -229,9 +228,9 @@ static bool overlay_dwarf(const struct facts *facts, const struct pyr_python_opt
 			  struct agreement *a)
 {
 	const struct pyr_image *image = facts->candidate->image;
-	struct pyr_debug_query query = { 0 };
-	struct pyr_debug_file found = { 0 };
-	struct pyr_dwarf_file file = { 0 };
+	struct pyr_debug_query query = {0};
+	struct pyr_debug_file found = {0};
+	struct pyr_dwarf_file file = {0};
 	struct agreement *with;
 	const char *link;
 	uint32_t crc;
@@ -265,7 +264,8 @@ static bool overlay_dwarf(const struct facts *facts, const struct pyr_python_opt
 			if (!good)
 				pyr_control_diagnose(
 					facts->target->control,
-					"the debug info in %s contradicts the target: not used", found.path);
+					"the debug info in %s contradicts the target: not used",
+					found.path);
 		} else {
 			pyr_control_diagnose(facts->target->control, "%s: %s", found.path,
 					     err->message);
@@ -316,13 +316,14 @@ static pyr_error *nothing_agrees(const struct facts *facts, pyr_error *err)
 			facts->target->incomplete.count ? facts->target->incomplete.data[0] : "");
 	}
 	if (!facts->build.hexversion)
-		return pyr_error_create_at(PYR_E_NOT_PYTHON, facts->candidate->runtime,
-					   "what lies at 0x%llx (%s) is not an initialized CPython of a "
-					   "version that pyretain knows",
-					   (unsigned long long)(facts->candidate->runtime
-									? facts->candidate->runtime
-									: facts->candidate->interpreter),
-					   facts->candidate->found_by);
+		return pyr_error_create_at(
+			PYR_E_NOT_PYTHON, facts->candidate->runtime,
+			"what lies at 0x%llx (%s) is not an initialized CPython of a "
+			"version that pyretain knows",
+			(unsigned long long)(facts->candidate->runtime
+						     ? facts->candidate->runtime
+						     : facts->candidate->interpreter),
+			facts->candidate->found_by);
 	pyr_layout_version_string(facts->build.hexversion, version, sizeof(version));
 	return pyr_error_create_at(PYR_E_UNKNOWN_LAYOUT, facts->candidate->runtime,
 				   "CPython %s (%s) whose memory does not match the layout of that "
@@ -333,7 +334,7 @@ static pyr_error *nothing_agrees(const struct facts *facts, pyr_error *err)
 /* The runtime of a CPython that is mapped but was never started, or has ended. */
 static bool never_started(const struct facts *facts, const struct agreement *a)
 {
-	struct pyr_raw raw = { &a->layout, facts->reader };
+	struct pyr_raw raw = {&a->layout, facts->reader};
 	uint64_t head;
 
 	return facts->candidate->runtime && !facts->candidate->interpreter &&
@@ -342,9 +343,10 @@ static bool never_started(const struct facts *facts, const struct agreement *a)
 	       !head;
 }
 
-static void conclude(struct pyr_python *python, const struct facts *facts, const struct agreement *a)
+static void conclude(struct pyr_python *python, const struct facts *facts,
+		     const struct agreement *a)
 {
-	struct pyr_raw raw = { &python->layout, facts->reader };
+	struct pyr_raw raw = {&python->layout, facts->reader};
 	pyr_addr sysdict, value;
 	char *text;
 
@@ -375,10 +377,11 @@ static pyr_error *free_threaded(const struct facts *facts)
 	char version[32];
 
 	pyr_layout_version_string(facts->build.hexversion, version, sizeof(version));
-	return pyr_error_create(PYR_E_UNSUPPORTED_BUILD,
-				"a free-threaded build of CPython %s (without the GIL): pyretain does "
-				"not read these yet",
-				version);
+	return pyr_error_create(
+		PYR_E_UNSUPPORTED_BUILD,
+		"a free-threaded build of CPython %s (without the GIL): pyretain does "
+		"not read these yet",
+		version);
 }
 
 /* Tables in order of belief: the version that the target tells, every version,
@@ -424,10 +427,11 @@ static pyr_error *choose(const struct facts *facts, const struct pyr_python_opti
 		return NULL;
 	}
 	if (options && options->force && best->score) {
-		pyr_control_diagnose(facts->target->control,
-				     "--force: no layout is known for this build; that of %s is used, "
-				     "answers may be wrong",
-				     best->layout.table_name ? best->layout.table_name : "?");
+		pyr_control_diagnose(
+			facts->target->control,
+			"--force: no layout is known for this build; that of %s is used, "
+			"answers may be wrong",
+			best->layout.table_name ? best->layout.table_name : "?");
 		pyr_error_destroy(err);
 		return NULL;
 	}
@@ -454,17 +458,20 @@ pyr_error *pyr_identify(struct pyr_python *python, const struct pyr_candidate *c
 		err = free_threaded(facts);
 		goto out;
 	}
-	if ((err = choose(facts, options, scratch, best)) || (err = pyr_reader_check(facts->reader)))
+	if ((err = choose(facts, options, scratch, best)) ||
+	    (err = pyr_reader_check(facts->reader)))
 		goto out;
 	if (!best->score) {
 		if (facts->build.hexversion && never_started(facts, scratch)) {
 			char version[32];
 
-			pyr_layout_version_string(facts->build.hexversion, version, sizeof(version));
-			err = pyr_error_create_at(PYR_E_NOT_PYTHON, candidate->runtime,
-						  "CPython %s is loaded, but no interpreter exists: it "
-						  "was not started, or has ended",
-						  version);
+			pyr_layout_version_string(facts->build.hexversion, version,
+						  sizeof(version));
+			err = pyr_error_create_at(
+				PYR_E_NOT_PYTHON, candidate->runtime,
+				"CPython %s is loaded, but no interpreter exists: it "
+				"was not started, or has ended",
+				version);
 		} else {
 			err = nothing_agrees(facts, NULL);
 		}

@@ -18,7 +18,8 @@ static void fill_one(struct pyr_python *python, struct pyr_raw raw, struct pyr_i
 #undef GET
 	if (pyr_is(l, gc_location, INTERPRETER) && pyr_has(l, PyInterpreterState, gc))
 		in->gc = in->address + (uint64_t)pyr_offset(l, PyInterpreterState, gc);
-	else if (pyr_is(l, gc_location, RUNTIME) && python->runtime && pyr_has(l, _PyRuntimeState, gc))
+	else if (pyr_is(l, gc_location, RUNTIME) && python->runtime &&
+		 pyr_has(l, _PyRuntimeState, gc))
 		in->gc = python->runtime + (uint64_t)pyr_offset(l, _PyRuntimeState, gc);
 }
 
@@ -35,14 +36,15 @@ static bool seen(const struct pyr_python *python, pyr_addr address)
 pyr_error *pyr_python_fill_interpreters(struct pyr_python *python,
 					const struct pyr_candidate *candidate)
 {
-	struct pyr_raw raw = { &python->layout, &python->reader };
+	struct pyr_raw raw = {&python->layout, &python->reader};
 	pyr_addr main = pyr_identify_main(raw.layout, raw.reader, candidate), at = 0;
 	struct pyr_interpreter in, swap;
 	uint64_t word;
 	size_t i;
 
 	if (python->runtime)
-		at = pyr_raw_get(raw, python->runtime, PYR_FIELD(_PyRuntimeState, interpreters_head));
+		at = pyr_raw_get(raw, python->runtime,
+				 PYR_FIELD(_PyRuntimeState, interpreters_head));
 	if (!at)
 		at = candidate->interpreter ? candidate->interpreter : main;
 	for (; at && python->interpreters.count < INTERPRETERS_MAX; at = word) {

@@ -16,42 +16,42 @@ static const struct name {
 	const char *module, *name;
 	bool type_of;
 } names[] = {
-	{ PYR_KNOWN_TYPE_TYPE, "builtins", "type", false },
-	{ PYR_KNOWN_OBJECT_TYPE, "builtins", "object", false },
-	{ PYR_KNOWN_LONG_TYPE, "builtins", "int", false },
-	{ PYR_KNOWN_BOOL_TYPE, "builtins", "bool", false },
-	{ PYR_KNOWN_FLOAT_TYPE, "builtins", "float", false },
-	{ PYR_KNOWN_COMPLEX_TYPE, "builtins", "complex", false },
-	{ PYR_KNOWN_UNICODE_TYPE, "builtins", "str", false },
-	{ PYR_KNOWN_BYTES_TYPE, "builtins", "bytes", false },
-	{ PYR_KNOWN_BYTEARRAY_TYPE, "builtins", "bytearray", false },
-	{ PYR_KNOWN_TUPLE_TYPE, "builtins", "tuple", false },
-	{ PYR_KNOWN_LIST_TYPE, "builtins", "list", false },
-	{ PYR_KNOWN_DICT_TYPE, "builtins", "dict", false },
-	{ PYR_KNOWN_SET_TYPE, "builtins", "set", false },
-	{ PYR_KNOWN_FROZENSET_TYPE, "builtins", "frozenset", false },
-	{ PYR_KNOWN_RANGE_TYPE, "builtins", "range", false },
-	{ PYR_KNOWN_SLICE_TYPE, "builtins", "slice", false },
-	{ PYR_KNOWN_MEMORYVIEW_TYPE, "builtins", "memoryview", false },
-	{ PYR_KNOWN_BASE_EXCEPTION_TYPE, "builtins", "BaseException", false },
-	{ PYR_KNOWN_NONE, "builtins", "None", false },
-	{ PYR_KNOWN_TRUE, "builtins", "True", false },
-	{ PYR_KNOWN_FALSE, "builtins", "False", false },
-	{ PYR_KNOWN_NOT_IMPLEMENTED, "builtins", "NotImplemented", false },
-	{ PYR_KNOWN_ELLIPSIS, "builtins", "Ellipsis", false },
-	{ PYR_KNOWN_CFUNCTION_TYPE, "builtins", "len", true },
-	{ PYR_KNOWN_FUNCTION_TYPE, "_frozen_importlib", "_find_spec", true },
-	{ PYR_KNOWN_FUNCTION_TYPE, "types", "FunctionType", false },
-	{ PYR_KNOWN_METHOD_TYPE, "types", "MethodType", false },
-	{ PYR_KNOWN_CODE_TYPE, "types", "CodeType", false },
-	{ PYR_KNOWN_FRAME_TYPE, "types", "FrameType", false },
-	{ PYR_KNOWN_GENERATOR_TYPE, "_collections_abc", "generator", false },
-	{ PYR_KNOWN_GENERATOR_TYPE, "types", "GeneratorType", false },
-	{ PYR_KNOWN_COROUTINE_TYPE, "_collections_abc", "coroutine", false },
-	{ PYR_KNOWN_COROUTINE_TYPE, "types", "CoroutineType", false },
-	{ PYR_KNOWN_ASYNC_GENERATOR_TYPE, "_collections_abc", "async_generator", false },
-	{ PYR_KNOWN_ASYNC_GENERATOR_TYPE, "types", "AsyncGeneratorType", false },
-	{ PYR_KNOWN_CELL_TYPE, "types", "CellType", false },
+	{PYR_KNOWN_TYPE_TYPE, "builtins", "type", false},
+	{PYR_KNOWN_OBJECT_TYPE, "builtins", "object", false},
+	{PYR_KNOWN_LONG_TYPE, "builtins", "int", false},
+	{PYR_KNOWN_BOOL_TYPE, "builtins", "bool", false},
+	{PYR_KNOWN_FLOAT_TYPE, "builtins", "float", false},
+	{PYR_KNOWN_COMPLEX_TYPE, "builtins", "complex", false},
+	{PYR_KNOWN_UNICODE_TYPE, "builtins", "str", false},
+	{PYR_KNOWN_BYTES_TYPE, "builtins", "bytes", false},
+	{PYR_KNOWN_BYTEARRAY_TYPE, "builtins", "bytearray", false},
+	{PYR_KNOWN_TUPLE_TYPE, "builtins", "tuple", false},
+	{PYR_KNOWN_LIST_TYPE, "builtins", "list", false},
+	{PYR_KNOWN_DICT_TYPE, "builtins", "dict", false},
+	{PYR_KNOWN_SET_TYPE, "builtins", "set", false},
+	{PYR_KNOWN_FROZENSET_TYPE, "builtins", "frozenset", false},
+	{PYR_KNOWN_RANGE_TYPE, "builtins", "range", false},
+	{PYR_KNOWN_SLICE_TYPE, "builtins", "slice", false},
+	{PYR_KNOWN_MEMORYVIEW_TYPE, "builtins", "memoryview", false},
+	{PYR_KNOWN_BASE_EXCEPTION_TYPE, "builtins", "BaseException", false},
+	{PYR_KNOWN_NONE, "builtins", "None", false},
+	{PYR_KNOWN_TRUE, "builtins", "True", false},
+	{PYR_KNOWN_FALSE, "builtins", "False", false},
+	{PYR_KNOWN_NOT_IMPLEMENTED, "builtins", "NotImplemented", false},
+	{PYR_KNOWN_ELLIPSIS, "builtins", "Ellipsis", false},
+	{PYR_KNOWN_CFUNCTION_TYPE, "builtins", "len", true},
+	{PYR_KNOWN_FUNCTION_TYPE, "_frozen_importlib", "_find_spec", true},
+	{PYR_KNOWN_FUNCTION_TYPE, "types", "FunctionType", false},
+	{PYR_KNOWN_METHOD_TYPE, "types", "MethodType", false},
+	{PYR_KNOWN_CODE_TYPE, "types", "CodeType", false},
+	{PYR_KNOWN_FRAME_TYPE, "types", "FrameType", false},
+	{PYR_KNOWN_GENERATOR_TYPE, "_collections_abc", "generator", false},
+	{PYR_KNOWN_GENERATOR_TYPE, "types", "GeneratorType", false},
+	{PYR_KNOWN_COROUTINE_TYPE, "_collections_abc", "coroutine", false},
+	{PYR_KNOWN_COROUTINE_TYPE, "types", "CoroutineType", false},
+	{PYR_KNOWN_ASYNC_GENERATOR_TYPE, "_collections_abc", "async_generator", false},
+	{PYR_KNOWN_ASYNC_GENERATOR_TYPE, "types", "AsyncGeneratorType", false},
+	{PYR_KNOWN_CELL_TYPE, "types", "CellType", false},
 };
 
 static bool is_pointer_variable(enum pyr_known known)
@@ -123,7 +123,8 @@ static pyr_addr cell_type_in_modules(struct pyr_python *python, struct pyr_raw r
 			continue;
 		while (!found && pyr_raw_dict_next(&module, &name, &value)) {
 			found = cell_type(python, raw, value);
-			if (found || pyr_raw_type(raw, value) != python->known[PYR_KNOWN_TYPE_TYPE] ||
+			if (found ||
+			    pyr_raw_type(raw, value) != python->known[PYR_KNOWN_TYPE_TYPE] ||
 			    !pyr_raw_dict_init(
 				    raw, pyr_raw_get(raw, value, PYR_FIELD(PyTypeObject, tp_dict)),
 				    &class))
@@ -155,7 +156,7 @@ static void by_relation(struct pyr_python *python, struct pyr_raw raw)
 
 void pyr_python_fill_known(struct pyr_python *python)
 {
-	struct pyr_raw raw = { &python->layout, &python->reader };
+	struct pyr_raw raw = {&python->layout, &python->reader};
 
 	by_symbol(python);
 	python->known_source = python->known[PYR_KNOWN_TYPE_TYPE] ? "symbols" : "modules";

@@ -86,7 +86,7 @@ pyr_error *pyr_code_line(struct pyr_types *types, struct pyr_reader *reader, pyr
 			 int32_t lasti, int32_t *ret)
 {
 	const struct pyr_layout *l = &pyr_types_python(types)->layout;
-	struct pyr_raw raw = { l, reader };
+	struct pyr_raw raw = {l, reader};
 	bool lnotab = pyr_is(l, line_table, LNOTAB);
 	const uint8_t *table = NULL;
 	uint64_t bytes, first, size;

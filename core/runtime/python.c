@@ -27,7 +27,7 @@ void pyr_python_destroy(struct pyr_python *python)
 pyr_error *pyr_python_field(struct pyr_python *python, struct pyr_reader *reader, pyr_addr base,
 			    enum pyr_field field, uint64_t *ret)
 {
-	struct pyr_raw raw = { &python->layout, reader };
+	struct pyr_raw raw = {&python->layout, reader};
 	pyr_error *err;
 
 	if (!pyr_layout_has(&python->layout, field))
@@ -37,7 +37,8 @@ pyr_error *pyr_python_field(struct pyr_python *python, struct pyr_reader *reader
 		return NULL;
 	err = pyr_reader_check(reader);
 	return err ? err
-		   : pyr_error_create_at(PYR_E_UNREADABLE, base, "%s at 0x%llx is not in the target",
+		   : pyr_error_create_at(PYR_E_UNREADABLE, base,
+					 "%s at 0x%llx is not in the target",
 					 pyr_layout_field_name(field), (unsigned long long)base);
 }
 
@@ -61,7 +62,7 @@ static pyr_error *open_candidate(struct pyr_target *target, const struct pyr_can
 	    (err = pyr_python_fill_threads(python)))
 		goto fail;
 	if (!python->runtime && python->interpreters.count) {
-		struct pyr_raw raw = { &python->layout, &python->reader };
+		struct pyr_raw raw = {&python->layout, &python->reader};
 
 		python->runtime = pyr_raw_get(raw, python->interpreters.data[0].address,
 					      PYR_FIELD(PyInterpreterState, runtime));
@@ -73,7 +74,7 @@ static pyr_error *open_candidate(struct pyr_target *target, const struct pyr_can
 	if (!python->image && python->generations)
 		python->image = pyr_target_image_at(target, python->generations);
 	if (python->runtime) {
-		struct pyr_raw raw = { &python->layout, &python->reader };
+		struct pyr_raw raw = {&python->layout, &python->reader};
 
 		python->runtime_finalizing =
 			pyr_raw_get(raw, python->runtime, PYR_FIELD(_PyRuntimeState, finalizing));
@@ -124,8 +125,8 @@ static void keep_better(struct pyr_target *target, struct pyr_python **best,
 		other = swap;
 	}
 	pyr_control_diagnose(target->control,
-			     "another CPython %s in %s, with %zu threads, is left out", other->version,
-			     where(other), other->threads.count);
+			     "another CPython %s in %s, with %zu threads, is left out",
+			     other->version, where(other), other->threads.count);
 	pyr_python_destroy(other);
 }
 
@@ -157,7 +158,7 @@ static pyr_error *climb(struct ladder *ladder,
 			pyr_error *(*find)(struct pyr_target *, struct pyr_reader *,
 					   struct pyr_candidates *))
 {
-	struct pyr_candidates candidates = { 0 };
+	struct pyr_candidates candidates = {0};
 	struct pyr_python *python = NULL;
 	pyr_error *err;
 	size_t i;
@@ -187,7 +188,7 @@ static pyr_error *climb(struct ladder *ladder,
 static pyr_error *no_python(struct ladder *ladder, pyr_addr type, uint64_t basicsize)
 {
 	const char *other = pyr_find_other_python(ladder->target);
-	struct pyr_strbuf tried = { 0 };
+	struct pyr_strbuf tried = {0};
 	pyr_error *err;
 
 	if (other)
@@ -195,11 +196,12 @@ static pyr_error *no_python(struct ladder *ladder, pyr_addr type, uint64_t basic
 					"this is %s, not CPython: pyretain reads the memory of "
 					"CPython alone",
 					other);
-	pyr_strbuf_printf(&tried,
-			  "looked for the symbol _PyRuntime and the section .PyRuntime in %zu mapped "
-			  "files, for the cookie of _Py_DebugOffsets, for a runtime and for thread "
-			  "states of every known version in writable memory",
-			  ladder->target->image_count);
+	pyr_strbuf_printf(
+		&tried,
+		"looked for the symbol _PyRuntime and the section .PyRuntime in %zu mapped "
+		"files, for the cookie of _Py_DebugOffsets, for a runtime and for thread "
+		"states of every known version in writable memory",
+		ladder->target->image_count);
 	if (type)
 		err = pyr_error_create_at(
 			PYR_E_UNKNOWN_LAYOUT, type,
@@ -208,14 +210,16 @@ static pyr_error *no_python(struct ladder *ladder, pyr_addr type, uint64_t basic
 			(unsigned long long)type, (unsigned long long)basicsize,
 			pyr_strbuf_str(&tried));
 	else if (ladder->target->incomplete.count)
-		err = pyr_error_create(PYR_E_UNREADABLE,
-				       "no CPython was found in what is left of an incomplete target "
-				       "(%s): %s",
-				       ladder->target->incomplete.data[0], pyr_strbuf_str(&tried));
+		err = pyr_error_create(
+			PYR_E_UNREADABLE,
+			"no CPython was found in what is left of an incomplete target "
+			"(%s): %s",
+			ladder->target->incomplete.data[0], pyr_strbuf_str(&tried));
 	else if (pyr_find_python_name(ladder->target))
-		err = pyr_error_create(PYR_E_NOT_PYTHON,
-				       "files named python are mapped, but no CPython was found: %s",
-				       pyr_strbuf_str(&tried));
+		err = pyr_error_create(
+			PYR_E_NOT_PYTHON,
+			"files named python are mapped, but no CPython was found: %s",
+			pyr_strbuf_str(&tried));
 	else
 		err = pyr_error_create(PYR_E_NOT_PYTHON, "the target holds no CPython: %s",
 				       pyr_strbuf_str(&tried));
@@ -226,7 +230,7 @@ static pyr_error *no_python(struct ladder *ladder, pyr_addr type, uint64_t basic
 pyr_error *pyr_python_open(struct pyr_target *target, const struct pyr_python_options *options,
 			   struct pyr_python **ret)
 {
-	struct ladder ladder = { .target = target, .options = options };
+	struct ladder ladder = {.target = target, .options = options};
 	uint64_t basicsize = 0;
 	pyr_addr type = 0;
 	pyr_error *err;

@@ -19,7 +19,8 @@ bool pyr_raw_field(struct pyr_raw raw, pyr_addr base, enum pyr_field field, uint
 	memcpy(&value, p, size);
 	if (place->bit_width) {
 		value >>= place->bit_offset;
-		value &= place->bit_width >= 64 ? UINT64_MAX : (UINT64_C(1) << place->bit_width) - 1;
+		value &=
+			place->bit_width >= 64 ? UINT64_MAX : (UINT64_C(1) << place->bit_width) - 1;
 	}
 	*ret = value;
 	return true;
@@ -128,7 +129,7 @@ bool pyr_raw_str_equals(struct pyr_raw raw, pyr_addr object, const char *ascii)
 
 char *pyr_raw_str(struct pyr_raw raw, pyr_addr object, size_t max)
 {
-	struct pyr_strbuf buf = { 0 };
+	struct pyr_strbuf buf = {0};
 	uint64_t length, i;
 	uint32_t c;
 	pyr_addr data;
@@ -206,7 +207,7 @@ static uint64_t index_bytes(struct pyr_raw raw, pyr_addr keys, uint64_t *slots)
 bool pyr_raw_dict_init(struct pyr_raw raw, pyr_addr dict, struct pyr_raw_dict *ret)
 {
 	const struct pyr_layout *l = raw.layout;
-	struct pyr_raw_dict iter = { .raw = raw };
+	struct pyr_raw_dict iter = {.raw = raw};
 	int32_t indices = pyr_offset(l, PyDictKeysObject, dk_indices);
 	uint64_t keys, slots, bytes;
 	bool unicode = false;

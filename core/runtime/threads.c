@@ -40,7 +40,7 @@ static ssize_t by_native_id(const struct pyr_target *target, uint64_t native_id)
 /* The thread state that holds the GIL of interpreter @in, 0: none or unknown. */
 static pyr_addr gil_holder(struct pyr_python *python, const struct pyr_interpreter *in)
 {
-	struct pyr_raw raw = { &python->layout, &python->reader };
+	struct pyr_raw raw = {&python->layout, &python->reader};
 	uint64_t gil, locked;
 	pyr_addr at, holder;
 
@@ -79,7 +79,7 @@ static bool seen(const struct pyr_python *python, size_t first, pyr_addr address
 
 static pyr_error *fill_interpreter(struct pyr_python *python, size_t index)
 {
-	struct pyr_raw raw = { &python->layout, &python->reader };
+	struct pyr_raw raw = {&python->layout, &python->reader};
 	const struct pyr_interpreter *in = &python->interpreters.data[index];
 	pyr_addr holder = gil_holder(python, in), at, previous = 0, interp;
 	size_t first = python->threads.count;
@@ -120,7 +120,7 @@ static pyr_error *fill_interpreter(struct pyr_python *python, size_t index)
  * otherwise it is the oldest of the main interpreter, the last in the list. */
 static size_t main_thread(struct pyr_python *python)
 {
-	struct pyr_raw raw = { &python->layout, &python->reader };
+	struct pyr_raw raw = {&python->layout, &python->reader};
 	uint64_t id = python->runtime ? pyr_raw_get(raw, python->runtime,
 						    PYR_FIELD(_PyRuntimeState, main_thread))
 				      : 0;
@@ -154,7 +154,7 @@ pyr_error *pyr_python_fill_threads(struct pyr_python *python)
 /* threading._active: {ident: Thread}, per interpreter (Lib/threading.py). */
 static void name_interpreter(struct pyr_python *python, struct pyr_types *types, size_t index)
 {
-	struct pyr_raw raw = { &python->layout, &python->reader };
+	struct pyr_raw raw = {&python->layout, &python->reader};
 	pyr_addr dict, active, key, thread, name;
 	struct pyr_raw_dict iter;
 	int64_t ident;

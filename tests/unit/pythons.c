@@ -35,8 +35,7 @@ static void add_pattern(struct python *list, size_t *count, const char *root, co
 	snprintf(whole, sizeof(whole), "%s%s", root, pattern);
 	if (!glob(whole, 0, NULL, &g))
 		for (i = 0; i < g.gl_pathc; i++)
-			if (!strstr(g.gl_pathv[i], "config") &&
-			    !strstr(g.gl_pathv[i], "-dbg"))
+			if (!strstr(g.gl_pathv[i], "config") && !strstr(g.gl_pathv[i], "-dbg"))
 				add(list, count, root, g.gl_pathv[i] + strlen(root));
 	globfree(&g);
 }
@@ -58,7 +57,7 @@ size_t pythons_find(struct python ret[PYTHONS_MAX])
 	const char *home = getenv("HOME"), *roots = getenv("PYRETAIN_TEST_ROOTS");
 	const char *cache = getenv("XDG_CACHE_HOME"), *matrix = getenv("MATRIX");
 	char base[512], pattern[1100];
-	bool seen[16] = { false }, gap = false;
+	bool seen[16] = {false}, gap = false;
 	size_t count = 0, i;
 	glob_t g;
 	int m;

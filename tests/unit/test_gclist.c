@@ -29,9 +29,9 @@ static pyr_addr node(size_t i)
 
 static void make(struct fixture *f, size_t nodes)
 {
-	struct pyr_mapping mapping = { .start = BASE, .end = BASE + (1 << 20), .read = true,
-				       .write = true };
-	struct pyr_build build = { .hexversion = 0x030b07f0, .machine = PYR_MACHINE_X86_64 };
+	struct pyr_mapping mapping = {
+		.start = BASE, .end = BASE + (1 << 20), .read = true, .write = true};
+	struct pyr_build build = {.hexversion = 0x030b07f0, .machine = PYR_MACHINE_X86_64};
 	size_t i;
 
 	memset(f, 0, sizeof(*f));
@@ -226,8 +226,8 @@ static void unknown_version(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole),	 cmocka_unit_test(torn),
-		cmocka_unit_test(cyclic),	 cmocka_unit_test(not_python),
+		cmocka_unit_test(whole),         cmocka_unit_test(torn),
+		cmocka_unit_test(cyclic),        cmocka_unit_test(not_python),
 		cmocka_unit_test(free_threaded), cmocka_unit_test(unknown_version),
 	};
 

@@ -125,7 +125,8 @@ static bool has_variable(const struct pyr_frame *frame, const char *name, pyr_ad
 		if (v->kind == PYR_VARIABLE_LOCAL)
 			return v->value == value;
 		return v->kind == PYR_VARIABLE_CELL &&
-		       pyr_try_u64(&t->py->reader, v->value + pyr_offset(&t->py->layout, PyCellObject, ob_ref),
+		       pyr_try_u64(&t->py->reader,
+				   v->value + pyr_offset(&t->py->layout, PyCellObject, ob_ref),
 				   &inside) &&
 		       inside == value;
 	}
@@ -230,7 +231,7 @@ typedef pyr_error *rung(struct pyr_target *, struct pyr_reader *, struct pyr_can
 
 static bool proposes(struct target *t, rung *find)
 {
-	struct pyr_candidates candidates = { 0 };
+	struct pyr_candidates candidates = {0};
 	bool found = false;
 	size_t i;
 
@@ -291,8 +292,8 @@ static void check_known(struct target *t)
 
 static void ask(const struct python *python)
 {
-	struct pyr_target_options options = { 0 };
-	struct target t = { .python = python };
+	struct pyr_target_options options = {0};
+	struct target t = {.python = python};
 	struct python_process process;
 	char *facts = NULL, line[512];
 	size_t size;
