@@ -73,8 +73,7 @@ static bool scan(struct pyr_reader *r, struct pyr_glibc *g, pyr_addr from, pyr_a
 	while (at + 16 <= to) {
 		n = pyr_peek_run(r, at, to - at, &run) / 8;
 		if (n < 2) {
-			at += 4096;
-			at &= ~UINT64_C(4095);
+			at = pyr_peek_next(r, at, to);
 			continue;
 		}
 		for (i = 0; i + 1 < n; i++) {

@@ -174,7 +174,7 @@ pyr_error *pyr_find_each_piece(struct pyr_reader *reader, const struct pyr_range
 			if ((err = pyr_reader_check(reader)) || (err = pyr_control_check(control)))
 				return err;
 			if (n < 8) {
-				at = (at | 4095) + 1;
+				at = pyr_peek_next(reader, at, end);
 				continue;
 			}
 			n &= ~(size_t)7;

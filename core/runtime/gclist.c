@@ -283,7 +283,7 @@ static pyr_error *scan_stack(struct stack_scan *scan, pyr_addr sp, pyr_addr end)
 	for (a = sp & ~UINT64_C(7); a + 16 <= end && !scan->stopped; a += 8) {
 		p = pyr_peek(scan->reader, a, 16);
 		if (!p) {
-			a = (a | 4095) + 1 - 8; /* the rest of the page is absent as well */
+			a = pyr_peek_next(scan->reader, a, end) - 8;
 			continue;
 		}
 		memcpy(words, p, 16);

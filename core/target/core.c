@@ -184,11 +184,10 @@ static pyr_error *read_notes(struct core_parts *c)
 	return NULL;
 }
 
-/* Collect the PT_LOADs and add the segments. */
+/* Collect the PT_LOADs. */
 static pyr_error *read_loads(struct core_parts *c)
 {
 	struct load load;
-	pyr_error *err;
 	Elf64_Phdr p;
 	uint64_t end;
 	size_t i;
@@ -211,19 +210,9 @@ static pyr_error *read_loads(struct core_parts *c)
 			load.end = UINT64_MAX;
 		load.offset = p.p_offset;
 		load.flags = p.p_flags;
-		load.dumped =
-			p.p_filesz < load.end - load.start ? p.p_filesz : load.end - load.start;
-		load.held = load.offset >= c->elf.size ? 0 : c->elf.size - load.offset;
-		if (load.held > load.dumped)
-			load.held = load.dumped;
-		if (load.end <= load.start)
-			continue;
-		if (!pyr_vec_push(&c->loads, load))
+		load.dumped = p.p_filesz;
+		if (load.end > load.start && !pyr_vec_push(&c->loads, load))
 			return pyr_error_no_memory();
-		if (load.held &&
-		    (err = pyr_target_add_segment(c->target, load.start, load.start + load.held,
-						  c->elf.bytes + load.offset, 0)))
-			return err;
 	}
 	return NULL;
 }
@@ -233,6 +222,34 @@ static int load_by_start(const void *a, const void *b)
 	const struct load *x = a, *y = b;
 
 	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Sort the PT_LOADs and add the segments. Mappings do not overlap, so where
+ * one runs into the next its size is damaged, not the start of the next. */
+static pyr_error *add_segments(struct core_parts *c)
+{
+	pyr_error *err;
+	size_t i;
+
+	if (c->loads.count)
+		qsort(c->loads.data, c->loads.count, sizeof(*c->loads.data), load_by_start);
+	for (i = 0; i < c->loads.count; i++) {
+		struct load *load = &c->loads.data[i];
+
+		if (i + 1 < c->loads.count && load->end > load[1].start &&
+		    load->start < load[1].start)
+			load->end = load[1].start;
+		if (load->dumped > load->end - load->start)
+			load->dumped = load->end - load->start;
+		load->held = load->offset >= c->elf.size ? 0 : c->elf.size - load->offset;
+		if (load->held > load->dumped)
+			load->held = load->dumped;
+		if (load->held &&
+		    (err = pyr_target_add_segment(c->target, load->start, load->start + load->held,
+						  c->elf.bytes + load->offset, 0)))
+			return err;
+	}
+	return NULL;
 }
 
 static int file_by_start(const void *a, const void *b)
@@ -336,8 +353,6 @@ static pyr_error *add_mappings(struct core_parts *c)
 	pyr_error *err;
 	size_t i;
 
-	if (c->loads.count)
-		qsort(c->loads.data, c->loads.count, sizeof(*c->loads.data), load_by_start);
 	if (c->notes.files.count)
 		qsort(c->notes.files.data, c->notes.files.count, sizeof(*c->notes.files.data),
 		      file_by_start);
@@ -386,7 +401,8 @@ static pyr_error *read_parts(struct core_parts *c)
 {
 	pyr_error *err;
 
-	if ((err = read_notes(c)) || (err = read_loads(c)) || (err = add_mappings(c)))
+	if ((err = read_notes(c)) || (err = read_loads(c)) || (err = add_segments(c)) ||
+	    (err = add_mappings(c)))
 		return err;
 	mark_cut(c);
 	if (!c->loads.count)

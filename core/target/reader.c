@@ -14,6 +14,9 @@ struct block {
 	uint8_t *bytes;
 };
 
+/* The bytes of every block that is absent as a whole. */
+static uint8_t absent_block[1];
+
 struct pyr_block_cache {
 	struct block *slots; /* open addressing; capacity is a power of two */
 	size_t count, capacity;
@@ -43,7 +46,8 @@ void pyr_target_drop_cache(struct pyr_target *target)
 	if (!cache)
 		return;
 	for (i = 0; i < cache->capacity; i++)
-		free(cache->slots[i].bytes);
+		if (cache->slots[i].bytes != absent_block)
+			free(cache->slots[i].bytes);
 	free(cache->slots);
 	free(cache);
 	target->cache = NULL;
@@ -51,7 +55,8 @@ void pyr_target_drop_cache(struct pyr_target *target)
 
 static size_t block_slot(const struct pyr_block_cache *cache, pyr_addr start)
 {
-	size_t i = (size_t)((start / BLOCK_SIZE) * 0x9e3779b97f4a7c15u >> 20) & (cache->capacity - 1);
+	size_t i =
+		(size_t)((start / BLOCK_SIZE) * 0x9e3779b97f4a7c15u >> 20) & (cache->capacity - 1);
 
 	while (cache->slots[i].bytes && cache->slots[i].start != start)
 		i = (i + 1) & (cache->capacity - 1);
@@ -60,7 +65,7 @@ static size_t block_slot(const struct pyr_block_cache *cache, pyr_addr start)
 
 static bool cache_grow(struct pyr_block_cache *cache)
 {
-	struct pyr_block_cache grown = { .capacity = cache->capacity ? cache->capacity * 2 : 256 };
+	struct pyr_block_cache grown = {.capacity = cache->capacity ? cache->capacity * 2 : 256};
 	size_t i;
 
 	grown.slots = calloc(grown.capacity, sizeof(*grown.slots));
@@ -140,6 +145,10 @@ static struct block *fetch_block(struct pyr_reader *reader, pyr_addr addr)
 		cache->count--;
 		return NULL;
 	}
+	if (!b->present) {
+		free(b->bytes);
+		b->bytes = absent_block;
+	}
 	return b;
 }
 
@@ -178,6 +187,27 @@ static bool seek(struct pyr_reader *reader, pyr_addr addr)
 	reader->end = b->start + (last + 1) * BLOCK_PAGE;
 	reader->bytes = b->bytes + first * BLOCK_PAGE;
 	return true;
+}
+
+pyr_addr pyr_peek_next(const struct pyr_reader *reader, pyr_addr addr, pyr_addr end)
+{
+	const struct pyr_target *target = reader->target;
+	const struct pyr_segment *s = target->segments.data;
+	size_t low = 0, high = target->segments.count, middle;
+	pyr_addr next = end, page = (addr | (BLOCK_PAGE - 1)) + 1;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (s[middle].start <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < target->segments.count && s[low].start < next)
+		next = s[low].start;
+	if (!pyr_target_concurrent(target) && page > addr && page < next)
+		next = page;
+	return next < end && end - next > 7 ? (next + 7) & ~(pyr_addr)7 : end;
 }
 
 size_t pyr_peek_run(struct pyr_reader *reader, pyr_addr addr, size_t max, const uint8_t **ret)
@@ -285,9 +315,10 @@ pyr_error *pyr_read_cstring(struct pyr_reader *reader, pyr_addr addr, size_t max
 
 	while (!nul) {
 		if (length > max)
-			return pyr_error_create_at(PYR_E_CORRUPT, addr,
-						   "the string at 0x%llx has no end within %zu bytes",
-						   (unsigned long long)addr, max);
+			return pyr_error_create_at(
+				PYR_E_CORRUPT, addr,
+				"the string at 0x%llx has no end within %zu bytes",
+				(unsigned long long)addr, max);
 		n = pyr_peek_run(reader, addr + length, max + 1 - length, &run);
 		if (!n)
 			return unreadable(reader, addr + length, 1);

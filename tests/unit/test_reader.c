@@ -46,6 +46,9 @@ static void seams_between_segments(void **state)
 	assert_int_equal(pyr_peek_run(&r, 0x1002, 100, &run), 6);
 	assert_ptr_equal(run, low + 2);
 	assert_int_equal(pyr_peek_run(&r, 0x1010, 1, &run), 0);
+	assert_int_equal(pyr_peek_next(&r, 0, UINT64_MAX), 0x1000);
+	assert_int_equal(pyr_peek_next(&r, 0, 0x800), 0x800);
+	assert_int_equal(pyr_peek_next(&r, 0x1010, UINT64_MAX), UINT64_MAX);
 	pyr_reader_deinit(&r);
 	mock_target_deinit(&mock);
 }
@@ -165,6 +168,11 @@ static void blocks_with_holes(void **state)
 	assert_false(pyr_try_u64(&r, 0x102fff, &v));
 	assert_false(pyr_try_u64(&r, 0x100000, &v));
 	assert_int_equal(mock.reads, reads); /* absence is remembered too */
+	assert_int_equal(pyr_peek_next(&r, 0x102fff, UINT64_MAX), 0x103000);
+	assert_false(pyr_try_u64(&r, 0x900000, &v)); /* a block that is absent as a whole */
+	reads = mock.reads;
+	assert_false(pyr_try_u64(&r, 0x90fff0, &v));
+	assert_int_equal(mock.reads, reads);
 	assert_null(pyr_reader_check(&r));
 	pyr_reader_deinit(&r);
 	mock_target_deinit(&mock);

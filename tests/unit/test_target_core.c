@@ -438,6 +438,9 @@ static void absurd_numbers(void **state)
 	assert_false(pyr_try_u64(&r, UINT64_MAX - 4, &v));
 	assert_true(pyr_try_u64(&r, 0x20000, &v));
 	assert_false(pyr_try_u64(&r, 0x50000, &v));
+	/* The one that claims everything ends where the next begins. */
+	assert_int_equal(target->mappings.data[1].start, 0x20000);
+	assert_int_equal(target->mappings.data[1].end, 0x50000);
 	assert_true(diagnosed("program header 5 is damaged"));
 	assert_true(diagnosed("the list of mapped files is damaged"));
 	assert_non_null(incomplete(target, "truncated"));
