@@ -225,39 +225,6 @@ pyr_error *pyr_layout_nearest(const struct pyr_build *build, struct pyr_layout *
 	return NULL;
 }
 
-pyr_error *pyr_layout_from_dwarf(const struct pyr_build *build, const struct pyr_dwarf_file *file,
-				 enum pyr_layout_source source, struct pyr_layout *ret)
-{
-	struct pyr_layout *layout = calloc(1, sizeof(*layout));
-	pyr_error *err;
-
-	if (!layout)
-		return pyr_error_no_memory();
-	if (build->free_threaded) {
-		err = free_threaded_error(build);
-		goto out;
-	}
-	for (int f = 0; f < PYR_F_COUNT; f++)
-		layout->fields[f].offset = -1;
-	layout->hexversion = build->hexversion;
-	layout->machine = build->machine;
-	layout->debug = build->debug;
-	layout->trace_refs = build->trace_refs;
-	if ((err = pyr_layout_overlay_dwarf(layout, file, source)))
-		goto out;
-	if (!pyr_sizeof(layout, PyObject) || !pyr_sizeof(layout, PyInterpreterState) ||
-	    !pyr_sizeof(layout, PyTypeObject)) {
-		err = pyr_error_create(PYR_E_UNKNOWN_LAYOUT,
-				       "the debug info of %s does not describe CPython",
-				       file->path);
-		goto out;
-	}
-	*ret = *layout;
-out:
-	free(layout);
-	return err;
-}
-
 size_t pyr_layout_minors_from_type_size(uint64_t type_basicsize, uint32_t header, unsigned *minors,
 					size_t max)
 {

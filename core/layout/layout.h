@@ -82,7 +82,7 @@ struct pyr_layout {
 	enum pyr_machine machine;
 	bool debug, trace_refs, free_threaded;
 	uint64_t type_flags;    /* the bits of tp_flags that mean something in this version */
-	const char *table_name; /* of the built-in table it began with; NULL when DWARF alone */
+	const char *table_name; /* of the built-in table it began with */
 	struct pyr_field_place fields[PYR_F_COUNT];
 	uint32_t struct_size[PYR_S_COUNT];  /* 0: not there */
 	uint8_t struct_source[PYR_S_COUNT]; /* enum pyr_layout_source */
@@ -216,10 +216,6 @@ struct pyr_dwarf_file {
  * @layout is then unchanged. */
 pyr_error *pyr_layout_overlay_dwarf(struct pyr_layout *layout, const struct pyr_dwarf_file *file,
 				    enum pyr_layout_source source);
-
-/* A layout from debug info alone, for builds without a table (pre-releases, new versions). */
-pyr_error *pyr_layout_from_dwarf(const struct pyr_build *build, const struct pyr_dwarf_file *file,
-				 enum pyr_layout_source source, struct pyr_layout *ret);
 
 /* Find the debug info of an image: by build-id (lower-case hex) under the debug directory, by
  * debuglink beside @exe_path and under the debug directory, the file itself when it has
