@@ -156,6 +156,16 @@ static void flavour(const struct pyr_python *python, struct pyr_strbuf *text)
 			  python->malloc_name ? python->malloc_name : "allocator unknown");
 }
 
+/* sys.version breaks its line before the compiler until 3.9. */
+static void one_line(const char *version, struct pyr_strbuf *text)
+{
+	for (; *version; version++)
+		if (*version != '\n')
+			pyr_strbuf_add_char(text, *version);
+		else if (text->length && text->data[text->length - 1] != ' ')
+			pyr_strbuf_add_char(text, ' ');
+}
+
 static void row(struct pyr_table *table, const char *label, const char *text)
 {
 	pyr_table_text(table, label);
@@ -215,8 +225,11 @@ static void print_text(struct pyr_context *context, const struct pyr_census *cen
 	pyr_strbuf_clear(&text);
 	flavour(python, &text);
 	row(&table, "build", pyr_strbuf_str(&text));
-	if (python->version_text)
-		row(&table, "", python->version_text);
+	if (python->version_text) {
+		pyr_strbuf_clear(&text);
+		one_line(python->version_text, &text);
+		row(&table, "", pyr_strbuf_str(&text));
+	}
 	pyr_table_text(&table, "found");
 	pyr_table_cell(&table, "by %s%s%s; version from %s", python->found_by ? python->found_by : "?",
 		       python->image ? " in " : "", python->image ? python->image->path : "",
