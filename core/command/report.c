@@ -16,6 +16,8 @@ void pyr_report_target(const struct pyr_session *session, struct pyr_strbuf *out
 		return;
 	}
 	pyr_strbuf_add(out, target->description ? target->description : "a target");
+	if (target->kind == PYR_TARGET_LIVE && target->pause_ns)
+		pyr_strbuf_printf(out, ", stopped for %s", pyr_duration(target->pause_ns).text);
 	if (target->signal)
 		pyr_strbuf_printf(out, ", ended by signal %d (%s)", target->signal,
 				  strsignal(target->signal));

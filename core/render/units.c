@@ -55,7 +55,7 @@ struct pyr_units pyr_duration(uint64_t ns)
 	struct pyr_units ret;
 
 	if (ns < 1000000)
-		snprintf(ret.text, sizeof(ret.text), "%" PRIu64 " µs", (ns + 500) / 1000);
+		snprintf(ret.text, sizeof(ret.text), "%.2f ms", (double)ns / 1e6);
 	else if (ns < 1000000000)
 		snprintf(ret.text, sizeof(ret.text), "%.1f ms", (double)ns / 1e6);
 	else

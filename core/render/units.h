@@ -15,7 +15,7 @@ struct pyr_units pyr_bytes(uint64_t n);
 struct pyr_units pyr_count(uint64_t n);
 /* "1 object", "12,345 objects" */
 struct pyr_units pyr_counted(uint64_t n, const char *one, const char *many);
-/* "870 µs", "12.3 ms", "4.56 s" */
+/* "0.87 ms", "12.3 ms", "4.56 s" */
 struct pyr_units pyr_duration(uint64_t nanoseconds);
 /* "0x7f3c5a1b2e40" */
 struct pyr_units pyr_address(uint64_t address);

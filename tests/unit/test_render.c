@@ -64,7 +64,7 @@ static void units(void **state)
 	assert_string_equal(pyr_share(1, 3).text, "33.3 %");
 	assert_string_equal(pyr_share(1, 0).text, "-");
 	assert_string_equal(pyr_address(UINT64_MAX).text, "0xffffffffffffffff");
-	assert_string_equal(pyr_duration(1500).text, "2 µs");
+	assert_string_equal(pyr_duration(870000).text, "0.87 ms");
 	assert_string_equal(pyr_duration(12300000).text, "12.3 ms");
 }
 
