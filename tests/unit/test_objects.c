@@ -175,7 +175,7 @@ static void compare_entry(struct subject *s, pyr_addr dict, pyr_addr key, pyr_ad
 	s->tally.entries++;
 }
 
-static void compare_line(struct subject *s, char *line)
+static void compare_line(struct subject *s, const char *line)
 {
 	char word[32], name[2000], hex[100000];
 	uint64_t a, b, c;
@@ -205,6 +205,103 @@ static void compare_line(struct subject *s, char *line)
 	} else if (sscanf(line, "entry %" SCNu64 " %" SCNu64 " %" SCNu64, &a, &b, &c) == 3) {
 		compare_entry(s, a, b, c);
 	}
+}
+
+/* --- as from a core whose binaries are gone --- */
+
+/* Names that changed between versions; of these the newest is inferred. */
+static bool renamed(const char *name)
+{
+	static const char *const names[] = {
+		"builtins.str_iterator", "builtins.weakref",	 "builtins.weakproxy",
+		"builtins.Context",	 "builtins.ContextVar",	 "builtins.Token",
+		"types.UnionType",	 "_ctypes.PyCFuncPtr",	 "builtins.weakcallableproxy",
+		"typing.Union",		 "_thread.ExceptHookArgs",
+		"interpreters.InterpreterError",
+		"interpreters.InterpreterNotFoundError",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	/* The table knows the standard library; of numpy it knows the scalars. */
+	return strncmp(name, "numpy.", 6) == 0 || strstr(name, "cython") ||
+	       strcmp(name, "builtins.generator") == 0;
+}
+
+static bool must_be_known(const char *name)
+{
+	static const char *const names[] = {
+		"builtins.object", "builtins.type", "builtins.int", "builtins.str", "builtins.list",
+		"builtins.dict", "builtins.tuple", "builtins.set", "builtins.bytes",
+		"builtins.function", "builtins.builtin_function_or_method", "builtins.module",
+		"builtins.NoneType", "builtins.dict_keyiterator", "builtins.cell", "builtins.code",
+		"builtins.OSError", "builtins.ValueError", "builtins.mappingproxy",
+		"collections.OrderedDict", "datetime.datetime", "builtins.coroutine",
+		"builtins.traceback", "builtins.getset_descriptor", "sys.version_info",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static void drop_binaries(struct pyr_python *runtime)
+{
+	struct pyr_target *target = runtime->target;
+	const struct pyr_mapping *mapping;
+	size_t i, kept = 0;
+
+	for (i = 0; i < target->segments.count; i++) {
+		mapping = pyr_target_mapping_at(target, target->segments.data[i].start);
+		if (!mapping || !mapping->path || mapping->path[0] != '/' || mapping->write)
+			target->segments.data[kept++] = target->segments.data[i];
+	}
+	assert_true(kept < target->segments.count);
+	target->segments.count = kept;
+	pyr_reader_deinit(&runtime->reader);
+	pyr_reader_init(&runtime->reader, target);
+}
+
+static void compare_without_binaries(struct subject *s, struct pyr_python *runtime, char **lines,
+				     size_t count)
+{
+	unsigned inferred = 0, unknown = 0;
+	const struct pyr_type *type;
+	enum pyr_certainty certainty;
+	char name[2000], *space;
+	uint64_t addr, size;
+	size_t i;
+
+	drop_binaries(runtime);
+	pyr_types_destroy(s->types);
+	assert_null(pyr_types_create(runtime, &s->types));
+	for (i = 0; i < count; i++) {
+		if (sscanf(lines[i], "class %" SCNu64 " %" SCNu64 " %1999s", &addr, &size, name) != 3)
+			continue;
+		while ((space = strstr(name, "\\x20"))) {
+			*space = ' ';
+			memmove(space + 1, space + 4, strlen(space + 4) + 1);
+		}
+		type = pyr_types_get(s->types, s->reader, addr);
+		if (!type) {
+			wrong(s, "class without binaries", addr, name, "no type");
+			continue;
+		}
+		certainty = pyr_type_name_certainty(s->types, type);
+		inferred += certainty == PYR_INFERRED;
+		unknown += certainty == PYR_UNKNOWN;
+		if (certainty == PYR_UNKNOWN ? must_be_known(name)
+					     : strcmp(type->name, name) &&
+						       (certainty == PYR_EXACT || !renamed(name)))
+			wrong(s, "name without binaries", addr, name, type->name);
+	}
+	print_message("%s: without binaries %u names inferred, %u unknown\n", s->name, inferred,
+		      unknown);
+	assert_true(inferred >= 100);
 }
 
 static void compare_process(const struct python *python, const char *script)
@@ -239,13 +336,14 @@ static void compare_process(const struct python *python, const char *script)
 	assert_null(pyr_types_create(runtime, &s->types));
 	s->name = python->name;
 	s->reader = &runtime->reader;
-	for (i = 0; i < lines.count; i++) {
+	for (i = 0; i < lines.count; i++)
 		compare_line(s, lines.data[i]);
-		free(lines.data[i]);
-	}
 	print_message("%s: %u objects of %u types, %u reprs, %u attributes, %u entries\n",
 		      python->name, s->tally.objects, s->tally.types, s->tally.reprs,
 		      s->tally.attributes, s->tally.entries);
+	compare_without_binaries(s, runtime, lines.data, lines.count);
+	for (i = 0; i < lines.count; i++)
+		free(lines.data[i]);
 	assert_int_equal(s->tally.wrong, 0);
 	assert_true(s->tally.types >= 60);
 	assert_true(s->tally.reprs >= 150);
