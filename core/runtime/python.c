@@ -151,21 +151,22 @@ struct ladder {
 	struct pyr_reader reader;
 	const struct pyr_python_options *options;
 	struct pyr_python *best;
-	pyr_error *why; /* the error that tells most so far */
+	struct pyr_candidates candidates; /* of the rung */
+	pyr_error *why;                   /* the error that tells most so far */
 };
 
 static pyr_error *climb(struct ladder *ladder,
 			pyr_error *(*find)(struct pyr_target *, struct pyr_reader *,
 					   struct pyr_candidates *))
 {
-	struct pyr_candidates candidates = {0};
+	struct pyr_candidates *candidates = &ladder->candidates;
 	struct pyr_python *python = NULL;
 	pyr_error *err;
 	size_t i;
 
-	err = find(ladder->target, &ladder->reader, &candidates);
-	for (i = 0; !err && i < candidates.list.count; i++) {
-		err = open_candidate(ladder->target, &candidates.list.data[i], ladder->options,
+	err = find(ladder->target, &ladder->reader, candidates);
+	for (i = 0; !err && i < candidates->list.count; i++) {
+		err = open_candidate(ladder->target, &candidates->list.data[i], ladder->options,
 				     &python);
 		if (!err) {
 			keep_better(ladder->target, &ladder->best, python);
@@ -181,7 +182,7 @@ static pyr_error *climb(struct ladder *ladder,
 		}
 		err = NULL;
 	}
-	pyr_vec_deinit(&candidates.list);
+	pyr_vec_deinit(&candidates->list);
 	return err;
 }
 
