@@ -175,6 +175,7 @@ static void row(struct pyr_table *table, const char *label, const char *text)
 static void missing_files(struct pyr_context *context)
 {
 	const struct pyr_target *target = context->session->target;
+	struct pyr_strbuf text = { 0 }, wrapped = { 0 };
 	size_t i, missing = 0, first = 0;
 
 	for (i = 0; i < target->image_count; i++) {
@@ -183,14 +184,21 @@ static void missing_files(struct pyr_context *context)
 		if (!missing++)
 			first = i;
 	}
-	if (missing)
-		pyr_out_printf(context->out,
-			       "\n%s of %s missing here (%s: %s). What only their pages hold is "
-			       "inferred; --sysroot DIR or -e EXE tells where they are.\n",
-			       pyr_counted(missing, "mapped file", "mapped files").text,
-			       pyr_count(target->image_count).text, target->images[first].path,
-			       target->images[first].why_no_file ? target->images[first].why_no_file :
-								   "unknown");
+	if (!missing)
+		return;
+	pyr_strbuf_printf(&text,
+			  "%s of %s mapped files %s missing here (%s: %s). What only their pages "
+			  "hold is inferred; --sysroot DIR or -e EXE tells where they are.",
+			  pyr_count(missing).text, pyr_count(target->image_count).text,
+			  missing == 1 ? "is" : "are", target->images[first].path,
+			  target->images[first].why_no_file ? target->images[first].why_no_file :
+							      "unknown");
+	pyr_text_wrap(&wrapped, pyr_strbuf_str(&text),
+		      context->out->width > 0 ? (size_t)context->out->width : 100, 0);
+	pyr_out_raw(context->out, "\n", 1);
+	pyr_out_text(context->out, pyr_strbuf_str(&wrapped));
+	pyr_strbuf_deinit(&text);
+	pyr_strbuf_deinit(&wrapped);
 }
 
 static void print_text(struct pyr_context *context, const struct pyr_census *census,

@@ -182,7 +182,8 @@ void pyr_show_contents(struct pyr_context *context, const struct pyr_contents *c
 
 	if (!contents->what || (!contents->count && !contents->damaged))
 		return;
-	pyr_out_printf(context->out, "\n%s %s\n", pyr_count(contents->count).text, contents->what);
+	pyr_out_printf(context->out, "\n%s %.*s\n", pyr_count(contents->count).text,
+		       (int)strlen(contents->what) - (contents->count == 1), contents->what);
 	pyr_table_init(&table, context->out, columns, sizeof(columns) / sizeof(columns[0]));
 	for (i = 0; i < contents->rows.count; i++) {
 		row = &contents->rows.data[i];
