@@ -5,8 +5,8 @@
 set -eu
 directory=$1
 shift
-[ $# -gt 0 ] || set -- amd64/bookworm amd64/trixie amd64/forky amd64/sid \
-	arm64/bookworm arm64/trixie arm64/forky arm64/sid
+[ $# -gt 0 ] || set -- amd64/bullseye amd64/bookworm amd64/trixie amd64/forky amd64/sid \
+	arm64/bullseye arm64/bookworm arm64/trixie arm64/forky arm64/sid
 mirror=$(apt-get indextargets --format '$(ORIGIN)|$(COMPONENT)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
 	sed -n 's/^Debian|main|Debian|//p' | head -n 1)
 [ -n "$mirror" ] || { echo "apt on this machine knows no Debian archive" >&2; exit 1; }
@@ -32,11 +32,11 @@ for target; do
 	END
 	export APT_CONFIG="$apt/apt.conf"
 	apt-get update -qq
-	for minor in 11 12 13 14 15 16; do
+	for minor in 9 11 12 13 14 15 16; do
 		apt-cache show "python3.$minor-dbg" >/dev/null 2>&1 || continue
 		(cd "$packages" && apt-get download -qq "python3.$minor-dbg" \
 			"python3.$minor-minimal" "libpython3.$minor-stdlib" "libpython3.$minor" \
-			"libpython3.$minor-dbg")
+			"libpython3.$minor-dbg" "libpython3.$minor-dev")
 	done
 	unset APT_CONFIG
 	for package in "$packages"/*.deb; do

@@ -85,19 +85,26 @@ static pyr_error *read_symbols(const char *path, struct facts *facts)
 	return NULL;
 }
 
-/* Before 3.11 no symbol tells: PREFIX/include/pythonX.Y/patchlevel.h does. */
-static uint32_t version_from_header(const char *path)
+/* Before 3.11 no symbol tells: include/pythonX.Y/patchlevel.h does, beside the image's
+ * directory or in its root. */
+static uint32_t version_from_header(const char *path, const struct gen_options *options)
 {
 	char pattern[4096], line[256], name[64], text[64];
-	unsigned part[5] = {0};
-	const char *slash = strrchr(path, '/');
+	unsigned part[5] = {0}, minor = 0;
+	const char *slash = strrchr(path, '/'), *number = strstr(slash ? slash : path, "python3.");
 	glob_t found;
 	FILE *file;
 
-	snprintf(pattern, sizeof(pattern), "%.*s/../include/python3*/patchlevel.h",
-		 slash ? (int)(slash - path) : 1, slash ? path : ".");
-	if (glob(pattern, 0, NULL, &found) != 0)
+	if (!number || sscanf(number, "python3.%u", &minor) != 1)
 		return 0;
+	snprintf(pattern, sizeof(pattern), "%.*s/../include/python3.%u*/patchlevel.h",
+		 slash ? (int)(slash - path) : 1, slash ? path : ".", minor);
+	if (glob(pattern, 0, NULL, &found) != 0) {
+		snprintf(pattern, sizeof(pattern), "%s/usr/include/python3.%u*/patchlevel.h",
+			 options->root ? options->root : "", minor);
+		if (glob(pattern, 0, NULL, &found) != 0)
+			return 0;
+	}
 	file = fopen(found.gl_pathv[0], "re");
 	globfree(&found);
 	if (!file)
@@ -195,7 +202,7 @@ pyr_error *gen_image_read(const char *path, const struct gen_options *options,
 	    (err = scan_file(path, options, entry->build.build_id, &entry->places)))
 		goto fail;
 	if (!facts.hexversion)
-		facts.hexversion = version_from_header(path);
+		facts.hexversion = version_from_header(path, options);
 	if (!facts.runtime || !facts.hexversion) {
 		err = pyr_error_create(PYR_E_NOT_PYTHON,
 				       "no interpreter, or its version is not told");
