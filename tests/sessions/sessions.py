@@ -193,8 +193,9 @@ class Lldb(_Debugger):
     def environment(self):
         """Debian's lldb 14 does not find its own Python package unless it is told."""
         major = re.search(r"lldb-(\d+)$", self.debugger or lldbs()[0])
-        found = glob.glob("/usr/lib/llvm-%s/lib/python3*/*-packages" % (major.group(1) if major else "*"))
-        return {"PYTHONPATH": found[0]} if found and not self.root else {}
+        found = glob.glob("/usr/lib/llvm-%s/lib/python3*/*-packages/lldb/embedded_interpreter.py"
+                          % (major.group(1) if major else "*"))
+        return {"PYTHONPATH": os.path.dirname(os.path.dirname(found[0]))} if found and not self.root else {}
 
     def argv(self, commands):
         lines = ["settings set interpreter.stop-command-source-on-error false",

@@ -35,11 +35,12 @@ def gdb_lines(run, *lines):
 
 
 def lldb_lines(run, *lines):
-    argv = Lldb(core=run.core, exe=exe_for(run.interpreter)).argv([])
+    lldb = Lldb(core=run.core, exe=exe_for(run.interpreter))
+    argv = lldb.argv([])
     for line in lines:
         argv += ["-o", line]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          universal_newlines=True, timeout=120)
+                          universal_newlines=True, timeout=120, env=dict(os.environ, **lldb.environment()))
     assert done.returncode == 0, done.stdout[-3000:]
     return done.stdout.split("@@@mark0@@@")[-1]
 
