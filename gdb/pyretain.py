@@ -125,7 +125,7 @@ class GdbAdapter(api.Adapter):
         return {"description": "core file %s in gdb" % core if core else "process %d in gdb" % inferior.pid
                 if kind == "native" else "%s target%s in gdb" % (kind or "unknown", " " + details if details else ""),
                 "machine": machine, "pid": inferior.pid, "exe": space.filename, "auxv": auxv(),
-                "mappings": mappings(), "threads": threads(inferior, machine), "core": core,
+                "mappings": mappings(), "lwps": threads(inferior, machine), "core": core,
                 "local_pid": inferior.pid if kind == "native" else None}
 
     def read_memory(self, address, length):

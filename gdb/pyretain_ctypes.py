@@ -4,9 +4,11 @@ adapters have in common. The adapters add what only their debugger knows.
 Nothing here depends on a debugger; a plain python3 can import it."""
 import ctypes
 import os
+import re
 import shlex
 import sys
 
+OPTION = re.compile(r"--|-[A-Za-z]$")
 READ_DONE, READ_UNREADABLE, READ_INTERRUPTED, READ_GONE = range(4)
 
 READ = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t)
@@ -85,7 +87,7 @@ class Adapter(object):
     A debugger's adapter provides:
       identity()          a value that changes when what is shown changes
       describe()          a dict: description, machine, pid, exe, auxv (bytes), mappings
-                          [(start, end, flags, offset, path)], threads [(tid, tls, sp, pc,
+                          [(start, end, flags, offset, path)], lwps [(tid, tls, sp, pc,
                           name)], core (path or None), local_pid (or None)
       read_memory(a, n)   bytes; raises Unreadable
       evaluate(text)      the address that an expression means
@@ -134,7 +136,7 @@ class Adapter(object):
         while at < len(argv):
             word = argv[at]
             at += 1
-            if word.startswith("--") or (word.startswith("-") and len(word) == 2 and word[1].isalpha()):
+            if OPTION.match(word):
                 option, equals, value = word.partition("=")
                 plain = option.lstrip("-").encode()
                 address = self.library.pyr_option_is_address(name, plain)
@@ -146,6 +148,11 @@ class Adapter(object):
                     out.append(self.address(argv[at]) if address else argv[at])
                     at += 1
                 continue
+            if positions >> position & 1 and positions >> position == 1:
+                # the last one: an expression may go on behind blanks
+                while at < len(argv) and not OPTION.match(argv[at]):
+                    word += " " + argv[at]
+                    at += 1
             out.append(self.address(word) if positions >> position & 1 else word)
             position += 1
         return out
@@ -189,7 +196,7 @@ class Adapter(object):
             raise Refusal("out of memory")
         for start, end, flags, offset, path in facts.get("mappings", ()):
             library.pyr_debugger_add_mapping(session, start, end, flags.encode(), offset, (path or "").encode())
-        for tid, tls, sp, pc, name in facts.get("threads", ()):
+        for tid, tls, sp, pc, name in facts.get("lwps", ()):
             library.pyr_debugger_add_thread(session, tid, tls, sp, pc, (name or "").encode())
         if facts.get("core"):
             library.pyr_debugger_offer_core(session, os.fsencode(facts["core"]))

@@ -122,7 +122,7 @@ class LldbAdapter(api.Adapter):
         return {"description": "core file %s in lldb" % core if core else "process %d in lldb" % pid,
                 "machine": machine, "pid": pid if pid < 2 ** 31 else 0,
                 "exe": target.GetExecutable().fullpath, "auxv": local_auxv(local) if local else b"",
-                "mappings": mappings(process), "threads": threads(process, machine), "core": core,
+                "mappings": mappings(process), "lwps": threads(process, machine), "core": core,
                 "local_pid": local}
 
     def read_memory(self, address, length):

@@ -226,25 +226,60 @@ static bool is_fatal(const pyr_error *err)
 	return err->code == PYR_E_INTERRUPTED || err->code == PYR_E_NO_MEMORY;
 }
 
+#define CODE_MAX (256u << 20) /* of a program whose file is not here */
+
+/* Code for which there is no file, as the debugger shows it: without the
+ * breakpoints that it may have left in memory. */
+static pyr_error *read_code(struct pyr_target *target, const struct pyr_debugger_source *s)
+{
+	size_t i, size, done, part;
+	pyr_error *err = NULL;
+	uint8_t *bytes;
+
+	for (i = 0; i < target->mappings.count && !err; i++) {
+		const struct pyr_mapping *m = &target->mappings.data[i];
+		const struct pyr_image *image = pyr_target_image_at(target, m->start);
+
+		size = m->end - m->start;
+		if (!m->exec || !m->path || *m->path != '/' || (image && image->file) ||
+		    size > CODE_MAX)
+			continue;
+		bytes = malloc(size);
+		if (!bytes || !pyr_vec_push(&target->strings, (char *)bytes)) {
+			free(bytes);
+			return pyr_error_no_memory();
+		}
+		for (done = 0; done < size && !err; done += part) {
+			part = size - done < 65536 ? size - done : 65536;
+			err = read_through(&s->facts, m->start + done, bytes + done, part);
+			if (err && err->code == PYR_E_UNREADABLE) {
+				pyr_error_destroy(err);
+				err = NULL;
+				continue;
+			}
+			if (!err)
+				err = pyr_target_add_segment(target, m->start + done,
+							     m->start + done + part, bytes + done, 0);
+		}
+	}
+	return err ? err : pyr_target_finish(target);
+}
+
 /* The process, without touching it: the debugger has stopped it. */
 static pyr_error *open_stopped(struct pyr_control *control, const struct pyr_debugger_source *s,
 			       const struct pyr_target_options *options, struct pyr_target **ret)
 {
-	struct pyr_target_options in_place = *options;
-	size_t i;
+	struct pyr_target_options held = *options;
 	pyr_error *err;
 
-	in_place.no_stop = true;
-	if ((err = pyr_target_open_pid(control, s->offered_pid, &in_place, ret)))
+	held.held = true;
+	if ((err = pyr_target_open_pid(control, s->offered_pid, &held, ret)))
 		return err;
-	/* Nothing ran while it was read. */
-	(*ret)->inconsistent = false;
-	for (i = 0; i < (*ret)->incomplete.count; i++)
-		free((*ret)->incomplete.data[i]);
-	(*ret)->incomplete.count = 0;
 	free((*ret)->description);
 	(*ret)->description = strdup(s->description ? s->description : "a debugger's process");
-	return (*ret)->description ? use_threads(*ret, s) : pyr_error_no_memory();
+	if (!(*ret)->description)
+		return pyr_error_no_memory();
+	return use_threads(*ret, s);
 }
 
 static pyr_error *open_offered(struct pyr_control *control, const struct pyr_debugger_source *s,
@@ -261,6 +296,8 @@ static pyr_error *open_offered(struct pyr_control *control, const struct pyr_deb
 			      : open_stopped(control, s, options, &target);
 	if (!err)
 		err = prove(s, target, &proven, &reason);
+	if (!err && proven && !s->offered_core)
+		err = read_code(target, s);
 	if (err && is_fatal(err)) {
 		pyr_target_destroy(target);
 		return err;

@@ -237,6 +237,19 @@ static pyr_error *compare_stopped(struct pyr_target *target, struct live *live,
 	return NULL;
 }
 
+/* What is read without a stop of ours fits together only if somebody else keeps
+ * the process stopped. */
+static pyr_error *read_once(struct pyr_target *target, struct live *live,
+			    const struct pyr_target_options *options)
+{
+	if (!options->held) {
+		target->inconsistent = true;
+		pyr_target_mark_incomplete(target, "read while the process ran (--no-stop): values "
+						   "may not fit together");
+	}
+	return add_running_threads(target, &live->process);
+}
+
 static pyr_error *open_copied(struct pyr_target *target, struct live *live,
 			      struct pyr_live_view *view, enum pyr_copy_place place,
 			      const struct pyr_target_options *options)
@@ -250,24 +263,17 @@ static pyr_error *open_copied(struct pyr_target *target, struct live *live,
 	if ((err = pyr_copy_create(target->control, &live->process, place, dir, &live->copy)) ||
 	    (err = pyr_copy_run(live->copy, &view->plan, &pass, &result)))
 		return err;
-	if (options->no_stop) {
-		target->inconsistent = true;
-		pyr_target_mark_incomplete(target, "read while the process ran (--no-stop): values "
-						   "may not fit together");
+	if (options->no_stop || options->held) {
 		tell_refused(target, &result);
-		err = add_running_threads(target, &live->process);
+		err = read_once(target, live, options);
 	} else {
 		err = compare_stopped(target, live, view);
 	}
 	if (err || (err = pyr_process_check(&live->process)) ||
 	    (err = pyr_copy_add_segments(live->copy, &view->plan, target)))
 		return err;
-	if (options->no_stop)
-		length = asprintf(&target->description, "process %d (%s), copied while it ran",
-				  (int)live->process.pid, live->process.name);
-	else
-		length = asprintf(&target->description, "process %d (%s), copied",
-				  (int)live->process.pid, live->process.name);
+	length = asprintf(&target->description, "process %d (%s), copied%s", (int)live->process.pid,
+			  live->process.name, target->inconsistent ? " while it ran" : "");
 	if (length < 0) {
 		target->description = NULL;
 		return pyr_error_no_memory();
@@ -284,11 +290,8 @@ static pyr_error *open_in_place(struct pyr_target *target, struct live *live,
 	int length;
 
 	format_bytes(size, sizeof(size), view->plan.bytes);
-	if (options->no_stop) {
-		target->inconsistent = true;
-		pyr_target_mark_incomplete(target, "read while the process ran (--no-stop): values "
-						   "may not fit together");
-		err = add_running_threads(target, &live->process);
+	if (options->no_stop || options->held) {
+		err = read_once(target, live, options);
 	} else {
 		if ((err = pyr_stopper_stop(target->control, &live->process, live->max_pause,
 					    &live->stopper)))
@@ -301,7 +304,7 @@ static pyr_error *open_in_place(struct pyr_target *target, struct live *live,
 	if (err)
 		return err;
 	length = asprintf(&target->description,
-			  options->no_stop
+			  target->inconsistent
 				  ? "process %d (%s), read in place while it runs: no room for a copy "
 				    "of %s in memory or in %s"
 				  : "process %d (%s), stopped and read in place: no room for a copy "
@@ -371,9 +374,9 @@ pyr_error *pyr_target_open_pid(struct pyr_control *control, pid_t pid,
 	}
 	live->root = pyr_process_root(&live->process);
 	/* Said before the long copy, not after it. */
-	if (!options->no_stop && live->process.tracer)
+	if (!options->no_stop && !options->held && live->process.tracer)
 		err = pyr_stopper_traced(&live->process, live->process.tracer);
-	if (err || (err = pyr_live_look(&live->process, live->root, true, &view))) {
+	if (err || (err = pyr_live_look(&live->process, live->root, !options->held, &view))) {
 		live_destroy_state(live);
 		return err;
 	}

@@ -100,7 +100,7 @@ struct pyr_target {
 	void *state;                   /* of ops */
 	struct pyr_block_cache *cache; /* reader.c: blocks fetched by ops->read */
 	struct pyr_control *control;   /* borrowed */
-	PYR_VEC(char *) strings;       /* owns the paths of mappings */
+	PYR_VEC(char *) strings;       /* owns the paths of mappings, and other malloc'd bytes */
 };
 
 /* Where else to look for files. Strings are borrowed; NULL where not given. */
@@ -111,6 +111,9 @@ struct pyr_target_options {
 	const char *tmpdir;    /* for expanded or copied memory */
 	bool no_stop;          /* live: read without stopping */
 	double max_pause;      /* live: seconds; 5 by default */
+	/* live: a debugger keeps the process stopped. It is read once, and pages of
+	 * programs, where breakpoints may be, come from the files. */
+	bool held;
 	bool force;
 };
 

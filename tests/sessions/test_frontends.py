@@ -37,8 +37,8 @@ def gdb_lines(run, *lines):
 def lldb_lines(run, *lines):
     lldb = Lldb(core=run.core, exe=exe_for(run.interpreter))
     argv = lldb.argv([])
-    for line in lines:
-        argv += ["-o", line]
+    for line in lines:  # not as commands of their own: lldb ends its batch at the first that fails
+        argv += ["-o", "script lldb.debugger.HandleCommand(%r)" % line]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           universal_newlines=True, timeout=120, env=dict(os.environ, **lldb.environment()))
     assert done.returncode == 0, done.stdout[-3000:]
