@@ -48,7 +48,7 @@ void pyr_context_more(struct pyr_context *context, uint64_t shown, uint64_t all,
 const char *pyr_short_type(const char *name);
 
 /* What is looked at: report.c */
-/* "process 1234 (python3), copied; it was stopped for 12.3 ms" */
+/* "process 1234 (python3), copied, stopped for 12.3 ms" */
 void pyr_report_target(const struct pyr_session *session, struct pyr_strbuf *out);
 void pyr_report_target_json(const struct pyr_session *session, struct pyr_json *json);
 
