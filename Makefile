@@ -92,7 +92,6 @@ help:
 	@echo "make bench      speed and memory against CPython's own, as ratios"
 	@echo "make docs       docs/commands/ and docs/pyretain.1 from the table of commands"
 	@echo "make layouts    the layout tables from the debug info that this machine has"
-	@echo "make bench      heaps of 1 and 10 million objects against CPython's own collector"
 	@echo "make install    into PREFIX=$(PREFIX) (DESTDIR before it); make uninstall removes it"
 	@echo "make format     clang-format; make lint checks it and runs cppcheck"
 
