@@ -110,15 +110,15 @@ static void count_node(void *ctx, size_t list, pyr_addr object)
 	struct pyr_classifier *c = &st->survey.scanners[0]->classifier;
 	struct pyr_census_tally *t = &st->lists[list];
 	struct pyr_kind *kind = NULL;
-	uint64_t type, size = 0;
+	const uint8_t *p;
+	uint64_t size = 0;
 	unsigned class;
 
-	if (pyr_try_u64(&c->far, object + c->type_at, &type))
-		kind = pyr_classifier_kind(c, type);
-	if (!kind) {
-		t->unknown++;
-		return;
-	}
+	p = pyr_peek(&c->far, object, c->type_at + 8);
+	if (p && pyr_refcount_plausible(c, pyr_load64(p + c->refcnt_at)))
+		kind = pyr_classifier_kind(c, pyr_load64(p + c->type_at));
+	if (!kind)
+		return; /* no object, whatever the list says */
 	if (st->options->generation >= 0) {
 		size = pyr_kind_measure_slow(c, kind, object);
 		class = pyr_census_size_class(size);
@@ -288,6 +288,14 @@ out:
 	return err;
 }
 
+static void forget_nodes(struct stream *st)
+{
+	size_t i;
+
+	for (i = 0; st->lists && i < st->survey.lists.lists.count; i++)
+		pyr_census_tally_deinit(&st->lists[i]);
+}
+
 static pyr_error *take(struct stream *st, struct pyr_control *control, struct pyr_census *ret)
 {
 	struct pyr_survey *s = &st->survey;
@@ -306,8 +314,13 @@ static pyr_error *take(struct stream *st, struct pyr_control *control, struct py
 				scan_arenas, st)) ||
 	    (err = pyr_survey_outside(s)))
 		return err;
-	if (!s->proven && (err = pyr_lists_walk_rest(&s->lists, far, control, count_node, st)))
-		return err;
+	if (!s->proven) {
+		/* The lists were rewound; during a collection they were walked to the end. */
+		if (!s->lists.collecting)
+			forget_nodes(st);
+		if ((err = pyr_lists_walk_rest(&s->lists, far, control, count_node, st)))
+			return err;
+	}
 	if (st->failed)
 		return pyr_error_no_memory();
 	pyr_survey_diagnose(s);
@@ -320,14 +333,12 @@ pyr_error *pyr_census_run(struct pyr_types *types, struct pyr_control *control,
 	struct stream st = { .options = options };
 	struct pyr_census census;
 	pyr_error *err;
-	size_t i;
 
 	memset(&census, 0, sizeof(census));
 	if ((err = pyr_survey_open(types, control, &st.survey)))
 		return err;
 	err = take(&st, control, &census);
-	for (i = 0; st.lists && i < st.survey.lists.lists.count; i++)
-		pyr_census_tally_deinit(&st.lists[i]);
+	forget_nodes(&st);
 	free(st.lists);
 	free(st.workers);
 	pyr_survey_close(&st.survey);

@@ -33,13 +33,13 @@ static pyr_error *count_all(struct pyr_heap *heap, struct pyr_control *control,
 			continue;
 		type = pyr_types_at(heap->types, heap->type[id]);
 		err = pyr_object_size(heap->types, &python->reader, type, heap->address[id], &size, &exact);
-		if (err) {
+		if (err || size > PYR_SIZE_MAX) {
 			pyr_error_destroy(err);
 			size = (uint64_t)type->gc_head + type->pre_header +
 			       (type->basicsize > 0 ? (uint64_t)type->basicsize : 0);
-		} else if (!exact) {
-			inexact[type->index] = true;
 		}
+		if (!err && !exact)
+			inexact[type->index] = true;
 		if (!pyr_census_tally_add(selected, type->index, 1, size) ||
 		    (g <= PYR_GEN_2 && !pyr_census_tally_add(gc, type->index, 1, size)))
 			return pyr_error_no_memory();

@@ -44,7 +44,6 @@ bool pyr_census_tally_merge(struct pyr_census_tally *t, const struct pyr_census_
 		t->sizes[i].count += other->sizes[i].count;
 		t->sizes[i].bytes += other->sizes[i].bytes;
 	}
-	t->unknown += other->unknown;
 	return true;
 }
 
@@ -64,13 +63,12 @@ bool pyr_census_tally_subtract(struct pyr_census_tally *t, const struct pyr_cens
 		less(&t->types[i], &other->types[i]);
 	for (i = 0; i < PYR_CENSUS_SIZES; i++)
 		less(&t->sizes[i], &other->sizes[i]);
-	t->unknown -= t->unknown < other->unknown ? t->unknown : other->unknown;
 	return true;
 }
 
 uint64_t pyr_census_tally_count(const struct pyr_census_tally *t)
 {
-	uint64_t sum = t->unknown;
+	uint64_t sum = 0;
 	uint32_t i;
 
 	for (i = 0; i < t->type_count; i++)

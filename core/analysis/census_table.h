@@ -10,7 +10,6 @@
 struct pyr_census_tally {
 	struct pyr_tally *types; /* by type index */
 	uint32_t type_count;
-	uint64_t unknown;        /* objects whose type is none */
 	struct pyr_tally sizes[PYR_CENSUS_SIZES];
 };
 

@@ -34,6 +34,48 @@ static bool table_grow(struct pyr_survey *s)
 	return true;
 }
 
+/* The end of an object whose length is its own: a str, int, tuple, bytes. */
+static pyr_addr end_of(const struct pyr_classifier *c, const struct pyr_kind *kind, pyr_addr addr,
+		       const uint8_t *object)
+{
+	uint64_t n;
+	uint32_t state;
+
+	if (kind->has_count) {
+		n = pyr_load64(object + c->size_at);
+		if (kind->measure == PYR_MEASURE_INT)
+			n = c->int_tag ? n >> 3 : (int64_t)n < 0 ? -n : n;
+		return n > BODY_MAX ? UINT64_MAX : addr + kind->need + n * kind->itemsize;
+	}
+	if (kind->is_str) {
+		n = pyr_load64(object + c->str_length);
+		state = pyr_load32(object + c->str_state);
+		if (n > BODY_MAX)
+			return UINT64_MAX;
+		if (!(state >> c->compact_shift & 1))
+			return addr + kind->need;
+		return addr + (state >> c->ascii_shift & 1
+				       ? c->str_ascii + n
+				       : c->str_compact + n * (state >> c->kind_shift & 7));
+	}
+	return addr + kind->need;
+}
+
+/* Does one stretch of mappings hold [start, end)? True where nothing is known. */
+static bool is_mapped(const struct pyr_target *target, pyr_addr start, pyr_addr end)
+{
+	const struct pyr_mapping *m = pyr_target_mapping_at(target, start);
+	const struct pyr_mapping *last = target->mappings.data + target->mappings.count;
+
+	if (!m)
+		return target->mappings.count == 0;
+	while (m->end < end && m + 1 < last && m[1].start == m->end)
+		m++;
+	return m->end >= end;
+}
+
+/* Is there an object at @addr, be it a block or not? Its kind, or NULL. *is_gc: it
+ * has a gc head of its own (static types have none). */
 static struct pyr_kind *check(struct pyr_survey *s, pyr_addr addr, bool *is_gc)
 {
 	struct pyr_classifier *c = &s->scanners[0]->classifier;
@@ -46,6 +88,8 @@ static struct pyr_kind *check(struct pyr_survey *s, pyr_addr addr, bool *is_gc)
 	    !pyr_refcount_plausible(c, pyr_load64(p + c->refcnt_at)) ||
 	    !(kind = pyr_classifier_kind(c, pyr_load64(p + c->type_at))) ||
 	    !(p = pyr_peek(&c->reader, addr, kind->need)))
+		return NULL;
+	if (!is_mapped(s->python->target, addr, end_of(c, kind, addr, p)))
 		return NULL;
 	*is_gc = kind->gc;
 	if (kind->type->shape == PYR_SHAPE_TYPE) {

@@ -100,13 +100,14 @@ void pyr_survey_close(struct pyr_survey *s)
 
 static void diagnose_pools(struct pyr_survey *s)
 {
-	uint64_t unreadable = 0, corrupt = 0, inconsistent = 0;
+	uint64_t unreadable = 0, corrupt = 0, inconsistent = 0, unmeasured = 0;
 	unsigned i;
 
 	for (i = 0; i < s->workers; i++) {
 		unreadable += s->scanners[i]->unreadable_pools;
 		corrupt += s->scanners[i]->corrupt_pools;
 		inconsistent += s->scanners[i]->inconsistent_pools;
+		unmeasured += s->scanners[i]->classifier.unmeasured;
 	}
 	if (unreadable)
 		pyr_control_diagnose(s->control,
@@ -119,6 +120,10 @@ static void diagnose_pools(struct pyr_survey *s)
 		pyr_control_diagnose(s->control,
 				     "%llu pools of pymalloc have a free list that disagrees with their count",
 				     (unsigned long long)inconsistent);
+	if (unmeasured)
+		pyr_control_diagnose(s->control,
+				     "the sizes of %llu objects could not be read: tp_basicsize was counted",
+				     (unsigned long long)unmeasured);
 	if (s->obmalloc.dropped_arenas)
 		pyr_control_diagnose(s->control, "%llu entries of pymalloc's arenas make no sense",
 				     (unsigned long long)s->obmalloc.dropped_arenas);

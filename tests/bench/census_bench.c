@@ -35,6 +35,7 @@ static void die(pyr_error *err)
 	if (!err)
 		return;
 	fprintf(stderr, "census_bench: %s: %s\n", pyr_error_code_name(err->code), err->message);
+	pyr_error_destroy(err);
 	exit(1);
 }
 
