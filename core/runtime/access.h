@@ -77,7 +77,6 @@ static inline pyr_addr pyr_field_addr(const struct pyr_layout *layout, struct py
 	pyr_field_u64((l), (r), (base), PYR_FIELD(id, field), (ret))
 #define pyr_get_i64(l, r, base, id, field, ret)                                                    \
 	pyr_field_i64((l), (r), (base), PYR_FIELD(id, field), (ret))
-#define pyr_get_addr(l, r, base, id, field)                                                        \
-	pyr_field_addr((l), (r), (base), PYR_FIELD(id, field))
+#define pyr_get_addr(l, r, base, id, field) pyr_field_addr((l), (r), (base), PYR_FIELD(id, field))
 
 #endif

@@ -43,7 +43,7 @@ static pyr_addr classic_dict(const struct pyr_layout *l, struct pyr_reader *read
 static struct place find_place(const struct pyr_layout *l, struct pyr_reader *reader,
 			       const struct pyr_type *type, pyr_addr obj)
 {
-	struct place place = { 0 };
+	struct place place = {0};
 	uint64_t word, valid;
 
 	if (!(type->flags & l->type_flags & PYR_TPFLAGS_MANAGED_DICT)) {
@@ -87,7 +87,7 @@ pyr_addr pyr_object_dict(struct pyr_types *types, struct pyr_reader *reader,
 	pyr_addr dict = find_place(l, reader, type, obj).dict;
 
 	return dict && pyr_object_has_flags(types, reader, dict, PYR_TPFLAGS_DICT_SUBCLASS) ? dict
-											     : 0;
+											    : 0;
 }
 
 /* Answers false when @fn wants no more. */
@@ -172,7 +172,8 @@ pyr_error *pyr_object_attributes(struct pyr_types *types, struct pyr_reader *rea
 	if (!more)
 		return NULL;
 	place = find_place(l, reader, type, obj);
-	if (place.dict && pyr_object_has_flags(types, reader, place.dict, PYR_TPFLAGS_DICT_SUBCLASS))
+	if (place.dict &&
+	    pyr_object_has_flags(types, reader, place.dict, PYR_TPFLAGS_DICT_SUBCLASS))
 		err = pyr_dict_iter_init(types, reader, place.dict, &iter);
 	else if (place.values && type->heap)
 		err = pyr_dict_iter_init_split(
@@ -203,7 +204,7 @@ static bool match(void *ctx, const char *name, pyr_addr value)
 pyr_addr pyr_object_attribute(struct pyr_types *types, struct pyr_reader *reader, pyr_addr obj,
 			      const char *name)
 {
-	struct search search = { .name = name };
+	struct search search = {.name = name};
 
 	pyr_error_destroy(pyr_object_attributes(types, reader, obj, match, &search));
 	return search.found;

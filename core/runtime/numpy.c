@@ -13,9 +13,9 @@
 #define DESCR_TYPE 0
 #define DESCR_KIND 8
 #define DESCR_BYTEORDER 10
-#define DESCR_ELSIZE_1 16    /* int, followed by the int alignment */
+#define DESCR_ELSIZE_1 16 /* int, followed by the int alignment */
 #define DESCR_ALIGNMENT_1 20
-#define DESCR_ELSIZE_2 24    /* npy_intp; here numpy 2 has 64 bits of flags before it */
+#define DESCR_ELSIZE_2 24 /* npy_intp; here numpy 2 has 64 bits of flags before it */
 #define FLAG_OWNDATA 4u
 
 static bool read_itemsize(struct pyr_reader *reader, pyr_addr descr, uint64_t *ret)
@@ -38,7 +38,7 @@ pyr_error *pyr_ndarray_read(struct pyr_types *types, struct pyr_reader *reader, 
 			    struct pyr_ndarray *ret)
 {
 	pyr_addr header = pyr_object_body(pyr_types_layout(types)), body = addr + header;
-	struct pyr_ndarray array = { 0 };
+	struct pyr_ndarray array = {0};
 	uint32_t nd, flags;
 	pyr_addr dimensions;
 	const char *kind;
@@ -55,8 +55,7 @@ pyr_error *pyr_ndarray_read(struct pyr_types *types, struct pyr_reader *reader, 
 	    !(kind = pyr_peek(reader, array.descr + header + DESCR_KIND, 3)) ||
 	    !(array.kind = kind[0], array.byteorder = kind[DESCR_BYTEORDER - DESCR_KIND]) ||
 	    !read_itemsize(reader, array.descr + header, &array.itemsize))
-		return pyr_error_create_at(PYR_E_UNREADABLE, addr,
-					   "the array at 0x%llx is absent",
+		return pyr_error_create_at(PYR_E_UNREADABLE, addr, "the array at 0x%llx is absent",
 					   (unsigned long long)addr);
 	if (nd > PYR_NDARRAY_DIMENSIONS_MAX)
 		goto corrupt;

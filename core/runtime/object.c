@@ -4,7 +4,9 @@
 
 #define REFCOUNT_MAX (INT64_C(1) << 40) /* more than memory has room for referrers */
 
-/* The count as this build encodes it; object.h, Py_REFCNT() and _Py_IsImmortal(). */
+/* The count as this build encodes it; object.h, Py_REFCNT() and _Py_IsImmortal(). A
+ * word that no count can be gives -1: in a freed block the link to the next one lies there,
+ * which may look immortal in its low half. */
 static void decode_refcount(const struct pyr_layout *l, uint64_t word,
 			    struct pyr_object_header *header)
 {
@@ -12,16 +14,18 @@ static void decode_refcount(const struct pyr_layout *l, uint64_t word,
 
 	switch (pyr_trait(l, immortal_encoding)) {
 	case PYR_TRAIT(immortal_encoding, UINT32_MAX_WORD):
-	case PYR_TRAIT(immortal_encoding, HIGH_BIT_32):
 		header->immortal = (int32_t)low < 0;
+		header->refcount = header->immortal && word >> 32 ? -1 : (int64_t)word;
+		break;
+	case PYR_TRAIT(immortal_encoding, HIGH_BIT_32):
+		/* Above the count: ob_overflow, 0 in practice, and ob_flags. */
+		header->immortal = (int32_t)low < 0;
+		header->refcount = word >> 32 & 0xffff ? -1 : (int64_t)low;
 		break;
 	default:
+		header->refcount = (int64_t)word;
 		break;
 	}
-	if (pyr_is(l, refcount_width, LOW_32))
-		header->refcount = low;
-	else
-		header->refcount = header->immortal ? (int64_t)low : (int64_t)word;
 }
 
 /* PyGC_Head; gcmodule.c, gc.c, pycore_gc.h. */
@@ -38,7 +42,7 @@ static void read_gc_head(const struct pyr_layout *l, struct pyr_reader *reader, 
 			return;
 		header->finalized = refs & 1;
 		refs >>= 1;
-		header->tracked = refs != -2;		      /* _PyGC_REFS_UNTRACKED */
+		header->tracked = refs != -2;                 /* _PyGC_REFS_UNTRACKED */
 		header->collecting = refs >= 0 || refs == -4; /* ..._TENTATIVELY_UNREACHABLE */
 		break;
 	case PYR_TRAIT(gc_head, TWO_WORDS):
@@ -59,7 +63,7 @@ pyr_error *pyr_object_header(struct pyr_types *types, struct pyr_reader *reader,
 			     struct pyr_object_header *ret)
 {
 	const struct pyr_layout *l = pyr_types_layout(types);
-	struct pyr_object_header header = { 0 };
+	struct pyr_object_header header = {0};
 	uint64_t word, type, flags;
 	pyr_error *err;
 

@@ -6,11 +6,11 @@
 #include "runtime/types.h"
 
 struct pyr_object_header {
-	int64_t refcount;  /* as sys.getrefcount counts, without its own; see `immortal` */
+	int64_t refcount; /* as sys.getrefcount counts, without its own; see `immortal` */
 	bool immortal;
 	const struct pyr_type *type;
 	/* gc state; meaningful when type->gc (and, for types, tp_is_gc) */
-	bool is_gc;        /* this very object has a gc head */
+	bool is_gc; /* this very object has a gc head */
 	bool tracked, finalized, collecting;
 };
 
@@ -67,9 +67,9 @@ struct pyr_dict_iter {
 	pyr_addr entries, values;
 	uint32_t entry_size, key_offset, value_offset; /* value_offset unused when split */
 	uint64_t used;
-	uint64_t keys_count;   /* keys that have a place for a value; split dicts */
-	pyr_addr order;        /* bytes that give the order of insertion of values, or 0 */
-	int order_step;        /* 1, or -1: they lie backwards */
+	uint64_t keys_count; /* keys that have a place for a value; split dicts */
+	pyr_addr order;      /* bytes that give the order of insertion of values, or 0 */
+	int order_step;      /* 1, or -1: they lie backwards */
 };
 pyr_error *pyr_dict_iter_init(struct pyr_types *types, struct pyr_reader *reader, pyr_addr dict,
 			      struct pyr_dict_iter *ret);

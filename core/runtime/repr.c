@@ -13,14 +13,14 @@
 static void repr_constant(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 {
 	(void)obj;
-	pyr_strbuf_add(r->out, type->shape == PYR_SHAPE_NONE	   ? "None"
+	pyr_strbuf_add(r->out, type->shape == PYR_SHAPE_NONE       ? "None"
 			       : type->shape == PYR_SHAPE_ELLIPSIS ? "Ellipsis"
 								   : "NotImplemented");
 }
 
 static void repr_bool(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 {
-	struct pyr_int_view view = { 0 };
+	struct pyr_int_view view = {0};
 
 	(void)type;
 	pyr_error_destroy(pyr_int_view(r->types, r->reader, obj, &view));
@@ -46,8 +46,8 @@ static void repr_float(struct repr *r, const struct pyr_type *type, pyr_addr obj
 /* complexobject.c, complex_repr() */
 static void repr_complex(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 {
-	uint64_t bits[2] = { REPR_GET(r, obj, PyComplexObject, cval_real),
-			     REPR_GET(r, obj, PyComplexObject, cval_imag) };
+	uint64_t bits[2] = {REPR_GET(r, obj, PyComplexObject, cval_real),
+			    REPR_GET(r, obj, PyComplexObject, cval_imag)};
 	double value[2];
 
 	(void)type;
@@ -85,8 +85,7 @@ static void repr_bytes(struct repr *r, const struct pyr_type *type, pyr_addr obj
 	if (array)
 		pyr_strbuf_printf(r->out, "%s(", repr_short_name(type));
 	/* bytearray_repr() escapes ' in either kind of quotes, until 3.15. */
-	repr_bytes_at(r, data, count,
-		      array && !pyr_has(r->l, PyByteArrayObject, ob_bytes_object));
+	repr_bytes_at(r, data, count, array && !pyr_has(r->l, PyByteArrayObject, ob_bytes_object));
 	if (array)
 		pyr_strbuf_add(r->out, ")");
 }
@@ -266,7 +265,8 @@ void repr_value(struct repr *r, pyr_addr obj)
 
 const struct pyr_type *repr_type_of(struct repr *r, pyr_addr obj)
 {
-	return obj % 8 ? NULL : pyr_types_get(r->types, r->reader, REPR_GET(r, obj, PyObject, ob_type));
+	return obj % 8 ? NULL
+		       : pyr_types_get(r->types, r->reader, REPR_GET(r, obj, PyObject, ob_type));
 }
 
 const char *repr_tp_name(const struct pyr_type *type)
@@ -361,7 +361,7 @@ static bool add_attribute(void *ctx, const char *name, pyr_addr value)
 
 unsigned repr_attributes(struct repr *r, pyr_addr obj, bool comma_first)
 {
-	struct attributes a = { .r = r, .comma_first = comma_first };
+	struct attributes a = {.r = r, .comma_first = comma_first};
 
 	pyr_error_destroy(pyr_object_attributes(r->types, r->reader, obj, add_attribute, &a));
 	if (a.count > a.printed && !repr_full(r))

@@ -40,10 +40,11 @@ void repr_object(struct repr *r, const struct pyr_type *type, pyr_addr obj); /* 
 /* "m.C object at 0x..." without the brackets; name as object.__repr__() has it */
 void repr_object_head(struct repr *r, const struct pyr_type *type, pyr_addr obj);
 const char *repr_short_name(const struct pyr_type *type); /* __name__ */
-const char *repr_tp_name(const struct pyr_type *type);	   /* tp_name */
+const char *repr_tp_name(const struct pyr_type *type);    /* tp_name */
 const struct pyr_type *repr_type_of(struct repr *r, pyr_addr obj);
 void repr_text(struct repr *r, pyr_addr str); /* a str as str() would give it; "?" if it is none */
-void repr_clean(struct repr *r, const char *text); /* control characters escaped; "?" if not UTF-8 */
+void repr_clean(struct repr *r,
+		const char *text); /* control characters escaped; "?" if not UTF-8 */
 /* ", " between elements; answers false, after a mark, when enough were printed. */
 bool repr_next(struct repr *r, uint64_t index, uint64_t count);
 /* "a=1, b=2" of an instance's attributes; answers how many there were. */

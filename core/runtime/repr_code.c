@@ -191,7 +191,10 @@ static enum state generator_state(struct repr *r, pyr_addr gen)
 		return lasti < 0 ? CREATED : SUSPENDED;
 	case PYR_TRAIT(gen_state, UNSIGNED_3_15):
 		state = (int64_t)REPR_GET(r, gen, PyGenObject, gi_frame_state);
-		return state == 0 ? CREATED : state < 4 ? SUSPENDED : state == 4 ? RUNNING : FINISHED;
+		return state == 0   ? CREATED
+		       : state < 4  ? SUSPENDED
+		       : state == 4 ? RUNNING
+				    : FINISHED;
 	default:
 		pyr_get_i64(r->l, r->reader, gen, PyGenObject, gi_frame_state, &state);
 		if (state >= 0)
@@ -203,9 +206,9 @@ static enum state generator_state(struct repr *r, pyr_addr gen)
 
 void repr_generator(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 {
-	static const char *const words[] = { "not started", "suspended", "running", "finished" };
+	static const char *const words[] = {"not started", "suspended", "running", "finished"};
 	enum state state = generator_state(r, obj);
-	struct pyr_frames frames = { 0 };
+	struct pyr_frames frames = {0};
 	const struct pyr_frame *frame;
 	pyr_error *err;
 
@@ -263,8 +266,8 @@ void repr_descriptor(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 {
 	pyr_addr of = REPR_GET(r, obj, PyDescrObject, d_type);
 	const struct pyr_type *class = pyr_types_get(r->types, r->reader, of);
-	const char *what = type->shape == PYR_SHAPE_MEMBER_DESCRIPTOR	 ? "member"
-			   : type->shape == PYR_SHAPE_GETSET_DESCRIPTOR	 ? "attribute"
+	const char *what = type->shape == PYR_SHAPE_MEMBER_DESCRIPTOR    ? "member"
+			   : type->shape == PYR_SHAPE_GETSET_DESCRIPTOR  ? "attribute"
 			   : type->shape == PYR_SHAPE_WRAPPER_DESCRIPTOR ? "slot wrapper"
 									 : "method";
 

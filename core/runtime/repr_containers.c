@@ -202,7 +202,8 @@ static void add_elements(struct repr *r, pyr_addr set)
 			return;
 		}
 		/* A deleted element's place: the dummy, whose hash is -1. */
-		if (!key || (pyr_try_u64(r->reader, table + 16 * i + 8, &hash) && hash == UINT64_MAX))
+		if (!key ||
+		    (pyr_try_u64(r->reader, table + 16 * i + 8, &hash) && hash == UINT64_MAX))
 			continue;
 		if (!repr_next(r, n++, used))
 			return;

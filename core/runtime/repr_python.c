@@ -48,7 +48,7 @@ bool repr_enum(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 /* collections.namedtuple(): Point(x=1, y=2). */
 static bool named_tuple(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 {
-	uint64_t names, items, i;
+	uint64_t names = 0, items = 0, i;
 	pyr_addr fields = class_attribute(r, type, "_fields"), name_at, item_at, name, item;
 	pyr_error *err;
 
@@ -89,12 +89,11 @@ static bool struct_sequence(struct repr *r, const struct pyr_type *type, pyr_add
 		return false;
 	members = REPR_GET(r, type->address, PyTypeObject, tp_members);
 	pyr_strbuf_printf(r->out, "%s(", type->name);
-	for (i = 0; i < items && repr_next(r, i, items) &&
-		    pyr_try_u64(r->reader, at + 8 * i, &item);
+	for (i = 0;
+	     i < items && repr_next(r, i, items) && pyr_try_u64(r->reader, at + 8 * i, &item);
 	     i++) {
-		err = pyr_read_cstring(r->reader,
-				       REPR_GET(r, members + size * i, PyMemberDef, name), 100,
-				       &name);
+		err = pyr_read_cstring(
+			r->reader, REPR_GET(r, members + size * i, PyMemberDef, name), 100, &name);
 		pyr_error_destroy(err);
 		if (!err) {
 			repr_clean(r, name);
@@ -156,7 +155,7 @@ static bool counter(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 static bool uuid(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 {
 	pyr_addr number = attribute(r, obj, "int");
-	struct pyr_int_view view = { 0 };
+	struct pyr_int_view view = {0};
 	unsigned __int128 value = 0;
 	uint32_t digit;
 	uint64_t i;
@@ -257,11 +256,9 @@ bool repr_python_class(struct repr *r, const struct pyr_type *type, const struct
 		const char *owner;
 		bool (*repr)(struct repr *r, const struct pyr_type *type, pyr_addr obj);
 	} known[] = {
-		{ "collections.Counter", counter },
-		{ "uuid.UUID", uuid },
-		{ "fractions.Fraction", fraction },
-		{ "pathlib.PurePath", path },	     /* until 3.12 */
-		{ "pathlib._local.PurePath", path }, /* 3.13 */
+		{"collections.Counter", counter},  {"uuid.UUID", uuid},
+		{"fractions.Fraction", fraction},  {"pathlib.PurePath", path}, /* until 3.12 */
+		{"pathlib._local.PurePath", path},                             /* 3.13 */
 	};
 	pyr_addr dict = pyr_type_dict(r->types, r->reader, owner), fields;
 	size_t i;

@@ -99,10 +99,11 @@ void repr_array(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 	uint64_t count = REPR_GET(r, obj, PyVarObject, ob_size), i;
 	pyr_addr items = REPR_GET(r, obj, arrayobject, ob_item);
 	const char *code = pyr_peek(r->reader, descr, 1);
-	uint8_t item[8] = { 0 };
+	uint8_t item[8] = {0};
 	uint32_t itemsize = 0;
 
-	if (!code || !pyr_try_u32(r->reader, descr + 4, &itemsize) || itemsize == 0 || itemsize > 8) {
+	if (!code || !pyr_try_u32(r->reader, descr + 4, &itemsize) || itemsize == 0 ||
+	    itemsize > 8) {
 		pyr_strbuf_printf(r->out, "%s(<%llu items>)", repr_short_name(type),
 				  (unsigned long long)count);
 		return;
@@ -131,7 +132,7 @@ void repr_array(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 
 static void add_bytes_count(struct pyr_strbuf *out, uint64_t bytes)
 {
-	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
+	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
 	double value = (double)bytes / 1024;
 	unsigned i;
 
@@ -190,13 +191,13 @@ void repr_numpy_generic(struct repr *r, const struct pyr_type *type, pyr_addr ob
 		char code;
 		uint8_t size;
 	} scalars[] = {
-		{ "int8", 'b', 1 },	 { "uint8", 'B', 1 },	 { "int16", 'h', 2 },
-		{ "uint16", 'H', 2 },	 { "int32", 'i', 4 },	 { "uint32", 'I', 4 },
-		{ "int64", 'q', 8 },	 { "uint64", 'Q', 8 },	 { "longlong", 'q', 8 },
-		{ "ulonglong", 'Q', 8 }, { "float32", 'f', 4 },	 { "float64", 'd', 8 },
+		{"int8", 'b', 1},      {"uint8", 'B', 1},   {"int16", 'h', 2},
+		{"uint16", 'H', 2},    {"int32", 'i', 4},   {"uint32", 'I', 4},
+		{"int64", 'q', 8},     {"uint64", 'Q', 8},  {"longlong", 'q', 8},
+		{"ulonglong", 'Q', 8}, {"float32", 'f', 4}, {"float64", 'd', 8},
 	};
 	const char *name = repr_short_name(type);
-	uint8_t item[8] = { 0 };
+	uint8_t item[8] = {0};
 	const uint8_t *p;
 	size_t i;
 

@@ -12,7 +12,7 @@
 static const struct {
 	uint32_t first, last;
 } unprintable[] = {
-#define RANGE(first, last) { first, last },
+#define RANGE(first, last) {first, last},
 #include "runtime/unprintable.def"
 #undef RANGE
 };

@@ -101,7 +101,7 @@ void repr_time(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 
 void repr_timedelta(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 {
-	static const char *const words[] = { "days", "seconds", "microseconds" };
+	static const char *const words[] = {"days", "seconds", "microseconds"};
 	const uint8_t *p = body(r, obj, DELTA_DAYS, 12);
 	const char *between = "";
 	int32_t v[3];
@@ -127,7 +127,7 @@ void repr_timezone(struct repr *r, const struct pyr_type *type, pyr_addr obj)
 {
 	pyr_addr base = obj + pyr_object_body(r->l), offset, name;
 	const uint8_t *p;
-	int32_t v[3] = { 1 };
+	int32_t v[3] = {1};
 
 	if (!pyr_try_u64(r->reader, base + ZONE_OFFSET, &offset) ||
 	    !pyr_try_u64(r->reader, base + ZONE_NAME, &name)) {

@@ -46,7 +46,7 @@ static uint64_t size_object(struct sized *s)
 /* longobject.c, int___sizeof___impl() */
 static uint64_t size_int(struct sized *s)
 {
-	struct pyr_int_view view = { 0 };
+	struct pyr_int_view view = {0};
 
 	pyr_error_destroy(pyr_int_view(s->types, s->reader, s->addr, &view));
 	if (!view.count && pyr_is(s->l, int_sizeof, ZERO_HAS_DIGIT))
@@ -57,7 +57,7 @@ static uint64_t size_int(struct sized *s)
 /* unicodeobject.c, unicode_sizeof() */
 static uint64_t size_str(struct sized *s)
 {
-	struct pyr_str_view view = { 0 };
+	struct pyr_str_view view = {0};
 	uint64_t size, utf8, wstr;
 	bool compact_ascii;
 
@@ -77,9 +77,10 @@ static uint64_t size_str(struct sized *s)
 		 GET(s, s->addr, PyASCIIObject, state_ready))
 		size += (view.length + 1) * view.kind; /* shared by both */
 	if (wstr && (wstr != view.data || !GET(s, s->addr, PyASCIIObject, state_ready)))
-		size += 4 * ((compact_ascii ? view.length
-					    : GET(s, s->addr, PyCompactUnicodeObject, wstr_length)) +
-			     1);
+		size += 4 *
+			((compact_ascii ? view.length
+					: GET(s, s->addr, PyCompactUnicodeObject, wstr_length)) +
+			 1);
 	if (utf8 && utf8 != view.data)
 		size += GET(s, s->addr, PyCompactUnicodeObject, utf8_length) + 1;
 	return size;
@@ -209,11 +210,11 @@ static uint64_t size_generator(struct sized *s)
 /* _collectionsmodule.c, deque___sizeof___impl() */
 static uint64_t size_deque(struct sized *s)
 {
-	uint64_t items = GET(s, s->addr, dequeobject, leftindex) +
-			 GET(s, s->addr, PyVarObject, ob_size);
+	uint64_t items =
+		GET(s, s->addr, dequeobject, leftindex) + GET(s, s->addr, PyVarObject, ob_size);
 
-	return basic(s) + (items + DEQUE_BLOCK_ITEMS - 1) / DEQUE_BLOCK_ITEMS *
-				  pyr_sizeof(s->l, block);
+	return basic(s) +
+	       (items + DEQUE_BLOCK_ITEMS - 1) / DEQUE_BLOCK_ITEMS * pyr_sizeof(s->l, block);
 }
 
 /* arraymodule.c, array_array___sizeof___impl(); struct arraydescr begins with the type code
@@ -329,7 +330,7 @@ static uint64_t size_numpy_generic(struct sized *s)
 		const char *name;
 		uint8_t size;
 	} scalars[] = {
-#define NUMPY_SCALAR(name, size) { "numpy." #name, size },
+#define NUMPY_SCALAR(name, size) {"numpy." #name, size},
 #include "runtime/numpy_scalars.def"
 #undef NUMPY_SCALAR
 	};
@@ -419,7 +420,7 @@ static uint64_t before(const struct sized *s)
 pyr_error *pyr_object_size(struct pyr_types *types, struct pyr_reader *reader,
 			   const struct pyr_type *type, pyr_addr addr, uint64_t *ret, bool *exact)
 {
-	struct sized s = { types, reader, pyr_types_layout(types), type, addr, true };
+	struct sized s = {types, reader, pyr_types_layout(types), type, addr, true};
 	uint8_t rule = atomic_load_explicit(&type->size_rule, memory_order_relaxed);
 	uint64_t size;
 

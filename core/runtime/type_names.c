@@ -69,8 +69,7 @@ static char *heap_name(struct pyr_types *types, struct pyr_reader *reader,
 
 	qualname = str_value(types, reader,
 			     pyr_get_addr(l, reader, raw->address, PyHeapTypeObject, ht_qualname));
-	if (!qualname && (qualname = tp_name(reader, raw->name)) &&
-	    (dot = strrchr(qualname, '.')))
+	if (!qualname && (qualname = tp_name(reader, raw->name)) && (dot = strrchr(qualname, '.')))
 		memmove(qualname, dot + 1, strlen(dot));
 	if (!qualname)
 		return NULL;
@@ -100,8 +99,8 @@ static const struct place {
 	const char *module, *key, *name;
 	bool is_value; /* the type of what is there */
 } places[] = {
-#define TYPE_PLACE(module, key, name) { module, key, name, false },
-#define VALUE_PLACE(module, key, name) { module, key, name, true },
+#define TYPE_PLACE(module, key, name) {module, key, name, false},
+#define VALUE_PLACE(module, key, name) {module, key, name, true},
 #include "runtime/type_places.def"
 #undef TYPE_PLACE
 #undef VALUE_PLACE
@@ -134,7 +133,7 @@ static void add_inferred(struct pyr_types *types, pyr_addr type, const char *mod
 			 const char *key)
 {
 	const struct place *place = find_place(module, key, false);
-	struct pyr_inferred_name entry = { .address = type };
+	struct pyr_inferred_name entry = {.address = type};
 
 	entry.rank = place ? RANK_TABLE : rank_of(module, key);
 	entry.name = place ? strdup(place->name) : join(module, key);
@@ -146,7 +145,7 @@ static void add_inferred(struct pyr_types *types, pyr_addr type, const char *mod
 static void add_type_of(struct pyr_types *types, struct pyr_reader *reader, pyr_addr value,
 			const struct place *place)
 {
-	struct pyr_inferred_name entry = { .rank = RANK_TABLE };
+	struct pyr_inferred_name entry = {.rank = RANK_TABLE};
 
 	entry.address = pyr_get_addr(pyr_types_layout(types), reader, value, PyObject, ob_type);
 	entry.name = strdup(place->name);

@@ -72,7 +72,7 @@ bool pyr_type_read(const struct pyr_types *types, struct pyr_reader *reader, pyr
 		   struct pyr_type_raw *ret)
 {
 	const struct pyr_layout *l = pyr_types_layout(types);
-	struct pyr_type_raw raw = { .address = addr };
+	struct pyr_type_raw raw = {.address = addr};
 	const uint8_t *bytes;
 	bool ready;
 

@@ -21,17 +21,17 @@ enum pyr_certainty { PYR_EXACT, PYR_INFERRED, PYR_UNKNOWN };
 
 struct pyr_type {
 	pyr_addr address;
-	uint32_t index;           /* dense, 0 .. count-1, in order of discovery */
-	uint64_t flags;           /* tp_flags */
+	uint32_t index; /* dense, 0 .. count-1, in order of discovery */
+	uint64_t flags; /* tp_flags */
 	int64_t basicsize, itemsize;
 	int64_t dictoffset, weaklistoffset;
 	pyr_addr base, traverse;
 	enum pyr_shape shape;
-	bool gc;                  /* instances have a gc head (tp_flags HAVE_GC) */
-	bool heap;                /* the type itself is a heap type */
-	bool exact_shape;         /* the type *is* the builtin of its shape, not a subclass */
-	uint8_t gc_head;          /* bytes of the gc head before the object: 0, 16 or 32 */
-	uint8_t pre_header;       /* bytes before the gc head: 0 or 16 (managed dict/weakrefs) */
+	bool gc;            /* instances have a gc head (tp_flags HAVE_GC) */
+	bool heap;          /* the type itself is a heap type */
+	bool exact_shape;   /* the type *is* the builtin of its shape, not a subclass */
+	uint8_t gc_head;    /* bytes of the gc head before the object: 0, 16 or 32 */
+	uint8_t pre_header; /* bytes before the gc head: 0 or 16 (managed dict/weakrefs) */
 
 	/* "module.qualname"; "<type at 0x...>" when unknown. */
 	char *name;

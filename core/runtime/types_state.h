@@ -7,10 +7,10 @@
 #include "runtime/access.h"
 #include "runtime/object.h"
 
-#define PYR_TYPE_CHUNK 1024       /* types per chunk of storage */
-#define PYR_TYPE_CHUNKS 1024      /* at most a million types */
-#define PYR_TYPE_MISSES 4096      /* remembered addresses that hold no type */
-#define PYR_TYPE_BASES_MAX 512    /* longest chain of tp_base that is followed */
+#define PYR_TYPE_CHUNK 1024    /* types per chunk of storage */
+#define PYR_TYPE_CHUNKS 1024   /* at most a million types */
+#define PYR_TYPE_MISSES 4096   /* remembered addresses that hold no type */
+#define PYR_TYPE_BASES_MAX 512 /* longest chain of tp_base that is followed */
 
 /* A name found in the target's module dicts. */
 struct pyr_inferred_name {

@@ -64,8 +64,8 @@ static bool read_keys(const struct pyr_layout *l, struct pyr_reader *reader, pyr
 	ret->key_offset = (uint32_t)key;
 	ret->value_offset = (uint32_t)value;
 	ret->entries_max = (ret->slots << 1) / 3; /* USABLE_FRACTION() */
-	ret->entries = keys + (pyr_addr)pyr_offset(l, PyDictKeysObject, dk_indices) +
-		       ret->index_bytes;
+	ret->entries =
+		keys + (pyr_addr)pyr_offset(l, PyDictKeysObject, dk_indices) + ret->index_bytes;
 	return kind <= 2 && ret->nentries <= ret->slots;
 }
 
@@ -111,7 +111,8 @@ static void set_values(const struct pyr_layout *l, struct pyr_reader *reader, py
 			iter->order = iter->values + capacity * 8;
 			iter->order_step = 1;
 			iter->count = n;
-			iter->keys_count = iter->keys_count < capacity ? iter->keys_count : capacity;
+			iter->keys_count =
+				iter->keys_count < capacity ? iter->keys_count : capacity;
 		}
 		break;
 	default:
@@ -123,7 +124,7 @@ static pyr_error *init(struct pyr_types *types, struct pyr_reader *reader, pyr_a
 		       pyr_addr keys_addr, pyr_addr values, struct pyr_dict_iter *ret)
 {
 	const struct pyr_layout *l = pyr_types_layout(types);
-	struct pyr_dict_iter iter = { .types = types, .reader = reader };
+	struct pyr_dict_iter iter = {.types = types, .reader = reader};
 	struct keys keys;
 
 	if (!read_keys(l, reader, keys_addr, &keys))

@@ -28,8 +28,7 @@ pyr_error *pyr_int_view(struct pyr_types *types, struct pyr_reader *reader, pyr_
 		view.negative = there && size < 0;
 	}
 	if (!there)
-		return pyr_error_create_at(PYR_E_UNREADABLE, integer,
-					   "the int at 0x%llx is absent",
+		return pyr_error_create_at(PYR_E_UNREADABLE, integer, "the int at 0x%llx is absent",
 					   (unsigned long long)integer);
 	if (view.count > DIGITS_MAX)
 		return pyr_error_create_at(PYR_E_CORRUPT, integer,
@@ -60,6 +59,6 @@ pyr_error *pyr_int_value(struct pyr_types *types, struct pyr_reader *reader, pyr
 		return pyr_error_create_at(PYR_E_CORRUPT, integer,
 					   "the int at 0x%llx does not fit 64 bits",
 					   (unsigned long long)integer);
-	*ret = view.negative ? (int64_t)-(uint64_t)magnitude : (int64_t)magnitude;
+	*ret = view.negative ? (int64_t) - (uint64_t)magnitude : (int64_t)magnitude;
 	return NULL;
 }

@@ -14,15 +14,15 @@ static bool legacy_view(const struct pyr_layout *l, struct pyr_reader *reader, p
 	view->kind = 4;
 	view->ascii = view->compact = false;
 	view->data = pyr_get_addr(l, reader, str, PyASCIIObject, wstr);
-	return view->data && pyr_get_u64(l, reader, str, PyCompactUnicodeObject, wstr_length,
-					 &view->length);
+	return view->data &&
+	       pyr_get_u64(l, reader, str, PyCompactUnicodeObject, wstr_length, &view->length);
 }
 
 pyr_error *pyr_str_view(struct pyr_types *types, struct pyr_reader *reader, pyr_addr str,
 			struct pyr_str_view *ret)
 {
 	const struct pyr_layout *l = pyr_types_layout(types);
-	struct pyr_str_view view = { 0 };
+	struct pyr_str_view view = {0};
 	uint64_t kind, compact, ascii, ready = 1;
 
 	if (!pyr_object_has_flags(types, reader, str, PYR_TPFLAGS_UNICODE_SUBCLASS))
@@ -98,7 +98,7 @@ bool pyr_utf8_is_valid(const char *text)
 pyr_error *pyr_str_utf8(struct pyr_types *types, struct pyr_reader *reader, pyr_addr str,
 			size_t max, char **ret, bool *truncated)
 {
-	struct pyr_strbuf buf = { 0 };
+	struct pyr_strbuf buf = {0};
 	struct pyr_str_view view;
 	const uint8_t *data;
 	uint64_t count, i;

@@ -28,8 +28,8 @@ pyr_error *pyr_int_view(struct pyr_types *types, struct pyr_reader *reader, pyr_
 			struct pyr_int_view *ret);
 
 /* The bytes of a bytes or bytearray object (shape decides which). */
-pyr_error *pyr_bytes_view(struct pyr_types *types, struct pyr_reader *reader,
-			  enum pyr_shape shape, pyr_addr bytes, pyr_addr *data, uint64_t *count);
+pyr_error *pyr_bytes_view(struct pyr_types *types, struct pyr_reader *reader, enum pyr_shape shape,
+			  pyr_addr bytes, pyr_addr *data, uint64_t *count);
 
 /* Size in bytes of a PyDictKeysObject with its table and entries; 0: corrupt. */
 uint64_t pyr_dict_keys_size(struct pyr_types *types, struct pyr_reader *reader, pyr_addr keys);

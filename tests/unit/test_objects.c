@@ -72,8 +72,8 @@ static void wrong_number(struct subject *s, const char *what, pyr_addr addr, uin
 
 static void compare_repr(struct subject *s, pyr_addr addr, const char *hex)
 {
-	struct pyr_repr_options options = { .max_length = 100000, .depth = 8, .items = 1000 };
-	struct pyr_strbuf repr = { 0 }, want = { 0 };
+	struct pyr_repr_options options = {.max_length = 100000, .depth = 8, .items = 1000};
+	struct pyr_strbuf repr = {0}, want = {0};
 	unsigned byte;
 
 	if (strcmp(hex, "-") == 0)
@@ -213,10 +213,17 @@ static void compare_line(struct subject *s, const char *line)
 static bool renamed(const char *name)
 {
 	static const char *const names[] = {
-		"builtins.str_iterator", "builtins.weakref",	 "builtins.weakproxy",
-		"builtins.Context",	 "builtins.ContextVar",	 "builtins.Token",
-		"types.UnionType",	 "_ctypes.PyCFuncPtr",	 "builtins.weakcallableproxy",
-		"typing.Union",		 "_thread.ExceptHookArgs",
+		"builtins.str_iterator",
+		"builtins.weakref",
+		"builtins.weakproxy",
+		"builtins.Context",
+		"builtins.ContextVar",
+		"builtins.Token",
+		"types.UnionType",
+		"_ctypes.PyCFuncPtr",
+		"builtins.weakcallableproxy",
+		"typing.Union",
+		"_thread.ExceptHookArgs",
 		"interpreters.InterpreterError",
 		"interpreters.InterpreterNotFoundError",
 	};
@@ -233,13 +240,31 @@ static bool renamed(const char *name)
 static bool must_be_known(const char *name)
 {
 	static const char *const names[] = {
-		"builtins.object", "builtins.type", "builtins.int", "builtins.str", "builtins.list",
-		"builtins.dict", "builtins.tuple", "builtins.set", "builtins.bytes",
-		"builtins.function", "builtins.builtin_function_or_method", "builtins.module",
-		"builtins.NoneType", "builtins.dict_keyiterator", "builtins.cell", "builtins.code",
-		"builtins.OSError", "builtins.ValueError", "builtins.mappingproxy",
-		"collections.OrderedDict", "datetime.datetime", "builtins.coroutine",
-		"builtins.traceback", "builtins.getset_descriptor", "sys.version_info",
+		"builtins.object",
+		"builtins.type",
+		"builtins.int",
+		"builtins.str",
+		"builtins.list",
+		"builtins.dict",
+		"builtins.tuple",
+		"builtins.set",
+		"builtins.bytes",
+		"builtins.function",
+		"builtins.builtin_function_or_method",
+		"builtins.module",
+		"builtins.NoneType",
+		"builtins.dict_keyiterator",
+		"builtins.cell",
+		"builtins.code",
+		"builtins.OSError",
+		"builtins.ValueError",
+		"builtins.mappingproxy",
+		"collections.OrderedDict",
+		"datetime.datetime",
+		"builtins.coroutine",
+		"builtins.traceback",
+		"builtins.getset_descriptor",
+		"sys.version_info",
 	};
 	size_t i;
 
@@ -280,7 +305,8 @@ static void compare_without_binaries(struct subject *s, struct pyr_python *runti
 	pyr_types_destroy(s->types);
 	assert_null(pyr_types_create(runtime, &s->types));
 	for (i = 0; i < count; i++) {
-		if (sscanf(lines[i], "class %" SCNu64 " %" SCNu64 " %1999s", &addr, &size, name) != 3)
+		if (sscanf(lines[i], "class %" SCNu64 " %" SCNu64 " %1999s", &addr, &size, name) !=
+		    3)
 			continue;
 		while ((space = strstr(name, "\\x20"))) {
 			*space = ' ';
@@ -306,14 +332,14 @@ static void compare_without_binaries(struct subject *s, struct pyr_python *runti
 
 static void compare_process(const struct python *python, const char *script)
 {
-	struct pyr_target_options target_options = { .max_pause = 30 };
-	struct pyr_python_options options = { .sysroot = *python->root ? python->root : NULL };
+	struct pyr_target_options target_options = {.max_pause = 30};
+	struct pyr_python_options options = {.sysroot = *python->root ? python->root : NULL};
 	struct subject *s = calloc(1, sizeof(*s));
 	struct python_process process;
 	struct pyr_control control;
-	struct pyr_target *target;
-	struct pyr_python *runtime;
-	PYR_VEC(char *) lines = { 0 };
+	struct pyr_target *target = NULL;
+	struct pyr_python *runtime = NULL;
+	PYR_VEC(char *) lines = {0};
 	size_t capacity = 0, i;
 	char *line = NULL;
 	bool ended = false;
@@ -373,7 +399,7 @@ static void test_what_cpython_says(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_what_cpython_says) };
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_cpython_says)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,7 +58,7 @@ static void make_type(struct world *w, int i, int base, const char *name, uint64
 
 static int setup(void **state)
 {
-	struct pyr_build build = { .hexversion = 0x030b07f0, .machine = PYR_MACHINE_X86_64 };
+	struct pyr_build build = {.hexversion = 0x030b07f0, .machine = PYR_MACHINE_X86_64};
 	struct world *w = calloc(1, sizeof(*w));
 
 	w->bytes = calloc(1, SIZE);
@@ -112,7 +112,7 @@ static pyr_addr make(struct world *w, unsigned slot, int type)
 
 static void expect_repr(struct world *w, pyr_addr obj, const char *want)
 {
-	struct pyr_strbuf out = { 0 };
+	struct pyr_strbuf out = {0};
 
 	pyr_object_repr(w->types, &w->python.reader, obj, NULL, &out);
 	assert_string_equal(pyr_strbuf_str(&out), want);
@@ -154,7 +154,7 @@ static void test_what_is_no_type(void **state)
 {
 	struct world *w = *state;
 	struct pyr_reader *r = &w->python.reader;
-	const uint64_t sizes[] = { 0, 8, 1u << 30 };
+	const uint64_t sizes[] = {0, 8, 1u << 30};
 	pyr_addr odd = TYPE_AT(PLAIN);
 	int i;
 
@@ -220,7 +220,8 @@ static void test_lengths_that_lie(void **state)
 	expect_repr(w, list, "[<unreadable>]");
 
 	PUT(w, str, PyASCIIObject, length, UINT64_C(1) << 39);
-	put(w, str + 32, 1u << 2 | 1u << 5 | 1u << 6 | 1u << 7, 4); /* kind 1, compact, ascii, ready */
+	put(w, str + 32, 1u << 2 | 1u << 5 | 1u << 6 | 1u << 7,
+	    4); /* kind 1, compact, ascii, ready */
 	expect_code(pyr_str_utf8(w->types, r, str, SIZE_MAX, &text, NULL), PYR_E_UNREADABLE);
 	put(w, str + 32, 3u << 2 | 1u << 7, 4); /* kind 3 */
 	expect_code(pyr_str_utf8(w->types, r, str, 10, &text, NULL), PYR_E_CORRUPT);
@@ -267,13 +268,16 @@ static void test_dicts_that_lie(void **state)
 static void test_flipped_bytes(void **state)
 {
 	struct world *w = *state;
-	struct pyr_repr_options options = { .max_length = 120, .depth = 5, .items = 5 };
+	struct pyr_repr_options options = {.max_length = 120, .depth = 5, .items = 5};
 	uint64_t random = 88172645463325252u;
 	unsigned round, i;
 
 	test_the_sound_world(state);
 	for (round = 0; round < 5000; round++) {
-		struct { size_t at; uint8_t old; } undo[20];
+		struct {
+			size_t at;
+			uint8_t old;
+		} undo[20];
 
 		for (i = 0; i < 20; i++) {
 			random ^= random << 13, random ^= random >> 7, random ^= random << 17;
@@ -286,10 +290,11 @@ static void test_flipped_bytes(void **state)
 		for (i = 0; i < 6; i++) {
 			pyr_addr obj = OBJECTS + 0x200u + 0x200u * i;
 			struct pyr_object_header header;
-			struct pyr_strbuf out = { 0 };
+			struct pyr_strbuf out = {0};
 			uint64_t size;
 			bool exact;
-			pyr_error *err = pyr_object_header(w->types, &w->python.reader, obj, &header);
+			pyr_error *err =
+				pyr_object_header(w->types, &w->python.reader, obj, &header);
 
 			if (!err)
 				err = pyr_object_size(w->types, &w->python.reader, header.type, obj,
