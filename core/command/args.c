@@ -101,9 +101,9 @@ static pyr_error *parse_value(struct pyr_args *args, enum pyr_value_kind kind, c
 			return bad(what, text, "a number");
 		return NULL;
 	case PYR_VALUE_SIZE:
-		return parse_size(text, &ret->number) ?
-			       NULL :
-			       bad(what, text, "a number of bytes (4096, 64k, 1m, 2g)");
+		return parse_size(text, &ret->number)
+			       ? NULL
+			       : bad(what, text, "a number of bytes (4096, 64k, 1m, 2g)");
 	case PYR_VALUE_GENERATION:
 		if (!parse_number(text, &ret->number, &end) || *end || ret->number > 2)
 			return bad(what, text, "a generation: 0, 1 or 2");
@@ -181,8 +181,8 @@ static pyr_error *parse_option(struct pyr_args *args, int argc, const char *cons
 	option = pyr_option_at(args->command, index);
 	args->options[index].given = true;
 	if (option->kind == PYR_VALUE_FLAG)
-		return value ? pyr_error_create(PYR_E_USAGE, "--%s takes no value", option->name) :
-			       NULL;
+		return value ? pyr_error_create(PYR_E_USAGE, "--%s takes no value", option->name)
+			     : NULL;
 	if (!value) {
 		if (*at + 1 >= argc)
 			return pyr_error_create(PYR_E_USAGE, "%s wants a value: %s", name,

@@ -88,8 +88,8 @@ static void merge(struct pyr_census_groups *groups)
 static pyr_error *add_size(struct pyr_census_groups *groups, unsigned power, uint64_t count,
 			   uint64_t bytes)
 {
-	struct pyr_census_group row = { .up_to = UINT64_C(1) << (power < 63 ? power : 63),
-					.count = count, .bytes = bytes };
+	struct pyr_census_group row = {
+		.up_to = UINT64_C(1) << (power < 63 ? power : 63), .count = count, .bytes = bytes};
 
 	if (!count)
 		return NULL;
@@ -100,7 +100,7 @@ static pyr_error *add_size(struct pyr_census_groups *groups, unsigned power, uin
 static pyr_error *sizes_of_marked(struct pyr_context *context, const bool *marked, uint32_t types,
 				  int generation, struct pyr_census_groups *groups)
 {
-	uint64_t count[PYR_CENSUS_SIZES] = { 0 }, bytes[PYR_CENSUS_SIZES] = { 0 }, size;
+	uint64_t count[PYR_CENSUS_SIZES] = {0}, bytes[PYR_CENSUS_SIZES] = {0}, size;
 	struct pyr_reader *reader;
 	struct pyr_heap *heap;
 	pyr_error *err;
@@ -112,15 +112,15 @@ static pyr_error *sizes_of_marked(struct pyr_context *context, const bool *marke
 		return err;
 	reader = &context->session->python->reader;
 	for (id = 0; id < heap->count; id++) {
-		if (id % 65536 == 0 &&
-		    (err = pyr_control_progress(&context->session->control, "sizes", id,
-						heap->count)))
+		if (id % 65536 == 0 && (err = pyr_control_progress(&context->session->control,
+								   "sizes", id, heap->count)))
 			return err;
 		if (heap->type[id] >= types || !marked[heap->type[id]] ||
 		    (generation >= 0 && heap->generation[id] != (uint8_t)generation))
 			continue;
-		err = pyr_object_size(heap->types, reader, pyr_types_at(heap->types, heap->type[id]),
-				      heap->address[id], &size, &exact);
+		err = pyr_object_size(heap->types, reader,
+				      pyr_types_at(heap->types, heap->type[id]), heap->address[id],
+				      &size, &exact);
 		if (err) { /* damaged: the census left it out too */
 			pyr_error_destroy(err);
 			continue;
@@ -165,8 +165,8 @@ static pyr_error *group_rows(struct pyr_context *context, const struct pyr_censu
 		group.address = type->address;
 		group.inexact_size = row->inexact_size;
 		group.name_certainty = pyr_type_name_certainty(types, type);
-		group.name = groups->by == PYR_CENSUS_BY_TYPE ? strdup(pyr_type_name(types, type)) :
-								module_of(context, type);
+		group.name = groups->by == PYR_CENSUS_BY_TYPE ? strdup(pyr_type_name(types, type))
+							      : module_of(context, type);
 		if (!group.name || !pyr_vec_push(&groups->rows, group)) {
 			free(group.name);
 			return pyr_error_no_memory();
@@ -179,7 +179,7 @@ pyr_error *pyr_census_group(struct pyr_context *context, const struct pyr_census
 			    enum pyr_census_by by, const struct pyr_value *match, int generation,
 			    struct pyr_census_groups *ret)
 {
-	struct pyr_census_groups groups = { .by = by, .filtered = match->given };
+	struct pyr_census_groups groups = {.by = by, .filtered = match->given};
 	uint32_t types = pyr_types_count(context->session->types);
 	bool *marked = calloc(types + 1, sizeof(*marked));
 	pyr_error *err;

@@ -12,7 +12,7 @@ struct pyr_census_group {
 	char *name;     /* of the type or module; NULL by size; owned */
 	uint64_t up_to; /* by size: objects of at most this many bytes, more than half of it */
 	uint64_t count, gc_count, bytes;
-	uint32_t types; /* type objects: several may have one name */
+	uint32_t types;   /* type objects: several may have one name */
 	pyr_addr address; /* of a type object */
 	bool inexact_size;
 	enum pyr_certainty name_certainty;

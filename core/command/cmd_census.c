@@ -9,9 +9,12 @@ static void totals_json(struct pyr_context *context, const struct pyr_census *ce
 {
 	struct pyr_json *json = context->json;
 	static const char *const names[] = {
-		[PYR_GEN_0] = "0",	       [PYR_GEN_1] = "1",
-		[PYR_GEN_2] = "2",	       [PYR_GEN_PERMANENT] = "permanent",
-		[PYR_GEN_COLLECTING] = "collecting", [PYR_GEN_UNTRACKED] = "untracked",
+		[PYR_GEN_0] = "0",
+		[PYR_GEN_1] = "1",
+		[PYR_GEN_2] = "2",
+		[PYR_GEN_PERMANENT] = "permanent",
+		[PYR_GEN_COLLECTING] = "collecting",
+		[PYR_GEN_UNTRACKED] = "untracked",
 	};
 	unsigned g;
 
@@ -28,8 +31,8 @@ static void totals_json(struct pyr_context *context, const struct pyr_census *ce
 static void print_json(struct pyr_context *context, const struct pyr_census *census,
 		       const struct pyr_census_groups *groups)
 {
-	static const char *const lists[] = { "types", "modules", "sizes" };
-	static const char *const keys[] = { "type", "module", NULL };
+	static const char *const lists[] = {"types", "modules", "sizes"};
+	static const char *const keys[] = {"type", "module", NULL};
 	struct pyr_json *json = context->json;
 	size_t i, shown = groups->rows.count;
 	const struct pyr_census_group *row;
@@ -63,9 +66,9 @@ static void print_json(struct pyr_context *context, const struct pyr_census *cen
 		if (groups->by == PYR_CENSUS_BY_TYPE) {
 			pyr_json_address(json, "address", row->types == 1 ? row->address : 0);
 			pyr_json_string(json, "name_certainty",
-					row->name_certainty == PYR_EXACT ? "exact" :
-					row->name_certainty == PYR_INFERRED ? "inferred" :
-									      "unknown");
+					row->name_certainty == PYR_EXACT      ? "exact"
+					: row->name_certainty == PYR_INFERRED ? "inferred"
+									      : "unknown");
 		}
 		pyr_json_end_object(json);
 	}
@@ -97,9 +100,9 @@ static void sentence(struct pyr_context *context, const struct pyr_census *censu
 			pyr_count(census->by_generation[PYR_GEN_1]).text,
 			pyr_count(census->by_generation[PYR_GEN_2]).text,
 			census->by_generation[PYR_GEN_PERMANENT] ? ", frozen besides: " : "",
-			census->by_generation[PYR_GEN_PERMANENT] ?
-				pyr_count(census->by_generation[PYR_GEN_PERMANENT]).text :
-				"");
+			census->by_generation[PYR_GEN_PERMANENT]
+				? pyr_count(census->by_generation[PYR_GEN_PERMANENT]).text
+				: "");
 	if (census->by_generation[PYR_GEN_COLLECTING] && generation < 0)
 		pyr_out_printf(out, " A collection is in progress: it holds %s.",
 			       pyr_count(census->by_generation[PYR_GEN_COLLECTING]).text);
@@ -110,18 +113,23 @@ static void print_text(struct pyr_context *context, const struct pyr_census *cen
 		       const struct pyr_census_groups *groups, int generation)
 {
 	static const struct pyr_column columns[3][5] = {
-		{ { "TYPE", false, true, PYR_CUT_START }, { "COUNT", true, false, PYR_CUT_END },
-		  { "TRACKED", true, false, PYR_CUT_END }, { "SIZE", true, false, PYR_CUT_END },
-		  { "SHARE", true, false, PYR_CUT_END } },
-		{ { "MODULE", false, true, PYR_CUT_START }, { "COUNT", true, false, PYR_CUT_END },
-		  { "TRACKED", true, false, PYR_CUT_END }, { "SIZE", true, false, PYR_CUT_END },
-		  { "SHARE", true, false, PYR_CUT_END } },
-		{ { "OBJECTS OF", true, false, PYR_CUT_END }, { "COUNT", true, false, PYR_CUT_END },
-		  { "SIZE", true, false, PYR_CUT_END }, { "SHARE", true, false, PYR_CUT_END } },
+		{{"TYPE", false, true, PYR_CUT_START},
+		 {"COUNT", true, false, PYR_CUT_END},
+		 {"TRACKED", true, false, PYR_CUT_END},
+		 {"SIZE", true, false, PYR_CUT_END},
+		 {"SHARE", true, false, PYR_CUT_END}},
+		{{"MODULE", false, true, PYR_CUT_START},
+		 {"COUNT", true, false, PYR_CUT_END},
+		 {"TRACKED", true, false, PYR_CUT_END},
+		 {"SIZE", true, false, PYR_CUT_END},
+		 {"SHARE", true, false, PYR_CUT_END}},
+		{{"OBJECTS OF", true, false, PYR_CUT_END},
+		 {"COUNT", true, false, PYR_CUT_END},
+		 {"SIZE", true, false, PYR_CUT_END},
+		 {"SHARE", true, false, PYR_CUT_END}},
 	};
 	static const char *const nouns[3][2] = {
-		{ "type", "types" }, { "module", "modules" }, { "size class", "size classes" }
-	};
+		{"type", "types"}, {"module", "modules"}, {"size class", "size classes"}};
 	const struct pyr_census_group *row;
 	size_t i, shown = groups->rows.count;
 	uint64_t count = 0, bytes = 0;
@@ -171,7 +179,7 @@ pyr_error *pyr_cmd_census(struct pyr_context *context)
 		.size_histogram = by == PYR_CENSUS_BY_SIZE && !match->given,
 	};
 	struct pyr_census_groups groups;
-	struct pyr_census census = { 0 };
+	struct pyr_census census = {0};
 	struct pyr_types *types;
 	pyr_error *err;
 

@@ -55,10 +55,10 @@ static void print_json(struct found *found, const struct pyr_find_result *result
 static void print_text(struct found *found, const struct pyr_find_result *result)
 {
 	static const struct pyr_column columns[] = {
-		{ "ADDRESS", false, false, PYR_CUT_END },
-		{ "TYPE", false, true, PYR_CUT_START },
-		{ "SIZE", true, false, PYR_CUT_END },
-		{ "VALUE", false, true, PYR_CUT_END },
+		{"ADDRESS", false, false, PYR_CUT_END},
+		{"TYPE", false, true, PYR_CUT_START},
+		{"SIZE", true, false, PYR_CUT_END},
+		{"VALUE", false, true, PYR_CUT_END},
 	};
 	struct pyr_context *context = found->context;
 	struct pyr_heap *heap = found->heap;
@@ -107,7 +107,7 @@ pyr_error *pyr_cmd_find(struct pyr_context *context)
 		.limit = context->limit == UINT64_MAX ? 0 : context->limit,
 	};
 	struct pyr_find_result result;
-	struct found found = { .context = context };
+	struct found found = {.context = context};
 	pyr_error *err;
 
 	if (!options.type && !options.repr && !options.attr && !in->given &&

@@ -8,9 +8,12 @@
 static const struct {
 	uint32_t bit;
 	const char *name;
-} debug_flags[] = { /* Modules/gcmodule.c, DEBUG_* */
-	{ 1, "DEBUG_STATS" }, { 2, "DEBUG_COLLECTABLE" }, { 4, "DEBUG_UNCOLLECTABLE" },
-	{ 32, "DEBUG_SAVEALL" },
+} debug_flags[] = {
+	/* Modules/gcmodule.c, DEBUG_* */
+	{1, "DEBUG_STATS"},
+	{2, "DEBUG_COLLECTABLE"},
+	{4, "DEBUG_UNCOLLECTABLE"},
+	{32, "DEBUG_SAVEALL"},
 };
 #define DEBUG_FLAGS (sizeof(debug_flags) / sizeof(debug_flags[0]))
 
@@ -64,9 +67,9 @@ static int64_t interpreter_id(const struct pyr_context *context, const struct py
 {
 	const struct pyr_python *python = context->session->python;
 
-	return state->interpreter < python->interpreters.count ?
-		       python->interpreters.data[state->interpreter].id :
-		       0;
+	return state->interpreter < python->interpreters.count
+		       ? python->interpreters.data[state->interpreter].id
+		       : 0;
 }
 
 static void print_json(struct pyr_context *context, const struct pyr_gc_state *states, size_t count)
@@ -120,10 +123,13 @@ static void sentence(struct pyr_context *context, const struct pyr_gc_state *sta
 static void print_state(struct pyr_context *context, const struct pyr_gc_state *state)
 {
 	static const struct pyr_column columns[] = {
-		{ "GENERATION", true, false, PYR_CUT_END },  { "THRESHOLD", true, false, PYR_CUT_END },
-		{ "COUNT", true, false, PYR_CUT_END },	     { "OBJECTS", true, false, PYR_CUT_END },
-		{ "COLLECTIONS", true, false, PYR_CUT_END }, { "COLLECTED", true, false, PYR_CUT_END },
-		{ "UNCOLLECTABLE", true, false, PYR_CUT_END },
+		{"GENERATION", true, false, PYR_CUT_END},
+		{"THRESHOLD", true, false, PYR_CUT_END},
+		{"COUNT", true, false, PYR_CUT_END},
+		{"OBJECTS", true, false, PYR_CUT_END},
+		{"COLLECTIONS", true, false, PYR_CUT_END},
+		{"COLLECTED", true, false, PYR_CUT_END},
+		{"UNCOLLECTABLE", true, false, PYR_CUT_END},
 	};
 	struct pyr_table table;
 	const char *separator = "";
@@ -153,7 +159,8 @@ static void print_state(struct pyr_context *context, const struct pyr_gc_state *
 		       state->permanent_head ? "" : " (this version has no gc.freeze())");
 	pyr_out_printf(context->out, "  garbage    %s", pyr_count(state->garbage_count).text);
 	if (state->garbage)
-		pyr_out_printf(context->out, "  gc.garbage at %s", pyr_address(state->garbage).text);
+		pyr_out_printf(context->out, "  gc.garbage at %s",
+			       pyr_address(state->garbage).text);
 	pyr_out_printf(context->out, "\n  callbacks  %s", pyr_count(state->callback_count).text);
 	if (state->callbacks)
 		pyr_out_printf(context->out, "  gc.callbacks at %s",

@@ -6,7 +6,7 @@
 static void command_json(struct pyr_json *json, const struct pyr_command_spec *command)
 {
 	const struct pyr_option_spec *option;
-	struct pyr_strbuf usage = { 0 };
+	struct pyr_strbuf usage = {0};
 	size_t i;
 
 	pyr_help_usage(command, &usage);
@@ -35,18 +35,18 @@ pyr_error *pyr_cmd_help(struct pyr_context *context)
 {
 	const char *name = context->args->arguments[0].text, *near;
 	const struct pyr_command_spec *command = name ? pyr_command_find(name) : NULL;
-	size_t columns = context->out->width > 0 && context->out->width < 100 ?
-				 (size_t)context->out->width :
-				 78;
-	struct pyr_strbuf text = { 0 };
+	size_t columns = context->out->width > 0 && context->out->width < 100
+				 ? (size_t)context->out->width
+				 : 78;
+	struct pyr_strbuf text = {0};
 	size_t i;
 
 	if (name && !command) {
 		near = pyr_command_suggest(name);
 		return near ? pyr_error_create(PYR_E_USAGE,
 					       "there is no command '%s' (did you mean %s?)", name,
-					       near) :
-			      pyr_error_create(PYR_E_USAGE, "there is no command '%s'", name);
+					       near)
+			    : pyr_error_create(PYR_E_USAGE, "there is no command '%s'", name);
 	}
 	pyr_context_answer(context);
 	if (context->json) {

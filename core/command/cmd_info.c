@@ -64,9 +64,9 @@ static void layout_json(struct pyr_json *json, const struct pyr_layout *layout)
 			continue;
 		pyr_json_begin_object(json, NULL);
 		pyr_json_string(json, "struct", pyr_layout_struct_name((enum pyr_struct)s));
-		pyr_json_string(json, "source",
-				pyr_layout_source_name(
-					(enum pyr_layout_source)layout->struct_source[s]));
+		pyr_json_string(
+			json, "source",
+			pyr_layout_source_name((enum pyr_layout_source)layout->struct_source[s]));
 		pyr_json_end_object(json);
 	}
 	pyr_json_end_list(json);
@@ -125,7 +125,7 @@ static void layout_sentence(const struct pyr_layout *layout, struct pyr_strbuf *
 		[PYR_SOURCE_DEBUGINFOD] = "debug info from debuginfod",
 		[PYR_SOURCE_DWARF] = "the target's debug info",
 	};
-	size_t counts[PYR_SOURCE_DWARF + 1] = { 0 };
+	size_t counts[PYR_SOURCE_DWARF + 1] = {0};
 	int s, source;
 
 	for (s = 0; s < PYR_S_COUNT; s++)
@@ -175,7 +175,7 @@ static void row(struct pyr_table *table, const char *label, const char *text)
 static void missing_files(struct pyr_context *context)
 {
 	const struct pyr_target *target = context->session->target;
-	struct pyr_strbuf text = { 0 }, wrapped = { 0 };
+	struct pyr_strbuf text = {0}, wrapped = {0};
 	size_t i, missing = 0, first = 0;
 
 	for (i = 0; i < target->image_count; i++) {
@@ -191,8 +191,8 @@ static void missing_files(struct pyr_context *context)
 			  "hold is inferred; --sysroot DIR or -e EXE tells where they are.",
 			  pyr_count(missing).text, pyr_count(target->image_count).text,
 			  missing == 1 ? "is" : "are", target->images[first].path,
-			  target->images[first].why_no_file ? target->images[first].why_no_file :
-							      "unknown");
+			  target->images[first].why_no_file ? target->images[first].why_no_file
+							    : "unknown");
 	pyr_text_wrap(&wrapped, pyr_strbuf_str(&text),
 		      context->out->width > 0 ? (size_t)context->out->width : 100, 0);
 	pyr_out_raw(context->out, "\n", 1);
@@ -205,24 +205,24 @@ static void print_text(struct pyr_context *context, const struct pyr_census *cen
 		       const struct pyr_gc_state *gc)
 {
 	static const struct pyr_column columns[] = {
-		{ "", false, false, PYR_CUT_END },
-		{ "", false, false, PYR_CUT_END },
+		{"", false, false, PYR_CUT_END},
+		{"", false, false, PYR_CUT_END},
 	};
 	const struct pyr_python *python = context->session->python;
-	struct pyr_strbuf text = { 0 };
+	struct pyr_strbuf text = {0};
 	struct pyr_table table;
 	size_t i;
 
-	pyr_out_styled(context->out, PYR_STYLE_STRONG, "Python %s%s, %s in %s",
-		       python->version, python->layout.debug ? " (debug build)" : "",
+	pyr_out_styled(context->out, PYR_STYLE_STRONG, "Python %s%s, %s in %s", python->version,
+		       python->layout.debug ? " (debug build)" : "",
 		       pyr_counted(census->objects, "object", "objects").text,
 		       pyr_bytes(census->bytes).text);
 	pyr_out_printf(context->out, "; the collector tracks %s of them%s.\n\n",
 		       pyr_count(census->gc_objects).text,
-		       !gc		? "" :
-		       gc->collecting	? " and is at work right now" :
-		       gc->enabled	? "" :
-					  " and is disabled");
+		       !gc              ? ""
+		       : gc->collecting ? " and is at work right now"
+		       : gc->enabled    ? ""
+					: " and is disabled");
 	pyr_table_init(&table, context->out, columns, 2);
 	pyr_report_target(context->session, &text);
 	row(&table, "target", pyr_strbuf_str(&text));
@@ -239,15 +239,19 @@ static void print_text(struct pyr_context *context, const struct pyr_census *cen
 		row(&table, "", pyr_strbuf_str(&text));
 	}
 	pyr_table_text(&table, "found");
-	pyr_table_cell(&table, "by %s%s%s; version from %s", python->found_by ? python->found_by : "?",
-		       python->image ? " in " : "", python->image ? python->image->path : "",
+	pyr_table_cell(&table, "by %s%s%s; version from %s",
+		       python->found_by ? python->found_by : "?", python->image ? " in " : "",
+		       python->image ? python->image->path : "",
 		       python->patchlevel_source ? python->patchlevel_source : "?");
 	pyr_strbuf_clear(&text);
 	layout_sentence(&python->layout, &text);
 	row(&table, "layout", pyr_strbuf_str(&text));
 	pyr_strbuf_clear(&text);
-	pyr_strbuf_add(&text, pyr_counted(python->interpreters.count, "interpreter", "interpreters").text);
-	pyr_strbuf_printf(&text, ", %s", pyr_counted(python->threads.count, "Python thread", "Python threads").text);
+	pyr_strbuf_add(&text,
+		       pyr_counted(python->interpreters.count, "interpreter", "interpreters").text);
+	pyr_strbuf_printf(
+		&text, ", %s",
+		pyr_counted(python->threads.count, "Python thread", "Python threads").text);
 	for (i = 0; i < python->interpreters.count && python->interpreters.count > 1; i++)
 		pyr_strbuf_printf(&text, "%sinterpreter %lld: %s", i ? ", " : " (",
 				  (long long)python->interpreters.data[i].id,
@@ -275,9 +279,9 @@ static void print_text(struct pyr_context *context, const struct pyr_census *cen
 
 pyr_error *pyr_cmd_info(struct pyr_context *context)
 {
-	struct pyr_census_options options = { .generation = -1 };
+	struct pyr_census_options options = {.generation = -1};
 	struct pyr_gc_state *states = NULL;
-	struct pyr_census census = { 0 };
+	struct pyr_census census = {0};
 	struct pyr_types *types;
 	pyr_error *err;
 	size_t count = 0;

@@ -51,7 +51,7 @@ static const char *part_words(enum pyr_part part)
 static const char *part_name(enum pyr_part part)
 {
 	static const char *const names[] = {
-		[PYR_PART_BODY] = "object",	      [PYR_PART_GC_HEAD] = "gc_head",
+		[PYR_PART_BODY] = "object",           [PYR_PART_GC_HEAD] = "gc_head",
 		[PYR_PART_PRE_HEADER] = "pre_header", [PYR_PART_DEBUG_HEAD] = "debug_head",
 		[PYR_PART_BUFFER] = "buffer",
 	};
@@ -188,11 +188,11 @@ static void print_json(struct pyr_context *context, struct answer *a, const char
 static void print_memory(struct pyr_out *out, const struct pyr_memory_place *m)
 {
 	if (m->block)
-		pyr_out_printf(out,
-			       "  memory    pymalloc: a block of %u bytes at %s%s, pool %s, arena %s\n",
-			       m->block_size, pyr_address(m->block).text,
-			       m->allocated ? "" : " (free)", pyr_address(m->pool).text,
-			       pyr_address(m->arena).text);
+		pyr_out_printf(
+			out,
+			"  memory    pymalloc: a block of %u bytes at %s%s, pool %s, arena %s\n",
+			m->block_size, pyr_address(m->block).text, m->allocated ? "" : " (free)",
+			pyr_address(m->pool).text, pyr_address(m->arena).text);
 	else if (m->image && m->symbol)
 		pyr_out_printf(out, "  memory    static: %s%s%s in %s\n", m->symbol,
 			       m->offset ? " + " : "", m->offset ? pyr_count(m->offset).text : "",
@@ -215,10 +215,9 @@ static void print_text(struct pyr_context *context, struct answer *a, const char
 	pyr_out_style(out, PYR_STYLE_PLAIN);
 	pyr_out_text(out, "\n");
 	if (a->asked != a->address && a->where.part == PYR_PART_BUFFER)
-		pyr_out_printf(out, "  %s lies in its %s, at offset %lld\n",
-			       pyr_address(a->asked).text,
-			       a->where.buffer ? a->where.buffer : "buffer",
-			       (long long)a->where.offset);
+		pyr_out_printf(
+			out, "  %s lies in its %s, at offset %lld\n", pyr_address(a->asked).text,
+			a->where.buffer ? a->where.buffer : "buffer", (long long)a->where.offset);
 	else if (a->asked != a->address)
 		pyr_out_printf(out, "  %s lies %s, at offset %lld\n", pyr_address(a->asked).text,
 			       part_words(a->where.part), (long long)offset_of(a));
@@ -232,13 +231,14 @@ static void print_text(struct pyr_context *context, struct answer *a, const char
 	else
 		pyr_out_printf(out, "  refcount  %lld\n", (long long)a->header.refcount);
 	if (a->has_size)
-		pyr_out_printf(out, "  size      %s%s\n", pyr_counted(a->size, "byte", "bytes").text,
-			       a->exact_size ? "" : ", unless its type has a __sizeof__ of its own");
+		pyr_out_printf(
+			out, "  size      %s%s\n", pyr_counted(a->size, "byte", "bytes").text,
+			a->exact_size ? "" : ", unless its type has a __sizeof__ of its own");
 	else
 		pyr_out_text(out, "  size      unknown\n");
 	pyr_out_printf(out, "  gc        %s%s\n",
-		       a->header.is_gc ? generation_name(a->generation) :
-					 "not a container: never tracked",
+		       a->header.is_gc ? generation_name(a->generation)
+				       : "not a container: never tracked",
 		       a->header.finalized ? ", its finalizer has run" : "");
 	print_memory(out, &a->memory);
 	if (a->frames.frames.count) {
@@ -251,7 +251,7 @@ static void print_text(struct pyr_context *context, struct answer *a, const char
 
 pyr_error *pyr_cmd_object(struct pyr_context *context)
 {
-	struct answer a = { .asked = context->args->arguments[0].number };
+	struct answer a = {.asked = context->args->arguments[0].number};
 	pyr_error *err;
 	char *repr;
 

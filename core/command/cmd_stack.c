@@ -6,7 +6,7 @@
 
 static pyr_error *no_such_thread(const struct pyr_python *python, const char *text)
 {
-	struct pyr_strbuf ids = { 0 };
+	struct pyr_strbuf ids = {0};
 	const struct pyr_python_thread *thread;
 	pyr_error *err;
 	size_t i;
@@ -14,8 +14,8 @@ static pyr_error *no_such_thread(const struct pyr_python *python, const char *te
 	for (i = 0; i < python->threads.count && i < 16; i++) {
 		thread = &python->threads.data[i];
 		pyr_strbuf_printf(&ids, "%s%llu", i ? ", " : "",
-				  (unsigned long long)(thread->native_id ? thread->native_id :
-									   thread->thread_id));
+				  (unsigned long long)(thread->native_id ? thread->native_id
+									 : thread->thread_id));
 	}
 	if (python->threads.count > i)
 		pyr_strbuf_add(&ids, ", ...");
@@ -31,14 +31,14 @@ static void print_thread(struct pyr_context *context, const struct pyr_python_th
 	const char *name = pyr_show_thread_name(context->session, thread);
 	size_t i, shown = frames->frames.count;
 
-	pyr_out_styled(context->out, PYR_STYLE_STRONG, "Thread %llu%s%s%s%s: %s",
-		       (unsigned long long)(thread->native_id ? thread->native_id :
-								thread->thread_id),
-		       name[0] ? " (" : "", name, name[0] ? ")" : "",
-		       thread->holds_gil ? ", holds the GIL" : "",
-		       frames->frames.count ?
-			       pyr_counted(frames->frames.count, "Python frame", "Python frames").text :
-			       "no Python frame");
+	pyr_out_styled(
+		context->out, PYR_STYLE_STRONG, "Thread %llu%s%s%s%s: %s",
+		(unsigned long long)(thread->native_id ? thread->native_id : thread->thread_id),
+		name[0] ? " (" : "", name, name[0] ? ")" : "",
+		thread->holds_gil ? ", holds the GIL" : "",
+		frames->frames.count
+			? pyr_counted(frames->frames.count, "Python frame", "Python frames").text
+			: "no Python frame");
 	pyr_out_text(context->out, shown > 1 ? ", innermost first\n" : "\n");
 	if (shown > context->limit)
 		shown = (size_t)context->limit;
@@ -71,11 +71,13 @@ static void print_json(struct pyr_context *context, const struct pyr_python_thre
 static pyr_error *one_thread(struct pyr_context *context, size_t index, bool first)
 {
 	unsigned variables =
-		(pyr_context_option(context, PYR_OPT_stack_no_locals)->given ? 0 : PYR_SHOW_LOCALS) |
-		(pyr_context_option(context, PYR_OPT_stack_operands)->given ? PYR_SHOW_OPERANDS : 0);
+		(pyr_context_option(context, PYR_OPT_stack_no_locals)->given ? 0
+									     : PYR_SHOW_LOCALS) |
+		(pyr_context_option(context, PYR_OPT_stack_operands)->given ? PYR_SHOW_OPERANDS
+									    : 0);
 	struct pyr_python *python = context->session->python;
 	const struct pyr_python_thread *thread = &python->threads.data[index];
-	struct pyr_frames frames = { 0 };
+	struct pyr_frames frames = {0};
 	pyr_error *err;
 
 	if ((err = pyr_thread_frames(context->session->types, &python->reader, index, &frames)))

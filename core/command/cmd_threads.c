@@ -27,12 +27,9 @@ static void print_json(struct pyr_context *context, const struct pyr_frames *fra
 static void print_text(struct pyr_context *context, const struct pyr_frames *frames)
 {
 	static const struct pyr_column columns[] = {
-		{ "TID", true, false, PYR_CUT_END },
-		{ "NAME", false, true, PYR_CUT_END },
-		{ "GIL", false, false, PYR_CUT_END },
-		{ "FRAMES", true, false, PYR_CUT_END },
-		{ "IN", false, true, PYR_CUT_END },
-		{ "AT", false, true, PYR_CUT_START },
+		{"TID", true, false, PYR_CUT_END},  {"NAME", false, true, PYR_CUT_END},
+		{"GIL", false, false, PYR_CUT_END}, {"FRAMES", true, false, PYR_CUT_END},
+		{"IN", false, true, PYR_CUT_END},   {"AT", false, true, PYR_CUT_START},
 	};
 	const struct pyr_python *python = context->session->python;
 	const struct pyr_python_thread *thread;
@@ -46,9 +43,9 @@ static void print_text(struct pyr_context *context, const struct pyr_frames *fra
 	pyr_out_styled(context->out, PYR_STYLE_STRONG, "%s",
 		       pyr_counted(shown, "Python thread", "Python threads").text);
 	if (holder < shown)
-		pyr_out_styled(context->out, PYR_STYLE_STRONG, "; %s holds the GIL",
-			       pyr_show_thread_name(context->session,
-						    &python->threads.data[holder]));
+		pyr_out_styled(
+			context->out, PYR_STYLE_STRONG, "; %s holds the GIL",
+			pyr_show_thread_name(context->session, &python->threads.data[holder]));
 	pyr_out_text(context->out, ".\n\n");
 	if (shown > context->limit)
 		shown = (size_t)context->limit;
@@ -94,9 +91,10 @@ pyr_error *pyr_cmd_threads(struct pyr_context *context)
 			break;
 		read++;
 		if (frames[i].truncated)
-			pyr_context_incomplete(context, "the stack of thread %llu: %s",
-					       (unsigned long long)python->threads.data[i].native_id,
-					       frames[i].why ? frames[i].why : "cut");
+			pyr_context_incomplete(
+				context, "the stack of thread %llu: %s",
+				(unsigned long long)python->threads.data[i].native_id,
+				frames[i].why ? frames[i].why : "cut");
 	}
 	if (!err) {
 		pyr_context_answer(context);

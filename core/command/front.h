@@ -10,7 +10,7 @@
 /* The terminal, or what stands in its place: front_terminal.c */
 struct pyr_front {
 	struct pyr_sink sink;
-	bool progress_shown;   /* a progress line stands on standard error */
+	bool progress_shown;    /* a progress line stands on standard error */
 	uint64_t command_began; /* ns */
 };
 

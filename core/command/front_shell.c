@@ -16,7 +16,7 @@
 static const struct {
 	const char *name, *help;
 } shell_commands[] = {
-#define SHELL(name, help) { #name, help },
+#define SHELL(name, help) {#name, help},
 #include "command/shell.def"
 #undef SHELL
 };
@@ -30,7 +30,8 @@ static bool is_word(const char *line, const char *word)
 	size_t length = strlen(word);
 
 	line += strspn(line, " \t");
-	return !strncmp(line, word, length) && line[length + strspn(line + length, " \t\r\n")] == '\0';
+	return !strncmp(line, word, length) &&
+	       line[length + strspn(line + length, " \t\r\n")] == '\0';
 }
 
 static int run_line(pyr_session *session, struct pyr_front *front, const char *line)
@@ -194,7 +195,8 @@ static unsigned char complete(EditLine *edit, int key)
 			if (common && el_insertstr(edit, common) == 0)
 				ret = CC_REFRESH;
 			free(common);
-			if (shell->count == 1 && shell->words[0][strlen(shell->words[0]) - 1] != '=')
+			if (shell->count == 1 &&
+			    shell->words[0][strlen(shell->words[0]) - 1] != '=')
 				el_insertstr(edit, " ");
 		} else if (shell->count == 1) {
 			el_insertstr(edit, " ");
@@ -218,8 +220,8 @@ static void on_sigint(int number)
 
 static int run_terminal(pyr_session *session, struct pyr_front *front)
 {
-	struct shell shell = { .session = session, .front = front };
-	struct sigaction action = { .sa_handler = on_sigint };
+	struct shell shell = {.session = session, .front = front};
+	struct sigaction action = {.sa_handler = on_sigint};
 	char *path = history_path();
 	History *past = history_init();
 	HistEvent event;

@@ -33,7 +33,7 @@ void pyr_front_end(struct pyr_front *front)
 
 static void write_all(int fd, const char *text, size_t length)
 {
-	struct pollfd ready = { .fd = fd, .events = POLLOUT };
+	struct pollfd ready = {.fd = fd, .events = POLLOUT};
 	ssize_t n;
 
 	while (length) {

@@ -41,10 +41,9 @@ void pyr_help_usage(const struct pyr_command_spec *command, struct pyr_strbuf *o
 }
 
 /* "  left      right, wrapped" */
-static void two_columns(struct pyr_strbuf *out, const char *left, const char *right,
-			size_t columns)
+static void two_columns(struct pyr_strbuf *out, const char *left, const char *right, size_t columns)
 {
-	struct pyr_strbuf text = { 0 };
+	struct pyr_strbuf text = {0};
 	size_t width = pyr_text_columns(left, strlen(left)), i;
 	const char *line, *end;
 
@@ -71,10 +70,11 @@ void pyr_help_overview(struct pyr_strbuf *out, size_t columns)
 	const char *group = NULL;
 	size_t i;
 
-	pyr_text_wrap(out,
-		      "pyretain reads CPython's memory from a core file or a process, from outside, "
-		      "and explains it.",
-		      columns, 0);
+	pyr_text_wrap(
+		out,
+		"pyretain reads CPython's memory from a core file or a process, from outside, "
+		"and explains it.",
+		columns, 0);
 	for (i = 0; i < pyr_commands_count; i++) {
 		if (!group || strcmp(group, pyr_commands[i].group)) {
 			group = pyr_commands[i].group;
@@ -99,7 +99,7 @@ static void choice_default(const struct pyr_option_spec *option, struct pyr_strb
 void pyr_help_command(const struct pyr_command_spec *command, struct pyr_strbuf *out,
 		      size_t columns)
 {
-	struct pyr_strbuf left = { 0 }, right = { 0 };
+	struct pyr_strbuf left = {0}, right = {0};
 	const char *line, *end;
 	size_t i;
 
@@ -140,7 +140,7 @@ void pyr_help_command(const struct pyr_command_spec *command, struct pyr_strbuf 
 const char *pyr_help(pyr_session *session, const char *name)
 {
 	const struct pyr_command_spec *command = name ? pyr_command_find(name) : NULL;
-	struct pyr_strbuf text = { 0 };
+	struct pyr_strbuf text = {0};
 
 	if (name && !command)
 		return NULL;

@@ -23,7 +23,7 @@ static const struct {
 	char letter;
 	const char *value_name, *session_option, *help;
 } globals[] = {
-#define GLOBAL(id, name, letter, value, option, help) { name, letter, value, option, help },
+#define GLOBAL(id, name, letter, value, option, help) {name, letter, value, option, help},
 #include "command/globals.def"
 #undef GLOBAL
 };

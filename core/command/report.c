@@ -98,8 +98,8 @@ void pyr_context_incomplete(struct pyr_context *context, const char *format, ...
 
 char *pyr_context_repr(struct pyr_context *context, pyr_addr addr, size_t max_length)
 {
-	struct pyr_repr_options options = { .max_length = max_length };
-	struct pyr_strbuf text = { 0 };
+	struct pyr_repr_options options = {.max_length = max_length};
+	struct pyr_strbuf text = {0};
 	char *ret;
 
 	pyr_object_repr(context->session->types, &context->session->python->reader, addr, &options,

@@ -28,7 +28,7 @@ static void on_sigint(int number)
 
 static bool catch_sigint(struct pyr_session *session, struct sigaction *old)
 {
-	struct sigaction action = { .sa_handler = on_sigint, .sa_flags = SA_RESTART };
+	struct sigaction action = {.sa_handler = on_sigint, .sa_flags = SA_RESTART};
 
 	sigemptyset(&action.sa_mask);
 	atomic_store(&interrupted_session, session);
@@ -98,8 +98,8 @@ static void tail_text(struct pyr_context *context)
 	if (!context->args->command->needs_target)
 		return;
 	for (i = 0; i < n; i++)
-		pyr_out_styled(context->out, PYR_STYLE_WARNING, "%sincomplete: %s\n",
-			       i ? "" : "\n", incomplete_at(context, i));
+		pyr_out_styled(context->out, PYR_STYLE_WARNING, "%sincomplete: %s\n", i ? "" : "\n",
+			       incomplete_at(context, i));
 }
 
 #define WARNINGS_SHOWN 10u
@@ -137,9 +137,9 @@ static const char *hint(const struct pyr_session *session, const pyr_error *err)
 {
 	switch (err->code) {
 	case PYR_E_NO_PERMISSION:
-		return session->origin == PYR_ORIGIN_PID && !strstr(err->message, "root") ?
-			       "run pyretain as the process's user or as root" :
-			       NULL;
+		return session->origin == PYR_ORIGIN_PID && !strstr(err->message, "root")
+			       ? "run pyretain as the process's user or as root"
+			       : NULL;
 	case PYR_E_NOT_AN_OBJECT:
 		return "`find` and `census` list what there is";
 	case PYR_E_NO_SPACE:
@@ -153,7 +153,7 @@ static void print_error(struct pyr_session *session, const struct pyr_sink *sink
 			const struct pyr_args *args, const pyr_error *err)
 {
 	const char *advice = hint(session, err);
-	struct pyr_strbuf usage = { 0 };
+	struct pyr_strbuf usage = {0};
 	struct pyr_json json;
 	struct pyr_out out;
 
@@ -167,7 +167,8 @@ static void print_error(struct pyr_session *session, const struct pyr_sink *sink
 		pyr_json_string(&json, "code", pyr_error_code_name(err->code));
 		pyr_json_string(&json, "message", err->message);
 		if (err->has_address)
-			pyr_json_format(&json, "address", "0x%llx", (unsigned long long)err->address);
+			pyr_json_format(&json, "address", "0x%llx",
+					(unsigned long long)err->address);
 		else
 			pyr_json_null(&json, "address");
 		pyr_json_end_object(&json);
@@ -203,9 +204,7 @@ static pyr_error *run_parsed(struct pyr_context *context)
 		pyr_json_init(&context->json_state, context->out);
 		context->json = &context->json_state;
 	}
-	context->limit = limit->given          ? limit->number :
-			 context->json == NULL ? TEXT_LIMIT :
-						 0;
+	context->limit = limit->given ? limit->number : context->json == NULL ? TEXT_LIMIT : 0;
 	if (context->limit == 0)
 		context->limit = UINT64_MAX;
 	if ((err = context->args->command->run(context)))
@@ -223,7 +222,7 @@ static pyr_error *run_parsed(struct pyr_context *context)
 
 int pyr_run(pyr_session *session, int argc, const char *const *argv, const struct pyr_sink *sink)
 {
-	struct pyr_context context = { .session = session };
+	struct pyr_context context = {.session = session};
 	struct sigaction old;
 	struct pyr_args args;
 	struct pyr_out out;
@@ -272,8 +271,8 @@ int pyr_run(pyr_session *session, int argc, const char *const *argv, const struc
 
 int pyr_run_line(pyr_session *session, const char *line, const struct pyr_sink *sink)
 {
-	static const char *const nothing[] = { "", NULL };
-	struct pyr_args args = { 0 };
+	static const char *const nothing[] = {"", NULL};
+	struct pyr_args args = {0};
 	struct pyr_words words;
 	pyr_error *err;
 	int status;
@@ -285,8 +284,8 @@ int pyr_run_line(pyr_session *session, const char *line, const struct pyr_sink *
 		pyr_error_destroy(err);
 		return status;
 	}
-	status = words.argc ? pyr_run(session, words.argc, (const char *const *)words.argv, sink) :
-			      pyr_run(session, 1, nothing, sink);
+	status = words.argc ? pyr_run(session, words.argc, (const char *const *)words.argv, sink)
+			    : pyr_run(session, 1, nothing, sink);
 	pyr_words_deinit(&words);
 	return status;
 }

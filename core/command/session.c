@@ -168,7 +168,7 @@ int pyr_session_use_debugger(pyr_session *session, const struct pyr_debugger *de
 int pyr_debugger_add_mapping(pyr_session *session, uint64_t start, uint64_t end, const char *flags,
 			     uint64_t file_offset, const char *path)
 {
-	struct pyr_mapping mapping = { .start = start, .end = end, .file_offset = file_offset };
+	struct pyr_mapping mapping = {.start = start, .end = end, .file_offset = file_offset};
 	char *copy = NULL;
 
 	if (!session->debugger || end <= start)
@@ -193,7 +193,7 @@ int pyr_debugger_add_mapping(pyr_session *session, uint64_t start, uint64_t end,
 int pyr_debugger_add_thread(pyr_session *session, uint64_t tid, uint64_t tls, uint64_t sp,
 			    uint64_t pc, const char *name)
 {
-	struct pyr_thread thread = { .tid = tid, .tls = tls, .sp = sp, .pc = pc };
+	struct pyr_thread thread = {.tid = tid, .tls = tls, .sp = sp, .pc = pc};
 
 	if (!session->debugger)
 		return -1;
@@ -233,7 +233,8 @@ static void check_core(struct pyr_session *session)
 		return; /* removed: what is open is still the old file */
 	modified = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 	if (session->target && session->core_identity.device == st.st_dev &&
-	    session->core_identity.inode == st.st_ino && session->core_identity.size == st.st_size &&
+	    session->core_identity.inode == st.st_ino &&
+	    session->core_identity.size == st.st_size &&
 	    session->core_identity.modified_ns == modified)
 		return;
 	if (session->target) {
@@ -282,16 +283,15 @@ pyr_error *pyr_session_target(struct pyr_session *session, struct pyr_target **r
 
 pyr_error *pyr_session_python(struct pyr_session *session, struct pyr_python **ret)
 {
-	struct pyr_python_options options = { .debug_dir = session->options.debug_dir,
-					      .sysroot = session->options.sysroot,
-					      .force = session->options.force };
+	struct pyr_python_options options = {.debug_dir = session->options.debug_dir,
+					     .sysroot = session->options.sysroot,
+					     .force = session->options.force};
 	struct pyr_target *target;
 	pyr_error *err;
 
 	if ((err = pyr_session_target(session, &target)))
 		return err;
-	if (!session->python &&
-	    (err = pyr_python_open(target, &options, &session->python)))
+	if (!session->python && (err = pyr_python_open(target, &options, &session->python)))
 		return err;
 	*ret = session->python;
 	return NULL;
@@ -317,8 +317,7 @@ pyr_error *pyr_session_heap(struct pyr_session *session, struct pyr_heap **ret)
 
 	if ((err = pyr_session_types(session, &types)))
 		return err;
-	if (!session->heap &&
-	    (err = pyr_heap_build(types, &session->control, &session->heap)))
+	if (!session->heap && (err = pyr_heap_build(types, &session->control, &session->heap)))
 		return err;
 	*ret = session->heap;
 	return NULL;

@@ -27,7 +27,8 @@ struct pyr_session {
 	struct pyr_types *types;
 	struct pyr_heap *heap;
 
-	/* What the core file was when it was opened: another file in its place is another target. */
+	/* What the core file was when it was opened: another file in its place is another target.
+	 */
 	struct {
 		uint64_t device, inode;
 		int64_t size, modified_ns;

@@ -42,8 +42,8 @@ static const char *kind_name(enum pyr_variable_kind kind)
 
 static bool shown(const struct pyr_variable *variable, unsigned variables)
 {
-	return variables & (variable->kind == PYR_VARIABLE_STACK ? PYR_SHOW_OPERANDS :
-								   PYR_SHOW_LOCALS);
+	return variables &
+	       (variable->kind == PYR_VARIABLE_STACK ? PYR_SHOW_OPERANDS : PYR_SHOW_LOCALS);
 }
 
 void pyr_show_frame_json(struct pyr_context *context, const char *key,
@@ -94,10 +94,10 @@ void pyr_show_frame_json(struct pyr_context *context, const char *key,
 void pyr_show_frame(struct pyr_context *context, const struct pyr_frame *frame, unsigned variables)
 {
 	static const struct pyr_column columns[] = {
-		{ "", false, false, PYR_CUT_END },
-		{ "", false, false, PYR_CUT_END },
-		{ "", false, true, PYR_CUT_START },
-		{ "", false, true, PYR_CUT_END },
+		{"", false, false, PYR_CUT_END},
+		{"", false, false, PYR_CUT_END},
+		{"", false, true, PYR_CUT_START},
+		{"", false, true, PYR_CUT_END},
 	};
 	const struct pyr_variable *variable;
 	struct pyr_table table;

@@ -38,7 +38,7 @@ void pyr_memory_place_deinit(struct pyr_memory_place *place);
 
 /* What an object holds, by name: show_contents.c */
 struct pyr_content {
-	char *name; /* ".attr", "['key']", "[3]"; of a set "" ; owned */
+	char *name;          /* ".attr", "['key']", "[3]"; of a set "" ; owned */
 	pyr_addr value, key; /* key: of a dict's item, else 0 */
 };
 struct pyr_contents {

@@ -18,7 +18,7 @@ struct reading {
 /* Takes @name. Answers false to stop. */
 static bool add(struct reading *reading, char *name, pyr_addr key, pyr_addr value)
 {
-	struct pyr_content row = { .name = name, .key = key, .value = value };
+	struct pyr_content row = {.name = name, .key = key, .value = value};
 
 	reading->contents->count++;
 	if (!name || reading->contents->rows.count >= reading->limit ||
@@ -125,7 +125,7 @@ void pyr_contents_read(struct pyr_context *context, pyr_addr addr,
 		       const struct pyr_object_header *header, bool attributes, uint64_t limit,
 		       struct pyr_contents *ret)
 {
-	struct reading reading = { .context = context, .contents = ret, .limit = limit };
+	struct reading reading = {.context = context, .contents = ret, .limit = limit};
 	pyr_error *err;
 
 	memset(ret, 0, sizeof(*ret));
@@ -170,10 +170,10 @@ void pyr_contents_deinit(struct pyr_contents *contents)
 void pyr_show_contents(struct pyr_context *context, const struct pyr_contents *contents)
 {
 	static const struct pyr_column columns[] = {
-		{ "", false, true, PYR_CUT_END },
-		{ "", false, false, PYR_CUT_END },
-		{ "", false, true, PYR_CUT_START },
-		{ "", false, true, PYR_CUT_END },
+		{"", false, true, PYR_CUT_END},
+		{"", false, false, PYR_CUT_END},
+		{"", false, true, PYR_CUT_START},
+		{"", false, true, PYR_CUT_END},
 	};
 	const struct pyr_content *row;
 	struct pyr_table table;
@@ -190,7 +190,8 @@ void pyr_show_contents(struct pyr_context *context, const struct pyr_contents *c
 		repr = row->value ? pyr_context_repr(context, row->value, PYR_REPR_IN_TABLE) : NULL;
 		pyr_table_text(&table, row->name);
 		pyr_table_text(&table, pyr_address(row->value).text);
-		pyr_table_text(&table, row->value ? pyr_context_type_name(context, row->value) : "");
+		pyr_table_text(&table,
+			       row->value ? pyr_context_type_name(context, row->value) : "");
 		pyr_table_text(&table, repr ? repr : "NULL");
 		pyr_session_result(context->session, row->value);
 		free(repr);

@@ -5,7 +5,7 @@
 
 static const struct pyr_option_spec common_options[] = {
 #define COMMON(id, name, letter, kind, value, default_value, help)                                 \
-	{ name, letter, PYR_VALUE_##kind, value, default_value, help },
+	{name, letter, PYR_VALUE_##kind, value, default_value, help},
 #include "command/common.def"
 #undef COMMON
 };
@@ -15,11 +15,10 @@ static const struct pyr_option_spec common_options[] = {
 #define NO_OPTIONS
 #define ARGUMENT(...)
 #define OPTION(command, id, name, letter, kind, value, default_value, help)                        \
-	{ name, letter, PYR_VALUE_##kind, value, default_value, help },
+	{name, letter, PYR_VALUE_##kind, value, default_value, help},
 #define COMMAND(name, group, source, arguments, options, ...)                                      \
 	static const struct pyr_option_spec options_of_##name[] = {                                \
-		options{ NULL, 0, PYR_VALUE_FLAG, NULL, NULL, NULL }                               \
-	};
+		options{NULL, 0, PYR_VALUE_FLAG, NULL, NULL, NULL}};
 #include "command/commands.def"
 #undef ARGUMENT
 #undef OPTION
@@ -29,19 +28,19 @@ static const struct pyr_option_spec common_options[] = {
 #define OPTIONAL false
 #define NOTHING false
 #define TARGET true
-#define ARGUMENT(name, kind, required, help) { name, PYR_VALUE_##kind, required, help },
+#define ARGUMENT(name, kind, required, help) {name, PYR_VALUE_##kind, required, help},
 #define OPTION(...)
 #define COMMAND(name, group, source, arguments, options, summary, help, examples)                  \
-	{ #name,                                                                                   \
-	  group,                                                                                   \
-	  source,                                                                                  \
-	  { arguments },                                                                           \
-	  options_of_##name,                                                                       \
-	  sizeof(options_of_##name) / sizeof(options_of_##name[0]) - 1,                            \
-	  summary,                                                                                 \
-	  help,                                                                                    \
-	  examples,                                                                                \
-	  pyr_cmd_##name },
+	{#name,                                                                                    \
+	 group,                                                                                    \
+	 source,                                                                                   \
+	 {arguments},                                                                              \
+	 options_of_##name,                                                                        \
+	 sizeof(options_of_##name) / sizeof(options_of_##name[0]) - 1,                             \
+	 summary,                                                                                  \
+	 help,                                                                                     \
+	 examples,                                                                                 \
+	 pyr_cmd_##name},
 const struct pyr_command_spec pyr_commands[] = {
 #include "command/commands.def"
 };
@@ -64,8 +63,8 @@ size_t pyr_option_count(const struct pyr_command_spec *command)
 
 const struct pyr_option_spec *pyr_option_at(const struct pyr_command_spec *command, size_t index)
 {
-	return index < PYR_OPT_COMMON ? &common_options[index] :
-					&command->options[index - PYR_OPT_COMMON];
+	return index < PYR_OPT_COMMON ? &common_options[index]
+				      : &command->options[index - PYR_OPT_COMMON];
 }
 
 size_t pyr_option_find(const struct pyr_command_spec *command, const char *name)

@@ -81,7 +81,7 @@ enum pyr_common_option {
 #define ARGUMENT(...)
 #define OPTION(command, id, ...) PYR_OPT_##command##_##id,
 #define COMMAND(name, group, source, arguments, options, ...)                                      \
-	enum pyr_option_of_##name { PYR_OPT_##name##_none = PYR_OPT_COMMON - 1, options };
+	enum pyr_option_of_##name{PYR_OPT_##name##_none = PYR_OPT_COMMON - 1, options};
 #include "command/commands.def"
 #undef NO_ARGUMENTS
 #undef NO_OPTIONS

@@ -124,7 +124,7 @@ static void offer_values(const struct completion *c, const struct pyr_session *s
 void pyr_complete(pyr_session *session, const char *line, void (*add)(void *ctx, const char *word),
 		  void *ctx)
 {
-	struct completion c = { .prefix = "", .add = add, .ctx = ctx };
+	struct completion c = {.prefix = "", .add = add, .ctx = ctx};
 	const struct pyr_command_spec *command;
 	const struct pyr_option_spec *option;
 	struct pyr_words words;

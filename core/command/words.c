@@ -45,9 +45,9 @@ static char one_word(const char **line, struct pyr_strbuf *word)
 
 pyr_error *pyr_words_split(const char *line, bool lenient, struct pyr_words *ret)
 {
-	struct pyr_words words = { 0 };
-	struct pyr_strbuf word = { 0 };
-	word_list list = { 0 };
+	struct pyr_words words = {0};
+	struct pyr_strbuf word = {0};
+	word_list list = {0};
 	pyr_error *err = NULL;
 	size_t i, blanks;
 	char quote;

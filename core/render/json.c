@@ -136,7 +136,7 @@ void pyr_json_string(struct pyr_json *json, const char *key, const char *value)
 
 void pyr_json_format(struct pyr_json *json, const char *key, const char *format, ...)
 {
-	struct pyr_strbuf text = { 0 };
+	struct pyr_strbuf text = {0};
 	va_list args;
 
 	va_start(args, format);

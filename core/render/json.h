@@ -14,7 +14,7 @@
 struct pyr_json {
 	struct pyr_out *out;
 	unsigned depth;
-	bool flat; /* all on one line */
+	bool flat;                /* all on one line */
 	bool any[PYR_JSON_DEPTH]; /* the open list or object has a member already */
 };
 

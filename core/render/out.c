@@ -35,9 +35,9 @@ pyr_error *pyr_out_to_file(struct pyr_out *out, const char *path)
 		fd = open(path, O_WRONLY | O_CLOEXEC);
 	}
 	if (fd < 0)
-		return pyr_error_create(errno == EACCES || errno == EPERM ? PYR_E_NO_PERMISSION :
-					errno == ENOSPC                   ? PYR_E_NO_SPACE :
-									    PYR_E_BAD_FILE,
+		return pyr_error_create(errno == EACCES || errno == EPERM ? PYR_E_NO_PERMISSION
+					: errno == ENOSPC                 ? PYR_E_NO_SPACE
+									  : PYR_E_BAD_FILE,
 					"cannot write %s: %s", path, strerror(errno));
 	copy = strdup(path);
 	if (!copy) {
@@ -97,8 +97,8 @@ pyr_error *pyr_out_finish(struct pyr_out *out)
 		return NULL;
 	if (out->failure == ENOMEM)
 		return pyr_error_no_memory();
-	return pyr_error_create(out->failure == ENOSPC || out->failure == EDQUOT ? PYR_E_NO_SPACE :
-										   PYR_E_BAD_FILE,
+	return pyr_error_create(out->failure == ENOSPC || out->failure == EDQUOT ? PYR_E_NO_SPACE
+										 : PYR_E_BAD_FILE,
 				"cannot write %s: %s", out->path ? out->path : "the output",
 				strerror(out->failure));
 }
@@ -149,8 +149,8 @@ void pyr_out_printf(struct pyr_out *out, const char *format, ...)
 void pyr_out_style(struct pyr_out *out, enum pyr_style style)
 {
 	static const char *const sgr[] = {
-		[PYR_STYLE_PLAIN] = "\033[0m",	 [PYR_STYLE_STRONG] = "\033[1m",
-		[PYR_STYLE_HEADING] = "\033[4m", [PYR_STYLE_FAINT] = "\033[2m",
+		[PYR_STYLE_PLAIN] = "\033[0m",    [PYR_STYLE_STRONG] = "\033[1m",
+		[PYR_STYLE_HEADING] = "\033[4m",  [PYR_STYLE_FAINT] = "\033[2m",
 		[PYR_STYLE_WARNING] = "\033[33m", [PYR_STYLE_ERROR] = "\033[31m",
 	};
 

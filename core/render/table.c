@@ -84,7 +84,7 @@ static void add_cell(struct pyr_table *table, struct pyr_strbuf *line, size_t co
 	const struct pyr_column *c = &table->columns[column];
 	size_t width = table->widths[column], begin = line->length, w;
 	bool last = column + 1 == table->count;
-	struct pyr_strbuf cut = { 0 };
+	struct pyr_strbuf cut = {0};
 
 	if (c->flexible && table->out->width > 0) {
 		pyr_text_fit(&cut, text, length, width, c->cut);
@@ -107,7 +107,7 @@ static void add_cell(struct pyr_table *table, struct pyr_strbuf *line, size_t co
 
 static void flush(struct pyr_table *table)
 {
-	struct pyr_strbuf line = { 0 };
+	struct pyr_strbuf line = {0};
 	size_t i, length;
 	const char *text;
 	bool titles = false;
@@ -161,7 +161,7 @@ void pyr_table_text(struct pyr_table *table, const char *text)
 
 void pyr_table_cell(struct pyr_table *table, const char *format, ...)
 {
-	struct pyr_strbuf text = { 0 };
+	struct pyr_strbuf text = {0};
 	va_list args;
 
 	va_start(args, format);

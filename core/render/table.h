@@ -23,8 +23,8 @@ struct pyr_table {
 	const struct pyr_column *columns;
 	size_t count; /* of columns, at most PYR_TABLE_COLUMNS */
 	bool flushed;
-	struct pyr_strbuf text;   /* all buffered cells, one after another */
-	PYR_VEC(size_t) ends;     /* of each cell in `text` */
+	struct pyr_strbuf text; /* all buffered cells, one after another */
+	PYR_VEC(size_t) ends;   /* of each cell in `text` */
 	size_t widths[16];
 };
 #define PYR_TABLE_COLUMNS 16

@@ -6,7 +6,7 @@
 
 struct pyr_units pyr_bytes(uint64_t n)
 {
-	static const char *const names[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	static const char *const names[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
 	struct pyr_units ret;
 	double value = (double)n;
 	unsigned unit = 0;

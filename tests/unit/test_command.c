@@ -12,7 +12,6 @@
 #include "command/session.h"
 #include "base/strbuf.h"
 
-
 static pyr_error *parse(struct pyr_args *args, const char *line)
 {
 	static struct pyr_words words; /* pyr_args borrows its strings until the next call */
@@ -163,7 +162,7 @@ static void collect(void *ctx, const char *word)
 static void completes(const char *line, const char *expected)
 {
 	pyr_session *session = pyr_session_create();
-	struct pyr_strbuf all = { 0 };
+	struct pyr_strbuf all = {0};
 
 	pyr_complete(session, line, collect, &all);
 	assert_string_equal(pyr_strbuf_str(&all), expected);
@@ -227,7 +226,7 @@ static void capture_write(void *ctx, int stream, const char *text, size_t length
 
 static int run(pyr_session *session, const char *line, struct capture *capture)
 {
-	struct pyr_sink sink = { .ctx = capture, .write = capture_write };
+	struct pyr_sink sink = {.ctx = capture, .write = capture_write};
 	int i;
 
 	for (i = 0; i < 3; i++)
@@ -238,7 +237,7 @@ static int run(pyr_session *session, const char *line, struct capture *capture)
 static void statuses_and_errors(void **state)
 {
 	pyr_session *session = pyr_session_create();
-	struct capture c = { 0 };
+	struct capture c = {0};
 
 	(void)state;
 	assert_int_equal(run(session, "help", &c), 0);

@@ -70,7 +70,7 @@ static void units(void **state)
 
 static void clean(const char *text, size_t length, const char *expected)
 {
-	struct pyr_strbuf out = { 0 };
+	struct pyr_strbuf out = {0};
 
 	pyr_text_clean(&out, text, length, false);
 	assert_string_equal(pyr_strbuf_str(&out), expected);
@@ -85,17 +85,17 @@ static void hostile_text_is_made_safe(void **state)
 	clean("\033[31mred", 8, "\\x1b[31mred");
 	clean("a\nb\tc", 5, "a\\nb\\tc");
 	clean("\xff\xfe", 2, "\\xff\\xfe");
-	clean("\xc0\xaf", 2, "\\xc0\\xaf");		   /* overlong */
-	clean("\xed\xa0\x80", 3, "\\xed\\xa0\\x80");	   /* surrogate */
-	clean("\xe2\x82", 2, "\\xe2\\x82");		   /* cut off */
+	clean("\xc0\xaf", 2, "\\xc0\\xaf");                   /* overlong */
+	clean("\xed\xa0\x80", 3, "\\xed\\xa0\\x80");          /* surrogate */
+	clean("\xe2\x82", 2, "\\xe2\\x82");                   /* cut off */
 	clean("\xf4\x90\x80\x80", 4, "\\xf4\\x90\\x80\\x80"); /* beyond U+10FFFF */
-	clean("\xe2\x80\xae", 3, "\\u202e");		   /* right-to-left override */
-	clean("\xc2\x9b", 2, "\\x9b");			   /* CSI of eight-bit terminals */
+	clean("\xe2\x80\xae", 3, "\\u202e");                  /* right-to-left override */
+	clean("\xc2\x9b", 2, "\\x9b");                        /* CSI of eight-bit terminals */
 }
 
 static void fit(const char *text, size_t columns, enum pyr_cut cut, const char *expected)
 {
-	struct pyr_strbuf out = { 0 };
+	struct pyr_strbuf out = {0};
 
 	pyr_text_fit(&out, text, strlen(text), columns, cut);
 	assert_string_equal(pyr_strbuf_str(&out), expected);
@@ -118,7 +118,7 @@ static void text_is_cut_by_columns(void **state)
 
 static void paragraphs_are_wrapped(void **state)
 {
-	struct pyr_strbuf out = { 0 };
+	struct pyr_strbuf out = {0};
 
 	(void)state;
 	pyr_text_wrap(&out, "one two three\n\nfour\n  kept  as it is", 8, 0);
@@ -127,9 +127,9 @@ static void paragraphs_are_wrapped(void **state)
 }
 
 static const struct pyr_column columns[] = {
-	{ "NAME", false, true, PYR_CUT_START },
-	{ "N", true, false, PYR_CUT_END },
-	{ "VALUE", false, true, PYR_CUT_END },
+	{"NAME", false, true, PYR_CUT_START},
+	{"N", true, false, PYR_CUT_END},
+	{"VALUE", false, true, PYR_CUT_END},
 };
 
 static void tables_align(void **state)

@@ -14,7 +14,7 @@ static const struct {
 	char letter;
 	const char *value_name, *session_option, *help;
 } globals[] = {
-#define GLOBAL(id, name, letter, value, option, help) { name, letter, value, option, help },
+#define GLOBAL(id, name, letter, value, option, help) {name, letter, value, option, help},
 #include "command/globals.def"
 #undef GLOBAL
 };
@@ -50,7 +50,7 @@ static void each_line(FILE *out, const char *text, const char *before, const cha
 
 static void markdown_paragraphs(FILE *out, const char *text)
 {
-	struct pyr_strbuf wrapped = { 0 };
+	struct pyr_strbuf wrapped = {0};
 
 	pyr_text_wrap(&wrapped, text, 100, 0);
 	fputs(pyr_strbuf_str(&wrapped), out);
@@ -69,7 +69,7 @@ static void markdown_cell(FILE *out, const char *text)
 
 static void markdown_option(FILE *out, const struct pyr_option_spec *option)
 {
-	struct pyr_strbuf left = { 0 };
+	struct pyr_strbuf left = {0};
 
 	pyr_help_option(option, &left);
 	fputs("| `", out);
@@ -84,7 +84,7 @@ static void markdown_option(FILE *out, const struct pyr_option_spec *option)
 
 static void markdown_page(const char *directory, const struct pyr_command_spec *command)
 {
-	struct pyr_strbuf usage = { 0 };
+	struct pyr_strbuf usage = {0};
 	char name[64];
 	FILE *out;
 	size_t i;
@@ -94,9 +94,9 @@ static void markdown_page(const char *directory, const struct pyr_command_spec *
 	pyr_help_usage(command, &usage);
 	fprintf(out, "# %s\n\n", command->name);
 	fprintf(out, "%c%s.\n\n```\n%s\n```\n\n",
-		command->summary[0] >= 'a' && command->summary[0] <= 'z' ?
-			command->summary[0] - 'a' + 'A' :
-			command->summary[0],
+		command->summary[0] >= 'a' && command->summary[0] <= 'z'
+			? command->summary[0] - 'a' + 'A'
+			: command->summary[0],
 		command->summary + 1, pyr_strbuf_str(&usage));
 	markdown_paragraphs(out, command->help);
 	for (i = 0; i < PYR_ARGUMENTS_MAX && command->arguments[i].name; i++) {
@@ -109,7 +109,7 @@ static void markdown_page(const char *directory, const struct pyr_command_spec *
 	fputs("\n| option | | default |\n|---|---|---|\n", out);
 	for (i = 0; i < pyr_option_count(command); i++)
 		markdown_option(out, pyr_option_at(command, (i + PYR_OPT_COMMON) %
-								   pyr_option_count(command)));
+								    pyr_option_count(command)));
 	fputs("\n```\n", out);
 	each_line(out, command->examples, "pyretain ", "\n");
 	fputs("```\n", out);
@@ -164,7 +164,7 @@ static void roff(FILE *out, const char *text)
 
 static void roff_command(FILE *out, const struct pyr_command_spec *command)
 {
-	struct pyr_strbuf text = { 0 };
+	struct pyr_strbuf text = {0};
 	size_t i;
 
 	pyr_help_usage(command, &text);
@@ -223,7 +223,7 @@ static void roff_global(FILE *out, size_t i)
 static void man_page(const char *directory)
 {
 	FILE *out = create(directory, "pyretain.1");
-	struct pyr_strbuf text = { 0 };
+	struct pyr_strbuf text = {0};
 	size_t i;
 
 	fprintf(out,
@@ -235,12 +235,13 @@ static void man_page(const char *directory)
 		".RI [ OPTION .\\|.\\|.]\n.RI [ COMMAND\n.RI [ ARGUMENT .\\|.\\|.]]\n"
 		".SH DESCRIPTION\n",
 		pyr_version());
-	roff(out, "pyretain reads the memory of a CPython process from outside, from a core dump or "
-		  "from the running process, and explains it. No code runs in the target, nothing "
-		  "is written to it, and no debug symbols are needed. A running process is copied, "
-		  "stopped only for a moment at the end, and runs again before anything is "
-		  "analysed.\n\nWithout a COMMAND it is an interactive shell on a terminal, and "
-		  "reads commands from standard input, one a line, otherwise.");
+	roff(out,
+	     "pyretain reads the memory of a CPython process from outside, from a core dump or "
+	     "from the running process, and explains it. No code runs in the target, nothing "
+	     "is written to it, and no debug symbols are needed. A running process is copied, "
+	     "stopped only for a moment at the end, and runs again before anything is "
+	     "analysed.\n\nWithout a COMMAND it is an interactive shell on a terminal, and "
+	     "reads commands from standard input, one a line, otherwise.");
 	fputs("\n.SH OPTIONS\n", out);
 	for (i = 0; i < GLOBALS; i++)
 		roff_global(out, i);
@@ -266,7 +267,8 @@ static void man_page(const char *directory)
 	      ".TP\n.B XDG_STATE_HOME\nthe shell's history lies in pyretain/history below it "
 	      "(~/.local/state)\n"
 	      ".TP\n.B PYRETAIN_THREADS\nhow many threads to work with (one for each processor)\n"
-	      ".TP\n.B DEBUGINFOD_URLS\nwhere missing debug information may be fetched from; unset: "
+	      ".TP\n.B DEBUGINFOD_URLS\nwhere missing debug information may be fetched from; "
+	      "unset: "
 	      "nowhere\n"
 	      ".SH SEE ALSO\n.BR gdb (1),\n.BR lldb (1),\n.BR core (5)\n",
 	      out);
