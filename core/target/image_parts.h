@@ -7,6 +7,9 @@
 #include "target/reader.h"
 #include "target/symbols.h"
 
+/* What a damaged target can make us do; the largest processes seen have 2000. */
+#define PYR_IMAGES_MAX 16384u
+
 /* A file of this machine, mapped. */
 struct pyr_mapped_elf {
 	char *path;
@@ -45,6 +48,31 @@ typedef PYR_VEC(struct pyr_image) pyr_image_vec;
  * from mappings, the dynamic linker's list, and ELF headers in memory. */
 pyr_error *pyr_images_discover(struct pyr_target *target, struct pyr_reader *reader,
 			       pyr_image_vec *images);
+
+/* What the ways of finding share; image_find.c unless said otherwise. */
+struct pyr_image_finder {
+	struct pyr_target *target;
+	struct pyr_reader *reader;
+	pyr_image_vec *images;
+	uint64_t phdr, phnum; /* of the executable, 0 when unknown */
+};
+/* Is there room for one more image? Diagnosed when not. */
+bool pyr_image_room(struct pyr_image_finder *f);
+/* Read the ELF header at @addr of the target. False: it is not here; *absent
+ * tells whether because its bytes are absent or because they are no header. */
+bool pyr_image_read_header(struct pyr_image_finder *f, pyr_addr addr, struct pyr_image_state *state,
+			   bool *absent);
+/* The bias under which file offset 0 is mapped at @start. */
+bool pyr_image_bias_from_start(const struct pyr_target *target, const struct pyr_image_state *state,
+			       pyr_addr start, uint64_t *ret);
+/* Did the loader map it, or somebody as data? @path may be NULL. */
+bool pyr_image_is_loaded(const struct pyr_target *target, const struct pyr_image *image,
+			 const char *path);
+void pyr_image_read_build_id(struct pyr_image_finder *f, struct pyr_image *image);
+void pyr_image_drop_last(pyr_image_vec *images);
+/* image_linked.c: when mappings have no names. */
+pyr_error *pyr_images_from_linker(struct pyr_image_finder *f);
+
 pyr_error *pyr_image_add(pyr_image_vec *images, const char *path, struct pyr_image **ret);
 void pyr_image_deinit(struct pyr_image *image);
 /* Read the program headers at @count * 56 bytes at @addr of the target. */

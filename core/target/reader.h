@@ -54,8 +54,8 @@ static inline const void *pyr_peek(struct pyr_reader *reader, pyr_addr addr, siz
 size_t pyr_peek_run(struct pyr_reader *reader, pyr_addr addr, size_t max, const uint8_t **ret);
 
 /* Where to go on when pyr_peek_run() answered 0 (or too little) at @addr: the
- * next multiple of 8 in (@addr, @end) that may be readable, else @end. A damaged mapping can be as large as the address space; with segments alone
- * what is absent costs one step. */
+ * next multiple of 8 in (@addr, @end) that may be readable, else @end. A damaged mapping can be as
+ * large as the address space; with segments alone what is absent costs one step. */
 pyr_addr pyr_peek_next(const struct pyr_reader *reader, pyr_addr addr, pyr_addr end);
 
 /* A callback failure other than "unreadable" that a peek swallowed, handed

@@ -54,7 +54,7 @@ void pyr_target_destroy(struct pyr_target *target)
 pyr_error *pyr_target_add_segment(struct pyr_target *target, pyr_addr start, pyr_addr end,
 				  const void *bytes, uint32_t flags)
 {
-	struct pyr_segment segment = { .start = start, .end = end, .bytes = bytes, .flags = flags };
+	struct pyr_segment segment = {.start = start, .end = end, .bytes = bytes, .flags = flags};
 
 	if (end <= start)
 		return NULL;

@@ -38,7 +38,8 @@ struct pyr_segment {
 struct pyr_mapping {
 	pyr_addr start, end;
 	uint64_t file_offset;
-	const char *path; /* as the target named it; NULL when anonymous; "[heap]" and the like kept */
+	const char
+		*path; /* as the target named it; NULL when anonymous; "[heap]" and the like kept */
 	bool read, write, exec, shared;
 	bool deleted;     /* " (deleted)" was stripped from path */
 	bool cut;         /* bytes of it were dumped, but lie behind the end of a cut-off file */
@@ -128,7 +129,8 @@ void pyr_target_destroy(struct pyr_target *target); /* NULL is allowed */
 /* --- for the implementations of targets (target.c) --- */
 /* On failure @state stays the caller's. */
 pyr_error *pyr_target_create(struct pyr_control *control, enum pyr_target_kind kind,
-			     const struct pyr_target_ops *ops, void *state, struct pyr_target **ret);
+			     const struct pyr_target_ops *ops, void *state,
+			     struct pyr_target **ret);
 /* Append in any order; pyr_target_finish() sorts, trims overlaps, joins
  * neighbours whose bytes are neighbours too, and computes pyr_mapping.present.
  * Where segments overlap, those from the dump win over those marked
