@@ -465,6 +465,25 @@ static pyr_error *map_core(struct pyr_control *control, const char *path,
 	return NULL;
 }
 
+/* A dump without stacks is one without any private memory: no heap either. */
+static void mark_filtered(struct pyr_target *target)
+{
+	const struct pyr_mapping *m;
+	bool known = false;
+	size_t i;
+
+	for (i = 0; i < target->threads.count; i++) {
+		m = pyr_target_mapping_at(target, target->threads.data[i].sp);
+		if (m && (m->present || m->cut))
+			return;
+		known |= m != NULL;
+	}
+	if (known)
+		pyr_target_mark_incomplete(target,
+					   "the core holds no stack, so private memory was not "
+					   "dumped: see /proc/PID/coredump_filter, bit 0");
+}
+
 static pyr_error *build_target(struct core_parts *c, const struct pyr_target_options *options)
 {
 	pyr_error *err;
@@ -474,7 +493,10 @@ static pyr_error *build_target(struct core_parts *c, const struct pyr_target_opt
 	err = read_parts(c);
 	pyr_core_notes_deinit(&c->notes);
 	pyr_vec_deinit(&c->loads);
-	return err ? err : pyr_target_find_images(c->target, options);
+	if (err || (err = pyr_target_find_images(c->target, options)))
+		return err;
+	mark_filtered(c->target);
+	return NULL;
 }
 
 pyr_error *pyr_target_open_core(struct pyr_control *control, const char *path,

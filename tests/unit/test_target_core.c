@@ -267,6 +267,32 @@ static void threads_of_both_machines(void **state)
 	threads_of(EM_AARCH64, 34, 31, 32, 0xfeed);
 }
 
+/* A stack that was not dumped, neither cut off: coredump_filter said so. */
+static void stacks_not_dumped(void **state)
+{
+	static uint8_t bytes[PAGE];
+	struct pyr_target *target;
+	struct core_builder b;
+	size_t filesz;
+
+	(void)state;
+	for (filesz = 0; filesz <= PAGE; filesz += PAGE) {
+		core_builder_init(&b);
+		core_builder_segment(&b, 0x10000, PAGE, PF_R, bytes, PAGE);
+		core_builder_segment(&b, 0x20000, PAGE, PF_R | PF_W, bytes, filesz);
+		core_builder_thread(&b, 1, 0x20000);
+		core_builder_finish(&b);
+		core_builder_write(&b, path, SIZE_MAX);
+		target = open_ok();
+		if (filesz)
+			assert_null(incomplete(target, "coredump_filter"));
+		else
+			assert_non_null(incomplete(target, "coredump_filter"));
+		pyr_target_destroy(target);
+		core_builder_deinit(&b);
+	}
+}
+
 /* NT_FILE names parts of PT_LOADs, and mappings that have none. */
 static void files_split_mappings(void **state)
 {
@@ -668,17 +694,12 @@ static void no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(not_cores),
-		cmocka_unit_test(not_regular_files),
-		cmocka_unit_test(tails_are_absent),
-		cmocka_unit_test(threads_of_both_machines),
-		cmocka_unit_test(files_split_mappings),
-		cmocka_unit_test(extended_numbering),
-		cmocka_unit_test(cut_anywhere),
-		cmocka_unit_test(absurd_numbers),
-		cmocka_unit_test(compressed_cores),
-		cmocka_unit_test(bombs_and_brakes),
-		cmocka_unit_test(no_room),
+		cmocka_unit_test(not_cores),          cmocka_unit_test(not_regular_files),
+		cmocka_unit_test(tails_are_absent),   cmocka_unit_test(threads_of_both_machines),
+		cmocka_unit_test(stacks_not_dumped),  cmocka_unit_test(files_split_mappings),
+		cmocka_unit_test(extended_numbering), cmocka_unit_test(cut_anywhere),
+		cmocka_unit_test(absurd_numbers),     cmocka_unit_test(compressed_cores),
+		cmocka_unit_test(bombs_and_brakes),   cmocka_unit_test(no_room),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
