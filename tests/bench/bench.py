@@ -48,8 +48,10 @@ def build_heap(python, count, directory):
 
 
 def timed(argv):
-    """Seconds of wall time, and our own peak memory (without the pages of the core)."""
+    """Seconds of wall time, our own peak memory (without the pages of the core), output, seconds
+    of processor time."""
     peak = [0]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -71,12 +73,13 @@ def timed(argv):
     sampler.join()
     if process.returncode:
         sys.exit("bench: %s: %s" % (" ".join(argv), err.decode()))
-    return took, peak[0], out.decode()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return took, peak[0], out.decode(), after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def best(argv):
     runs = [timed(argv) for i in range(ROUNDS)]
-    return min(r[0] for r in runs), max(r[1] for r in runs), runs[0][2]
+    return min(r[0] for r in runs), max(r[1] for r in runs), runs[0][2], min(r[3] for r in runs)
 
 
 def gdb_rate(facts, core):
@@ -107,9 +110,9 @@ def report(python, count):
     try:
         facts, core = build_heap(python, count, directory)
         command = [os.path.join(BUILD, "pyretain"), "-c", core]
-        took, memory, out = best(command + ["census", "--json"])
+        took, memory, out, cpu = best(command + ["census", "--json"])
         census = json.loads(out)
-        model, model_memory, _ = best(command + ["find", "--type", "^__main__\\.Order$", "--limit", "1"])
+        model, model_memory = best(command + ["find", "--type", "^__main__\\.Order$", "--limit", "1"])[:2]
         part = parts(core)
         gdb = gdb_rate(facts, core)
     finally:
@@ -122,12 +125,17 @@ def report(python, count):
     if abs(census["gc_objects"] - facts["tracked"]) > 64:
         sys.exit("bench: gc.get_objects() has %d objects, we found %d" % (facts["tracked"], census["gc_objects"]))
     blocks, nodes = float(part["blocks_per_second"]), float(part["nodes_per_second"])
-    print("CPython %s, %.2f M objects of which %.2f M tracked, %d worker(s)" % (
-        facts["version"], objects / 1e6, census["gc_objects"] / 1e6, len(os.sched_getaffinity(0))))
+    load = os.getloadavg()[0]
+    cores = len(os.sched_getaffinity(0))
+    print("CPython %s, %.2f M objects of which %.2f M tracked, %d worker(s)%s" % (
+        facts["version"], objects / 1e6, census["gc_objects"] / 1e6, cores,
+        "; THE MACHINE IS BUSY (load %.1f): wall times mean little" % load if load > cores + 1 else ""))
     rows = [
         ("census, whole process", "%.3f s" % took, ""),
         ("  / second gc.collect() (%.3f s)" % facts["collect"], "%.2f" % (took / facts["collect"]),
          "goal <= 0.20 at 10 M" + (goal(took <= 0.2 * facts["collect"]) if count >= 10000000 else "")),
+        ("  processor time (%.3f s) / that of gc.collect() (%.3f s)" % (cpu, facts["collect_cpu"]),
+         "%.2f" % (cpu / facts["collect_cpu"]), "%d cores share ours" % cores if cores > 1 else ""),
         ("  / gc.get_objects() + Counter (%.3f s)" % facts["counter"], "%.2f" % (took / facts["counter"]), ""),
         ("  our peak memory per object", "%.1f B" % (memory / objects), "goal <= 32" + goal(memory / objects <= 32)),
         ("heap model (find), whole process", "%.3f s" % model, ""),
@@ -142,7 +150,7 @@ def report(python, count):
     else:
         rows.append(("a walk with gdb's Python values", "not measured", "no gdb here, or it failed"))
     for name, value, note in rows:
-        print("  %-48s %18s   %s" % (name, value, note))
+        print("  %-62s %18s   %s" % (name, value, note))
     sys.stdout.flush()
 
 

@@ -39,6 +39,8 @@
 	"del slotted[100:300]\n"                                                                   \
 	"large = [i * 'x' for i in range(1000, 1300)]\n"                                           \
 	"big = list(range(100000, 150000)); table = {i: i for i in range(5000)}\n"                 \
+	"passing = [1e300 + 0.0 * i for i in range(90)]; staying = [2e300 + 0.0 * i for i in range(30)]\n" \
+	"del passing\n"                                                                           \
 	"tell('planted', 1000); tell('slotted', 300)\n"                                            \
 	"tell('large', len(large)); tell('object', id(kept)); tell('big', id(big))\n"              \
 	"tell('string', id(large[7])); tell('table', id(table))\n"
@@ -328,6 +330,13 @@ static void check_find(struct target *t, const struct facts *f)
 	o = (struct pyr_find_options){ .repr = "^'x{60}", .generation = -1 };
 	ok(t, pyr_find_run(t->heap, &t->control, &o, count_match, &shown, &result));
 	check(t, result.matches >= f->large);
+	/* Floats on the free list are allocated, and no objects. */
+	o = (struct pyr_find_options){ .repr = "^1e\\+300$", .type = "^builtins.float$", .generation = -1 };
+	ok(t, pyr_find_run(t->heap, &t->control, &o, count_match, &shown, &result));
+	check(t, result.matches < 10); /* constants of the code */
+	o.repr = "^2e\\+300$";
+	ok(t, pyr_find_run(t->heap, &t->control, &o, count_match, &shown, &result));
+	check(t, result.matches >= 30 && result.matches < 40);
 	o = (struct pyr_find_options){ .min_size = 400000, .type = "list", .generation = PYR_GEN_2 };
 	ok(t, pyr_find_run(t->heap, &t->control, &o, count_match, &shown, &result));
 	check(t, t->heap->generation[pyr_heap_id(t->heap, f->big)] != PYR_GEN_2 || result.matches == 1);
