@@ -245,6 +245,13 @@ int pyr_run(pyr_session *session, int argc, const char *const *argv, const struc
 		if (sink->catch_sigint)
 			caught = catch_sigint(session, &old);
 		err = run_parsed(&context);
+		/* Memory could not be had any more: whatever was made of it is not the answer. */
+		if (session->target && session->target->failure) {
+			pyr_error_destroy(err);
+			err = session->target->failure;
+			session->target->failure = NULL;
+			pyr_session_close(session);
+		}
 		if (caught)
 			release_sigint(&old);
 		session->control.progress = NULL;

@@ -466,7 +466,8 @@ static bool private_memory_dumped(const struct pyr_target *target)
 static bool never_written(const struct pyr_target *target, const struct pyr_mapping *m)
 {
 	if (target->kind == PYR_TARGET_LIVE)
-		return true; /* live.c copies every page that is not the file's */
+		/* live.c copies every page that is not the file's, or reads in place */
+		return pyr_target_concurrent(target);
 	return target->kind != PYR_TARGET_DEBUGGER && m && !m->present && !m->cut &&
 	       private_memory_dumped(target);
 }

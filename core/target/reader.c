@@ -83,6 +83,10 @@ static bool cache_grow(struct pyr_block_cache *cache)
 /* Keep an error that is more than a missing page for pyr_reader_check(). */
 static void keep_fatal(struct pyr_reader *reader, pyr_error *err)
 {
+	struct pyr_target *target = reader->target;
+
+	if (err->code != PYR_E_UNREADABLE && !target->failure)
+		target->failure = pyr_error_create(err->code, "%s", err->message);
 	if (err->code == PYR_E_UNREADABLE || reader->fatal)
 		pyr_error_destroy(err);
 	else
@@ -124,8 +128,12 @@ static struct block *fetch_block(struct pyr_reader *reader, pyr_addr addr)
 	b = &cache->slots[block_slot(cache, start)];
 	if (b->bytes)
 		return b;
-	if (reader->fatal || !(b->bytes = malloc(BLOCK_SIZE)))
+	if (reader->fatal)
 		return NULL;
+	if (!(b->bytes = malloc(BLOCK_SIZE))) {
+		keep_fatal(reader, pyr_error_no_memory());
+		return NULL;
+	}
 	b->start = start;
 	b->present = 0;
 	cache->count++;

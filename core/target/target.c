@@ -45,6 +45,7 @@ void pyr_target_destroy(struct pyr_target *target)
 	pyr_vec_deinit(&target->auxv);
 	pyr_vec_deinit(&target->incomplete);
 	pyr_vec_deinit(&target->strings);
+	pyr_error_destroy(target->failure);
 	free(target->description);
 	free(target->exe);
 	free(target->command_name);

@@ -97,6 +97,10 @@ struct pyr_target {
 	 * the command is done, never wait for a person with it. */
 	bool stopped;
 
+	/* The first failure of ops->read that was more than a missing page: what was
+	 * learnt since then may lack anything. The session answers with it. Owned. */
+	pyr_error *failure;
+
 	const struct pyr_target_ops *ops;
 	void *state;                   /* of ops */
 	struct pyr_block_cache *cache; /* reader.c: blocks fetched by ops->read */

@@ -47,6 +47,7 @@ struct shared {
 static struct shared *shared;
 static uint8_t *ring;      /* PAGES pages; a thread writes n, n, n, ... through them in order */
 static uint8_t *untouched; /* UNTOUCHED bytes of which the last page is used */
+static uint64_t initialized = 1; /* in the file; the debuggee changes it */
 static uint8_t *returned;  /* one page, written and given back again and again */
 
 static void nap(double seconds)
@@ -100,6 +101,7 @@ static void debuggee(void)
 	signal(SIGRTMIN, on_signal);
 	signal(SIGINT, SIG_IGN);
 	untouched[UNTOUCHED - PAGE] = 7;
+	*(volatile uint64_t *)&initialized = 2;
 	prctl(PR_SET_NAME, "ring master");
 	pthread_create(&thread, NULL, write_ring, NULL);
 	pthread_create(&thread, NULL, bear, NULL);
@@ -217,6 +219,8 @@ static void test_copied_at_one_instant(void **state)
 		assert_ok(pyr_read_u64(&reader, (pyr_addr)(uintptr_t)untouched + UNTOUCHED - PAGE,
 				       &word));
 		assert_int_equal(word, 7);
+		assert_ok(pyr_read_u64(&reader, (pyr_addr)(uintptr_t)&initialized, &word));
+		assert_int_equal(word, 2);
 		assert_ok(pyr_read_u64(&reader, (pyr_addr)(uintptr_t)returned, &word));
 		assert_true(word == 9 || word == 0);
 		assert_true(target->threads.count >= 3);
@@ -561,6 +565,8 @@ static int in_place_child(pid_t pid)
 	    !pyr_try_u64(&reader, (pyr_addr)(uintptr_t)ring + (PAGES - 1) * PAGE, &last) ||
 	    (last != first && last != first - 1) || atomic_load(&shared->ticks) != ticks)
 		return 3;
+	if (!pyr_try_u64(&reader, (pyr_addr)(uintptr_t)&initialized, &first) || first != 2)
+		return 7;
 	nap(1.2);
 	if (atomic_load(&shared->ticks) == ticks)
 		return 4;
