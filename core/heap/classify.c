@@ -432,14 +432,20 @@ static void deque_buffers(struct pyr_classifier *c, const uint8_t *object,
 	const struct pyr_layout *l = c->layout;
 	uint64_t steps = pyr_load64(object + c->size_at) / 64 + 2;
 	uint32_t size = pyr_sizeof(l, block);
-	int32_t right = pyr_offset(l, block, rightlink), left = pyr_offset(l, dequeobject, leftblock);
-	pyr_addr at;
+	int32_t right = pyr_offset(l, block, rightlink), left = pyr_offset(l, block, leftlink);
+	int32_t leftmost = pyr_offset(l, dequeobject, leftblock);
+	pyr_addr first, at, previous = 0, link;
 
-	if (left < 0 || right < 0 || steps > BUFFER_MAX / 512)
+	if (left < 0 || right < 0 || leftmost < 0 || steps > BUFFER_MAX / 512)
 		return;
-	for (at = pyr_load64(object + left); at && steps--;) {
+	/* Links that lead back make a cycle come round to the first block. */
+	first = pyr_load64(object + leftmost);
+	for (at = first; at && steps--; previous = at, at = link) {
+		if (previous && (at == first || !pyr_try_u64(&c->far, at + (uint64_t)left, &link) ||
+				 link != previous))
+			break;
 		fn(ctx, at, size);
-		if (!pyr_try_u64(&c->far, at + (uint64_t)right, &at))
+		if (!pyr_try_u64(&c->far, at + (uint64_t)right, &link))
 			break;
 	}
 }

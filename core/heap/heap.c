@@ -18,6 +18,7 @@ struct found {
 struct chunk {
 	PYR_VEC(struct found) objects; /* of one arena, by address */
 	uint32_t first;                /* id of the first */
+	bool unsorted;
 };
 
 struct builder {
@@ -138,10 +139,13 @@ static pyr_error *move_inside(struct builder *b)
 		chunk = &b->chunks[arena - s->obmalloc.arenas.data];
 		if (!pyr_vec_push(&chunk->objects, (struct found){ o->address, o->type, o->found }))
 			return pyr_error_no_memory();
-		qsort(chunk->objects.data, chunk->objects.count, sizeof(*chunk->objects.data),
-		      found_by_address);
+		chunk->unsorted = true;
 	}
 	s->outside.count = kept;
+	for (i = 0; i < s->obmalloc.arenas.count; i++)
+		if (b->chunks[i].unsorted)
+			qsort(b->chunks[i].objects.data, b->chunks[i].objects.count,
+			      sizeof(struct found), found_by_address);
 	return NULL;
 }
 

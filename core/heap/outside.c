@@ -281,26 +281,32 @@ static pyr_error *drain_buffers(struct pyr_survey *s)
 	struct pieces pieces = { .s = s };
 	struct pyr_scanner *scanner;
 	struct pyr_range r, part;
+	/* Through a read function a range ends where reading fails. */
+	bool split = pyr_target_concurrent(s->python->target);
 	uint64_t total = 0;
 	pyr_error *err;
 	unsigned w;
 	size_t i;
+	int known;
 
 	for (w = 0; w < s->workers; w++) {
 		scanner = s->scanners[w];
 		for (i = 0; i < scanner->buffers.count; i++) {
 			r = scanner->buffers.data[i];
-			for (; r.size; r.start += part.size, r.size -= part.size) {
+			known = pyr_addr_set_add(&s->buffers, r.start);
+			for (; r.size && known > 0; r.start += part.size, r.size -= part.size) {
 				part.start = r.start;
-				part.size = r.size < PIECE ? r.size : PIECE;
+				part.size = r.size < PIECE || !split ? r.size : PIECE;
 				/* What the target lacks is not worth a list of pieces. */
-				if (part.size == PIECE && !pyr_pages_has(&s->pages, part.start))
+				if (!pyr_pages_has(&s->pages, part.start))
 					break;
-				if (!pyr_vec_push(&pieces.ranges, part)) {
-					pyr_vec_deinit(&pieces.ranges);
-					return pyr_error_no_memory();
-				}
+				if (!pyr_vec_push(&pieces.ranges, part))
+					known = -1;
 				total += part.size;
+			}
+			if (known < 0) {
+				pyr_vec_deinit(&pieces.ranges);
+				return pyr_error_no_memory();
 			}
 		}
 		scanner->buffers.count = 0;

@@ -175,18 +175,22 @@ static unsigned array_span(struct pyr_reader *reader, const struct pyr_layout *l
 static unsigned deque_span(struct pyr_reader *reader, const struct pyr_layout *l, pyr_addr object,
 			   pyr_addr addr, struct span *out)
 {
-	uint64_t at, size = pyr_sizeof(l, block), steps;
-	int32_t right = pyr_offset(l, block, rightlink);
+	uint64_t at, size = pyr_sizeof(l, block), steps, first, previous = 0, link;
+	int32_t right = pyr_offset(l, block, rightlink), left = pyr_offset(l, block, leftlink);
 
-	if (right < 0 || !field(reader, l, object, PYR_FIELD(dequeobject, leftblock), &at) ||
+	if (left < 0 || right < 0 || !field(reader, l, object, PYR_FIELD(dequeobject, leftblock), &at) ||
 	    !field(reader, l, object, PYR_FIELD(PyVarObject, ob_size), &steps))
 		return 0;
-	for (steps = steps / 64 + 2; at && steps; steps--) {
+	first = at;
+	for (steps = steps / 64 + 2; at && steps; steps--, previous = at, at = link) {
+		if (previous && (at == first || !pyr_try_u64(reader, at + (uint64_t)left, &link) ||
+				 link != previous))
+			break;
 		if (addr - at < size) {
 			*out = (struct span){ at, size, "block" };
 			return 1;
 		}
-		if (!pyr_try_u64(reader, at + (uint64_t)right, &at))
+		if (!pyr_try_u64(reader, at + (uint64_t)right, &link))
 			break;
 	}
 	return 0;

@@ -91,6 +91,7 @@ void pyr_survey_close(struct pyr_survey *s)
 	}
 	free(s->scanners);
 	free(s->table.slots);
+	pyr_addr_set_deinit(&s->buffers);
 	pyr_vec_deinit(&s->outside);
 	pyr_lists_deinit(&s->lists);
 	pyr_pages_deinit(&s->pages);

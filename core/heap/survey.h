@@ -34,6 +34,7 @@ struct pyr_survey {
 		uint32_t *slots; /* index + 1 into outside, by address; 0 free */
 		size_t capacity;
 	} table;
+	struct pyr_addr_set buffers; /* starts of those that were read: none is read twice */
 	uint64_t tracked;  /* objects on gc lists, wherever */
 	uint64_t bad_links; /* list nodes outside of arenas that are no objects */
 	bool proven;       /* the lists close; see lists.h */
