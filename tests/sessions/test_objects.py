@@ -29,6 +29,9 @@ def test_types_and_tracking(run):
         (name, truth["tracked"]) for name, truth, _ in rows]
     assert [(name, int(answer["address"], 16)) for name, _, answer in rows] == [
         (name, truth["address"]) for name, truth, _ in rows]
+    census, = shell_for(run).json("census")
+    counted = {row["type"]: row["count"] for row in census["types"]}
+    assert [name for name, truth, _ in rows if not counted.get(truth["type"])] == [], "objects not in the census"
 
 
 @pytest.mark.parametrize("run", pairs(["pandas_frames", "asyncio_service", "django_app"]), indirect=True)
