@@ -135,9 +135,6 @@ class _Debugger(object):
         rows = [p.strip("\n") for p in parts[1:]]
         return text, rows
 
-    def environment(self):
-        return {}
-
     def json(self, *commands):
         with tempfile.TemporaryDirectory(dir=matrix.scratch()) as directory:
             files = [os.path.join(directory, "%d.json" % i) for i in range(len(commands))]
@@ -192,19 +189,6 @@ def lldbs():
 
 class Lldb(_Debugger):
     kind = "lldb"
-
-    def environment(self):
-        """Debian 12's lldb 14 looks for its own Python module where it is not (`lldb -P`)."""
-        if self.root:
-            return {}
-        binary = os.path.realpath(self.debugger or lldbs()[0])
-        said = subprocess.run([binary, "-P"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              universal_newlines=True).stdout.strip()
-        if os.path.isdir(os.path.join(said, "lldb")):
-            return {}
-        found = glob.glob(os.path.join(os.path.dirname(os.path.dirname(binary)), "lib", "python3*", "*-packages",
-                                       "lldb", "embedded_interpreter.py"))
-        return {"PYTHONPATH": os.path.dirname(os.path.dirname(found[0]))} if found else {}
 
     def environment(self):
         """Debian's lldb 14 does not find its own Python package unless it is told."""
