@@ -88,6 +88,21 @@ def threads(process, machine):
     return rows
 
 
+def meant(value):
+    """The address that a value is, or at which an aggregate lies; None when neither."""
+    number = unsigned(value)
+    if number is None and value.GetError().Success():
+        where = value.GetLoadAddress()
+        number = where if where != lldb.LLDB_INVALID_ADDRESS else None
+    return number
+
+
+def reason(message):
+    """The line of a compiler's message that says what is wrong."""
+    found = re.search(r"error: (?:<user expression \d+>:\d+:\d+: )?(?!expression failed)(.+)", message)
+    return found.group(1) if found else message.strip().splitlines()[0]
+
+
 class LldbAdapter(api.Adapter):
     def __init__(self, script):
         super(LldbAdapter, self).__init__(script)
@@ -135,6 +150,8 @@ class LldbAdapter(api.Adapter):
         can interpret without compiling."""
         if text in self.results:
             return self.results[text]
+        text = re.sub(r"\$pyr\d*\b", lambda name: "%#xUL" % self.results[name.group()]
+                      if name.group() in self.results else name.group(), text)
         frame = self.context.GetFrame()
         if frame and frame.IsValid():
             if re.match(r"\$[A-Za-z_]\w*$", text):
@@ -142,19 +159,21 @@ class LldbAdapter(api.Adapter):
             else:
                 value = frame.GetValueForVariablePath(text)
             if value.IsValid() and value.GetError().Success():
-                number = unsigned(value)
+                number = meant(value)
                 if number is not None:
                     return number
         options = lldb.SBExpressionOptions()
         options.SetAllowJIT(False)
         options.SetTryAllThreads(False)
         options.SetSuppressPersistentResult(True)
-        target = self.context.GetTarget()
-        value = frame.EvaluateExpression(text, options) if frame and frame.IsValid() else \
-            target.EvaluateExpression(text, options)
-        if not value.GetError().Success() or unsigned(value) is None:
-            raise api.Refusal("%s: %s" % (text, (value.GetError().GetCString() or "not an address").strip()))
-        return unsigned(value)
+        scope = frame if frame and frame.IsValid() else self.context.GetTarget()
+        value = scope.EvaluateExpression(text, options)
+        number = meant(value) if value.GetError().Success() else None
+        if number is None and value.GetError().Success():
+            number = unsigned(scope.EvaluateExpression("&(%s)" % text, options))
+        if number is None:
+            raise api.Refusal("%s: %s" % (text, reason(value.GetError().GetCString() or "not an address")))
+        return number
 
     def publish(self, addresses):
         self.results = {"$pyr%d" % (number + 1): address for number, address in enumerate(addresses)}

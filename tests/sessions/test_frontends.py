@@ -67,8 +67,8 @@ def test_gdb_expressions_and_variables(toy):
 
 def test_lldb_expressions(toy):
     address = toy.planted["list"]
-    text = lldb_lines(toy, "expression long $mine = %#x" % address, "pyr object $mine")
-    assert "[1, 2, 3]" in text
+    text = lldb_lines(toy, "expression long $mine = %#x" % address, "pyr object $mine", "pyr object $pyr + 8")
+    assert text.count("[1, 2, 3]") >= 2
 
 
 @pytest.mark.parametrize("lines", [gdb_lines, lldb_lines], ids=["gdb", "lldb"])
@@ -122,6 +122,60 @@ def test_ctrl_c_in_gdb_keeps_the_session():
         gdb.wait()
     assert "enabled" in out and "Traceback" not in out
     assert gdb.returncode == 0
+
+
+def test_ctrl_c_in_lldb_keeps_the_session():
+    """On a terminal, because lldb installs its own handler for one."""
+    import pty
+    import select
+    run = programs.core_of(matrix.by_name(NAME), programs.PROGRAMS["large"])
+    lldb = Lldb(core=run.core, exe=exe_for(run.interpreter))
+    argv = [lldb.debugger or sessions.lldbs()[0], "--no-lldbinit",
+            "-o", "target create %s --core %s" % (exe_for(run.interpreter), run.core),
+            "-o", "command script import " + lldb.adapter, "-o", "script print('load' + 'ed')"]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(argv[0], argv, dict(os.environ, TERM="dumb", **lldb.environment()))
+    said = ""
+
+    def until(words, seconds):
+        nonlocal said
+        end = time.time() + seconds
+        while words not in said and time.time() < end:
+            if select.select([terminal], [], [], 0.1)[0]:
+                try:
+                    said += os.read(terminal, 65536).decode("utf-8", "replace")
+                except OSError:
+                    break
+        assert words in said, said[-3000:]
+        said = said.split(words, 1)[1]
+
+    try:
+        until("loaded", 60)
+        os.write(terminal, b"pyr find --repr 'nothing is called so'\n")
+        time.sleep(0.3)
+        os.write(terminal, b"\x03")
+        until("(lldb)", 20)
+        os.write(terminal, b"pyr gc\n")
+        until("is enabled", 60)
+        os.write(terminal, b"quit\n")
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+@pytest.mark.parametrize("lines", [gdb_lines, lldb_lines], ids=["gdb", "lldb"])
+def test_expressions_of_the_program(lines, toy):
+    """What the debugger's own symbols name: a pointer, and a struct by its address."""
+    text = lines(toy, "pyr object _PyRuntime.interpreters.head->sysdict --limit 1", "pyr object PyLong_Type --limit 1")
+    assert "'__name__': 'sys'" in text and "<class 'int'>" in text
+
+
+def test_lldb_says_in_one_line_what_is_wrong(toy):
+    text = lldb_lines(toy, "pyr object nosuchvar", "pyr object main()", "pyr object 1.5")
+    assert re.search(r"^pyretain: nosuchvar: .*undeclared identifier", text, re.M), text
+    assert re.search(r"^pyretain: main\(\): .+", text, re.M), text
 
 
 def test_adapters_hold_no_table_of_their_own():
