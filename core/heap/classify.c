@@ -408,9 +408,13 @@ static void dict_buffers(struct pyr_classifier *c, const uint8_t *object,
 			 void (*fn)(void *ctx, pyr_addr start, uint64_t size), void *ctx)
 {
 	pyr_addr at = pyr_load64(object + c->dict_keys), values = pyr_load64(object + c->dict_values);
-	const uint8_t *keys = pyr_peek(&c->far, at, c->keys_header);
+	const uint8_t *keys;
 	uint64_t slots, width;
 
+	/* Keys and values in arenas are blocks: not worth a look far away. */
+	if (c->pointers && !pyr_pages_has(c->pointers, at) && !pyr_pages_has(c->pointers, values))
+		return;
+	keys = pyr_peek(&c->far, at, c->keys_header);
 	if (!keys)
 		return;
 	if (c->keys_are_log2) {

@@ -56,8 +56,8 @@ struct pyr_classifier {
 	/* object header, gc head */
 	uint32_t refcnt_at, type_at, size_at, gc_head;
 	bool gc_refs;             /* a third word says whether an object is tracked (3.6, 3.7) */
-	/* Set where pointers are as small as counts (an executable at a fixed address):
-	 * a word that points to one of these pages is no reference count. */
+	/* Pages outside of arenas. A word that points to one is no reference count (in an
+	 * executable at a fixed address pointers are as small as counts). */
 	const struct pyr_pages *pointers;
 	bool strict_prev;         /* no collection is in progress: _gc_prev is a link */
 	uint64_t refcnt_required, refcnt_forbidden;

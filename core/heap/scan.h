@@ -98,16 +98,20 @@ typedef void pyr_emit(struct pyr_scanner *s, struct pyr_kind *kind, pyr_addr add
 		      const uint8_t *object, bool tracked, void *ctx);
 
 static inline __attribute__((always_inline)) void
-pyr_scan_pool(struct pyr_scanner *s, const struct pyr_pool *pool, pyr_emit *emit, void *ctx)
+pyr_scan_pool(struct pyr_scanner *s, const struct pyr_pool *pool, const uint8_t *next, pyr_emit *emit,
+	      void *ctx)
 {
 	struct pyr_classifier *c = &s->classifier;
-	uint32_t at, offset, size = pool->block_size;
+	uint32_t at, line, offset, size = pool->block_size;
 	const uint8_t *block, *object;
 	struct pyr_kind *kind;
 	bool tracked;
 
 	for (at = PYR_POOL_HEADER; at < pool->end; at += size) {
 		block = pool->bytes + at;
+		/* The free list of the next pool leads through it in no order: have it near. */
+		for (line = at; line < at + size; line += 64)
+			__builtin_prefetch(next + line);
 		if (pyr_pool_is_free(s->obmalloc, pool, at))
 			continue;
 		s->blocks++;
@@ -138,15 +142,20 @@ pyr_scan_pool(struct pyr_scanner *s, const struct pyr_pool *pool, pyr_emit *emit
 static inline __attribute__((always_inline)) void
 pyr_scan_arena(struct pyr_scanner *s, const struct pyr_arena *arena, pyr_emit *emit, void *ctx)
 {
+	const uint32_t step = s->obmalloc->pool_size;
 	struct pyr_pool pool;
+	const uint8_t *next;
 	pyr_addr at;
 
-	for (at = arena->first_pool; at < arena->pool_end; at += s->obmalloc->pool_size) {
+	for (at = arena->first_pool; at < arena->pool_end; at += step) {
 		switch (pyr_pool_read(s->obmalloc, &s->classifier.reader, arena, at, &pool)) {
 		case PYR_POOL_LIVE:
 			s->pools++;
 			s->inconsistent_pools += !pool.consistent;
-			pyr_scan_pool(s, &pool, emit, ctx);
+			next = at + 2 * step <= arena->pool_end && pyr_target_concurrent(s->classifier.far.target)
+				       ? pyr_peek(&s->classifier.reader, at + step, step)
+				       : NULL;
+			pyr_scan_pool(s, &pool, next ? next : pool.bytes, emit, ctx);
 			break;
 		case PYR_POOL_EMPTY:
 			break;
