@@ -81,9 +81,9 @@ static const struct row *native_row(struct pyr_refs *refs, struct pyr_reader *re
 struct builder {
 	struct pyr_refs *refs;
 	struct pyr_reader *reader;
-	struct pyr_plan plan;
 	PYR_VEC(struct pyr_plan_field) fields;
 	bool failed;
+	struct pyr_plan plan; /* without its fields */
 };
 
 static void add_field(struct builder *b, int32_t offset, uint32_t label, uint64_t detail)
