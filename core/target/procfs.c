@@ -209,20 +209,29 @@ static pyr_error *check_machine(struct pyr_process *process)
 	return NULL;
 }
 
-/* Field 22 of /proc/PID/stat, counted behind the name, which may hold anything. */
-static uint64_t start_time(const struct pyr_process *process)
+/* PF_KTHREAD among the flags of /proc/PID/stat (linux/sched.h). */
+#define STAT_KTHREAD 0x200000u
+
+/* A number of /proc/PID/stat by its place as proc(5) counts, found behind the
+ * name, which may hold anything. */
+static uint64_t stat_field(const struct pyr_process *process, int wanted)
 {
 	char *stat = slurp(process->dir, "stat", NULL), *p = stat ? strrchr(stat, ')') : NULL;
-	uint64_t ticks = 0;
+	uint64_t value = 0;
 	int field = 2;
 
-	while (p && *p && field < 22)
+	while (p && *p && field < wanted)
 		if (*p++ == ' ')
 			field++;
 	if (p)
-		ticks = strtoull(p, NULL, 10);
+		value = strtoull(p, NULL, 10);
 	free(stat);
-	return ticks;
+	return value;
+}
+
+static uint64_t start_time(const struct pyr_process *process)
+{
+	return stat_field(process, 22);
 }
 
 static pyr_error *read_identity(struct pyr_process *process, const char *status)
@@ -247,10 +256,16 @@ static pyr_error *read_identity(struct pyr_process *process, const char *status)
 		return pyr_error_create(PYR_E_TARGET_GONE,
 					"process %d (%s) is a zombie: it has exited and its memory is gone",
 					(int)process->pid, process->name);
-	if (!strstr(status, "\nVmSize:"))
-		return pyr_error_create(PYR_E_NOT_PYTHON,
-					"process %d (%s) is a kernel thread and has no memory of its own",
+	if (!strstr(status, "\nVmSize:")) {
+		if (stat_field(process, 9) & STAT_KTHREAD)
+			return pyr_error_create(
+				PYR_E_NOT_PYTHON,
+				"process %d (%s) is a kernel thread and has no memory of its own",
+				(int)process->pid, process->name);
+		return pyr_error_create(PYR_E_TARGET_GONE,
+					"process %d (%s) is exiting: its memory is gone",
 					(int)process->pid, process->name);
+	}
 	/* Reading maps asks for less than reading memory; the descriptor of mem
 	 * is given out only to who may also stop the process. */
 	process->mem = openat(process->dir, "mem", O_RDONLY | O_CLOEXEC);

@@ -126,7 +126,7 @@ int main(void)
 	PyRun_SimpleString("class Embedded: pass\\nkept = [Embedded() for _ in range(17)]");
 	abort();
 }
-""", *(flags + [archives[0], "-no-pie"] + libraries + ["-lm", "-lexpat", "-lz", "-s"]))
+""", *(flags + [archives[0], "-no-pie"] + libraries + ["-no-pie", "-lm", "-lexpat", "-lz", "-s"]))
     if not program:
         gap("the embedder does not link: " + why[-300:])
     core = dump([program], tmp_path)
