@@ -104,6 +104,7 @@ pyr_scan_pool(struct pyr_scanner *s, const struct pyr_pool *pool, const uint8_t 
 	struct pyr_classifier *c = &s->classifier;
 	uint32_t at, line, offset, size = pool->block_size;
 	const uint8_t *block, *object;
+	uint32_t blocks = 0, objects = 0;
 	struct pyr_kind *kind;
 	bool tracked;
 
@@ -114,7 +115,7 @@ pyr_scan_pool(struct pyr_scanner *s, const struct pyr_pool *pool, const uint8_t 
 			__builtin_prefetch(next + line);
 		if (pyr_pool_is_free(s->obmalloc, pool, at))
 			continue;
-		s->blocks++;
+		blocks++;
 		kind = pyr_classify(c, block, size, &offset);
 		if (!kind) {
 			pyr_scanner_words(s, block, block + size);
@@ -128,7 +129,7 @@ pyr_scan_pool(struct pyr_scanner *s, const struct pyr_pool *pool, const uint8_t 
 				pyr_scanner_node(s, object - c->gc_head,
 						 pool->address + at + offset - c->gc_head);
 		}
-		s->objects++;
+		objects++;
 		if (!kind->leaf) {
 			pyr_scanner_words(s, object + c->type_at + 8, block + size);
 			if (kind->owns_buffer)
@@ -137,6 +138,8 @@ pyr_scan_pool(struct pyr_scanner *s, const struct pyr_pool *pool, const uint8_t 
 		}
 		emit(s, kind, pool->address + at + offset, object, tracked, ctx);
 	}
+	s->blocks += blocks;
+	s->objects += objects;
 }
 
 static inline __attribute__((always_inline)) void
