@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <histedit.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #define HISTORY_LINES 1000
 
@@ -218,19 +220,51 @@ static void on_sigint(int number)
 	(void)number; /* it interrupts the read of the line */
 }
 
+/* One character from the terminal. SIGINT is blocked but for the wait, so that a
+ * Ctrl-C between two characters is not lost. */
+static int get_character(EditLine *edit, wchar_t *ret)
+{
+	struct pollfd ready = { .fd = STDIN_FILENO, .events = POLLIN };
+	mbstate_t state = { 0 };
+	sigset_t open;
+	size_t length;
+	char byte;
+
+	(void)edit;
+	pthread_sigmask(SIG_SETMASK, NULL, &open);
+	sigdelset(&open, SIGINT);
+	for (;;) {
+		if (ppoll(&ready, 1, NULL, &open) < 0 || read(STDIN_FILENO, &byte, 1) < 0)
+			return -1; /* EINTR: Ctrl-C */
+		if (ready.revents & (POLLHUP | POLLERR) && !(ready.revents & POLLIN))
+			return 0;
+		length = mbrtowc(ret, &byte, 1, &state);
+		if (length == (size_t)-1) { /* not in this locale: taken as it is */
+			*ret = (unsigned char)byte;
+			return 1;
+		}
+		if (length != (size_t)-2)
+			return 1;
+	}
+}
+
 static int run_terminal(pyr_session *session, struct pyr_front *front)
 {
 	struct shell shell = {.session = session, .front = front};
 	struct sigaction action = {.sa_handler = on_sigint};
+	sigset_t interrupt;
 	char *path = history_path();
 	History *past = history_init();
 	HistEvent event;
 	EditLine *edit;
 	const char *line;
 	int count, status = 0;
+	bool interrupted;
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
 	edit = el_init("pyretain", stdin, stdout, stderr);
 	if (!edit || !past) {
 		free(path);
@@ -247,13 +281,19 @@ static int run_terminal(pyr_session *session, struct pyr_front *front)
 	el_set(edit, EL_ADDFN, "pyretain-complete", "complete the word", complete);
 	el_set(edit, EL_BIND, "^I", "pyretain-complete", NULL);
 	el_set(edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
+	el_set(edit, EL_GETCFN, get_character);
 	el_source(edit, NULL); /* ~/.editrc */
 	printf("pyretain %s: `help` lists the commands, Ctrl-D leaves.\n", pyr_version());
 	for (;;) {
 		fflush(stdout);
+		/* before the prompt, not after it: a key pressed in between would be lost */
+		el_set(edit, EL_PREP_TERM, 1);
+		pthread_sigmask(SIG_BLOCK, &interrupt, NULL);
 		errno = 0;
 		line = el_gets(edit, &count);
-		if (!line && count == -1 && errno == EINTR) { /* Ctrl-C: begin the line anew */
+		interrupted = !line && count == -1 && errno == EINTR;
+		pthread_sigmask(SIG_UNBLOCK, &interrupt, NULL);
+		if (interrupted) { /* Ctrl-C: begin the line anew */
 			printf("^C\n");
 			el_reset(edit);
 			continue;
