@@ -221,3 +221,44 @@ def test_traced_by_another_debugger(busy):
     finally:
         gdb.communicate("detach\nquit\n", timeout=30)
     assert_works_on(process.pid)
+
+
+@pytest.fixture
+def group():
+    """The directory of a memory control group (version 1)."""
+    with open("/proc/self/cgroup") as f:
+        ours = [line.rstrip("\n").split(":", 2)[2] for line in f if ":memory:" in line]
+    path = "/sys/fs/cgroup/memory%s/pyretain-test-%d" % (ours[0] if ours else "", os.getpid())
+    try:
+        os.mkdir(path)
+    except OSError as error:
+        pytest.skip("no memory control group can be made here: %s" % error)
+    yield path
+    for _ in range(100):
+        try:
+            return os.rmdir(path)
+        except OSError:  # its last process is on its way out
+            time.sleep(0.05)
+
+
+def test_not_inside_the_targets_own_full_group(group):
+    """Where our memory is the target's, and little is left, it is not taken unasked."""
+    join = ["sh", "-c", "echo $$ > %s/cgroup.procs; exec \"$@\"" % group, "sh"]
+    process = subprocess.Popen(join + [matrix.by_name("system").python, "-c", BUSY, "100000"], stdout=subprocess.PIPE)
+    try:
+        process.stdout.readline()
+        with open(group + "/memory.usage_in_bytes") as f:
+            used = int(f.read())
+        with open(group + "/memory.limit_in_bytes", "w") as f:
+            f.write(str(used + (30 << 20)))
+        inside = Shell(pid=process.pid)
+        inside.prefix = join + inside.prefix
+        status, out, err = inside.call("info")
+        assert status == 1 and "shares the memory limit of control group" in err and "--force" in err, err
+        assert_works_on(process.pid)
+        status, out, err = Shell(pid=process.pid).call("info")
+        assert status == 0 and out.startswith("Python "), err
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
