@@ -63,8 +63,8 @@ static void finish_waiting(struct worker *w, struct pyr_classifier *c, struct wa
 }
 
 /* The keys of a dict are far away: ask for them now and measure it later. */
-static void put_off(struct worker *w, struct pyr_classifier *c, struct pyr_kind *kind, pyr_addr addr,
-		    const uint8_t *object, bool tracked)
+static void put_off(struct worker *w, struct pyr_classifier *c, struct pyr_kind *kind,
+		    pyr_addr addr, const uint8_t *object, bool tracked)
 {
 	struct waiting *d = &w->ring[w->next++ % RING];
 	const uint8_t *keys;
@@ -83,7 +83,8 @@ static inline void count_object(struct pyr_scanner *s, struct pyr_kind *kind, py
 {
 	struct worker *w = ctx;
 
-	if (kind->measure == PYR_MEASURE_DICT && s->classifier.dict_values + 8 <= sizeof(w->ring[0].head))
+	if (kind->measure == PYR_MEASURE_DICT &&
+	    s->classifier.dict_values + 8 <= sizeof(w->ring[0].head))
 		put_off(w, &s->classifier, kind, addr, object, tracked);
 	else
 		tally(w, kind, tracked, pyr_kind_size(&s->classifier, kind, addr, object));
@@ -180,10 +181,10 @@ static pyr_error *add_arenas(struct stream *st, struct pyr_census_tally *all,
 	for (w = 0; w < st->survey.workers; w++) {
 		kinds = st->survey.scanners[w]->classifier.kinds;
 		for (i = 0; i < st->survey.scanners[w]->classifier.kind_count; i++)
-			if (kinds[i] &&
-			    (!pyr_census_tally_add(all, i, kinds[i]->all.count, kinds[i]->all.bytes) ||
-			     !pyr_census_tally_add(tracked, i, kinds[i]->tracked.count,
-						   kinds[i]->tracked.bytes)))
+			if (kinds[i] && (!pyr_census_tally_add(all, i, kinds[i]->all.count,
+							       kinds[i]->all.bytes) ||
+					 !pyr_census_tally_add(tracked, i, kinds[i]->tracked.count,
+							       kinds[i]->tracked.bytes)))
 				return pyr_error_no_memory();
 		for (k = 0; k < PYR_CENSUS_SIZES; k++) {
 			all->sizes[k].count += st->workers[w].all_sizes[k].count;
@@ -191,7 +192,8 @@ static pyr_error *add_arenas(struct stream *st, struct pyr_census_tally *all,
 			tracked->sizes[k].count += st->workers[w].tracked_sizes[k].count;
 			tracked->sizes[k].bytes += st->workers[w].tracked_sizes[k].bytes;
 		}
-		ret->only_block += st->survey.scanners[w]->objects - st->survey.scanners[w]->tracked;
+		ret->only_block +=
+			st->survey.scanners[w]->objects - st->survey.scanners[w]->tracked;
 	}
 	return NULL;
 }
@@ -208,14 +210,14 @@ static struct destination remainder_of(const struct pyr_survey *s)
 	size_t i;
 
 	if (l->has_rest)
-		return (struct destination){ l->rest_interpreter, l->rest_generation };
+		return (struct destination){l->rest_interpreter, l->rest_generation};
 	if (l->collecting)
-		return (struct destination){ 0, PYR_GEN_COLLECTING };
+		return (struct destination){0, PYR_GEN_COLLECTING};
 	for (i = 0; i < l->lists.count; i++)
 		if (l->lists.data[i].broken)
-			return (struct destination){ l->lists.data[i].interpreter,
-						     l->lists.data[i].generation };
-	return (struct destination){ 0, l->lists.count ? PYR_GEN_UNTRACKED : PYR_GEN_2 };
+			return (struct destination){l->lists.data[i].interpreter,
+						    l->lists.data[i].generation};
+	return (struct destination){0, l->lists.count ? PYR_GEN_UNTRACKED : PYR_GEN_2};
 }
 
 /* Add @t, the members of one generation, to what it counts for. */
@@ -228,7 +230,8 @@ static bool place(struct stream *st, const struct pyr_census_tally *t, struct de
 	ret->by_generation[d.generation] += n;
 	if (d.interpreter < ret->interpreters)
 		ret->by_interpreter[d.interpreter * PYR_GEN_COUNT + d.generation] += n;
-	if (st->options->generation >= 0 && d.generation != (enum pyr_generation)st->options->generation)
+	if (st->options->generation >= 0 &&
+	    d.generation != (enum pyr_generation)st->options->generation)
 		return true;
 	if (d.generation <= PYR_GEN_2 && !pyr_census_tally_merge(gc, t))
 		return false;
@@ -237,7 +240,7 @@ static bool place(struct stream *st, const struct pyr_census_tally *t, struct de
 
 static pyr_error *assemble(struct stream *st, struct pyr_census *ret)
 {
-	struct pyr_census_tally all = { 0 }, tracked = { 0 }, selected = { 0 }, gc = { 0 };
+	struct pyr_census_tally all = {0}, tracked = {0}, selected = {0}, gc = {0};
 	struct pyr_survey *s = &st->survey;
 	uint32_t i, types = pyr_types_count(s->types);
 	uint64_t objects, on_lists;
@@ -252,7 +255,8 @@ static pyr_error *assemble(struct stream *st, struct pyr_census *ret)
 		err = pyr_error_no_memory();
 		goto out;
 	}
-	if ((err = add_arenas(st, &all, &tracked, ret)) || (err = add_outside(st, &all, &tracked, ret)))
+	if ((err = add_arenas(st, &all, &tracked, ret)) ||
+	    (err = add_outside(st, &all, &tracked, ret)))
 		goto out;
 	objects = pyr_census_tally_count(&all);
 	err = pyr_error_no_memory();
@@ -261,8 +265,8 @@ static pyr_error *assemble(struct stream *st, struct pyr_census *ret)
 
 		if (!pyr_census_tally_subtract(&tracked, &st->lists[k]) ||
 		    !place(st, &st->lists[k],
-			   (struct destination){ list->interpreter, list->generation }, &selected, &gc,
-			   ret))
+			   (struct destination){list->interpreter, list->generation}, &selected,
+			   &gc, ret))
 			goto out;
 	}
 	if (!place(st, &tracked, remainder_of(s), &selected, &gc, ret))
@@ -277,8 +281,8 @@ static pyr_error *assemble(struct stream *st, struct pyr_census *ret)
 		for (i = 0; i < s->scanners[w]->classifier.kind_count && i < types; i++)
 			inexact[i] |= s->scanners[w]->classifier.kinds[i] &&
 				      s->scanners[w]->classifier.kinds[i]->inexact;
-	err = pyr_census_fill(s->types, st->options->generation < 0 ? &all : &selected, &gc, inexact,
-			      types, ret);
+	err = pyr_census_fill(s->types, st->options->generation < 0 ? &all : &selected, &gc,
+			      inexact, types, ret);
 out:
 	free(inexact);
 	pyr_census_tally_deinit(&all);
@@ -330,7 +334,7 @@ static pyr_error *take(struct stream *st, struct pyr_control *control, struct py
 pyr_error *pyr_census_run(struct pyr_types *types, struct pyr_control *control,
 			  const struct pyr_census_options *options, struct pyr_census *ret)
 {
-	struct stream st = { .options = options };
+	struct stream st = {.options = options};
 	struct pyr_census census;
 	pyr_error *err;
 

@@ -5,11 +5,11 @@
 #include "heap/heap.h"
 
 struct pyr_census_row {
-	uint32_t type;      /* index into types */
-	uint64_t count;     /* objects of exactly this type */
-	uint64_t gc_count;  /* those in generations 0-2, as gc.get_objects() counts */
-	uint64_t bytes;     /* shallow, as sys.getsizeof() counts */
-	bool inexact_size;  /* the type may define a __sizeof__ of its own */
+	uint32_t type;     /* index into types */
+	uint64_t count;    /* objects of exactly this type */
+	uint64_t gc_count; /* those in generations 0-2, as gc.get_objects() counts */
+	uint64_t bytes;    /* shallow, as sys.getsizeof() counts */
+	bool inexact_size; /* the type may define a __sizeof__ of its own */
 };
 
 #define PYR_CENSUS_SIZES 64
@@ -31,7 +31,7 @@ struct pyr_census {
 };
 
 struct pyr_census_options {
-	int generation; /* only members of this generation (0-2); -1: all objects */
+	int generation;      /* only members of this generation (0-2); -1: all objects */
 	bool size_histogram; /* fill `sizes` */
 };
 

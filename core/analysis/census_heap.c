@@ -6,8 +6,9 @@
 #include "heap/heap.h"
 
 static pyr_error *count_all(struct pyr_heap *heap, struct pyr_control *control,
-			    const struct pyr_census_options *options, struct pyr_census_tally *selected,
-			    struct pyr_census_tally *gc, bool *inexact, struct pyr_census *ret)
+			    const struct pyr_census_options *options,
+			    struct pyr_census_tally *selected, struct pyr_census_tally *gc,
+			    bool *inexact, struct pyr_census *ret)
 {
 	struct pyr_python *python = pyr_types_python(heap->types);
 	enum pyr_generation g;
@@ -32,7 +33,8 @@ static pyr_error *count_all(struct pyr_heap *heap, struct pyr_control *control,
 		if (options->generation >= 0 && g != (enum pyr_generation)options->generation)
 			continue;
 		type = pyr_types_at(heap->types, heap->type[id]);
-		err = pyr_object_size(heap->types, &python->reader, type, heap->address[id], &size, &exact);
+		err = pyr_object_size(heap->types, &python->reader, type, heap->address[id], &size,
+				      &exact);
 		if (err || size > PYR_SIZE_MAX) {
 			pyr_error_destroy(err);
 			size = (uint64_t)type->gc_head + type->pre_header +
@@ -55,7 +57,7 @@ static pyr_error *count_all(struct pyr_heap *heap, struct pyr_control *control,
 pyr_error *pyr_census_of_heap(struct pyr_heap *heap, struct pyr_control *control,
 			      const struct pyr_census_options *options, struct pyr_census *ret)
 {
-	struct pyr_census_tally selected = { 0 }, gc = { 0 };
+	struct pyr_census_tally selected = {0}, gc = {0};
 	uint32_t types = pyr_types_count(heap->types);
 	bool *inexact = calloc(types + 1, sizeof(*inexact));
 	struct pyr_census census;

@@ -16,7 +16,8 @@ struct pyr_census_tally {
 /* Make room for type @index. */
 bool pyr_census_tally_reserve(struct pyr_census_tally *t, uint32_t index);
 /* Add @count objects of @bytes together. */
-bool pyr_census_tally_add(struct pyr_census_tally *t, uint32_t type, uint64_t count, uint64_t bytes);
+bool pyr_census_tally_add(struct pyr_census_tally *t, uint32_t type, uint64_t count,
+			  uint64_t bytes);
 /* @t += @other, or @t -= @other; differences below 0 become 0. */
 bool pyr_census_tally_merge(struct pyr_census_tally *t, const struct pyr_census_tally *other);
 bool pyr_census_tally_subtract(struct pyr_census_tally *t, const struct pyr_census_tally *other);
@@ -25,9 +26,10 @@ void pyr_census_tally_deinit(struct pyr_census_tally *t);
 
 static inline unsigned pyr_census_size_class(uint64_t size)
 {
-	return size <= 1 ? 0 : 64 - (unsigned)__builtin_clzll(size - 1) < PYR_CENSUS_SIZES
-				       ? 64 - (unsigned)__builtin_clzll(size - 1)
-				       : PYR_CENSUS_SIZES - 1;
+	return size <= 1 ? 0
+	       : 64 - (unsigned)__builtin_clzll(size - 1) < PYR_CENSUS_SIZES
+		       ? 64 - (unsigned)__builtin_clzll(size - 1)
+		       : PYR_CENSUS_SIZES - 1;
 }
 
 /* Rows, sums and sizes of @ret: the objects of @selected; gc_count from @gc. */

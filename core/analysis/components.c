@@ -8,10 +8,10 @@
 struct work {
 	const struct pyr_graph *graph;
 	const uint8_t *member;
-	uint32_t *index;  /* 0: not visited, else 1 + order of visit */
+	uint32_t *index; /* 0: not visited, else 1 + order of visit */
 	uint32_t *low;
-	uint32_t *path;   /* nodes whose component is not decided yet */
-	uint32_t *stack;  /* of the search */
+	uint32_t *path;  /* nodes whose component is not decided yet */
+	uint32_t *stack; /* of the search */
 	uint64_t *cursor;
 	uint32_t visited, pending;
 	struct pyr_components result;
@@ -82,7 +82,7 @@ pyr_error *pyr_components_compute(struct pyr_control *control, const struct pyr_
 				  const uint8_t *member, struct pyr_components *ret)
 {
 	size_t n = (size_t)graph->nodes + 1;
-	struct work w = { .graph = graph, .member = member };
+	struct work w = {.graph = graph, .member = member};
 	pyr_error *err = NULL;
 	uint32_t node;
 

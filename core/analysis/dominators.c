@@ -11,13 +11,13 @@ struct work {
 	const struct pyr_graph *graph;
 	const uint32_t *roots;
 	size_t root_count;
-	uint32_t count;     /* numbers given, the virtual root included */
-	uint32_t *number;   /* node -> number; 0: not reached */
-	uint32_t *node;     /* number -> node */
-	uint32_t *parent;   /* in the search tree; later the forest's ancestor */
+	uint32_t count;   /* numbers given, the virtual root included */
+	uint32_t *number; /* node -> number; 0: not reached */
+	uint32_t *node;   /* number -> node */
+	uint32_t *parent; /* in the search tree; later the forest's ancestor */
 	uint32_t *semi, *label, *idom;
-	bool *is_root;      /* by number */
-	uint64_t *cursor;   /* of the search: next successor by depth */
+	bool *is_root;    /* by number */
+	uint64_t *cursor; /* of the search: next successor by depth */
 	uint32_t *stack;
 };
 
@@ -180,8 +180,8 @@ pyr_error *pyr_dominators_compute(struct pyr_control *control, const struct pyr_
 				  const uint32_t *roots, size_t root_count, const uint64_t *sizes,
 				  struct pyr_dominators *ret)
 {
-	struct work w = { .graph = graph, .roots = roots, .root_count = root_count, .count = 1 };
-	struct pyr_dominators d = { 0 };
+	struct work w = {.graph = graph, .roots = roots, .root_count = root_count, .count = 1};
+	struct pyr_dominators d = {0};
 	pyr_error *err = NULL;
 	size_t i;
 

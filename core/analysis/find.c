@@ -34,8 +34,8 @@ static pyr_error *compile(const char *what, const char *text, struct expression 
 	code = regcomp(&ret->regex, text, REG_EXTENDED | REG_NOSUB);
 	if (code) {
 		regerror(code, &ret->regex, message, sizeof(message));
-		return pyr_error_create(PYR_E_USAGE, "%s: bad regular expression \"%s\": %s", what, text,
-					message);
+		return pyr_error_create(PYR_E_USAGE, "%s: bad regular expression \"%s\": %s", what,
+					text, message);
 	}
 	ret->given = true;
 	return NULL;
@@ -57,7 +57,8 @@ static pyr_error *parse_attribute(struct query *q, const char *text)
 	if (!q->name)
 		return pyr_error_no_memory();
 	if (!*q->name)
-		return pyr_error_create(PYR_E_USAGE, "--attr needs NAME or NAME=REGEX, not \"%s\"", text);
+		return pyr_error_create(PYR_E_USAGE, "--attr needs NAME or NAME=REGEX, not \"%s\"",
+					text);
 	return compile("--attr", equals ? equals + 1 : NULL, &q->value);
 }
 
@@ -89,8 +90,8 @@ static bool type_matches(struct query *q, uint32_t index)
 		return false;
 	if (!q->verdict[index])
 		q->verdict[index] =
-			matches(&q->type, pyr_type_name(q->heap->types,
-							pyr_types_at(q->heap->types, index)))
+			matches(&q->type,
+				pyr_type_name(q->heap->types, pyr_types_at(q->heap->types, index)))
 				? 1
 				: 2;
 	return q->verdict[index] == 1;
@@ -98,7 +99,7 @@ static bool type_matches(struct query *q, uint32_t index)
 
 static bool repr_matches(struct query *q, const struct expression *e, pyr_addr object)
 {
-	struct pyr_strbuf text = { 0 };
+	struct pyr_strbuf text = {0};
 	bool found;
 
 	pyr_object_repr(q->heap->types, q->reader, object, NULL, &text);
@@ -164,7 +165,7 @@ static pyr_error *run(struct query *q, struct pyr_control *control,
 		      bool (*fn)(void *ctx, const struct pyr_find_match *match), void *ctx,
 		      struct pyr_find_result *ret)
 {
-	struct pyr_find_result result = { 0 };
+	struct pyr_find_result result = {0};
 	struct pyr_find_match match;
 	bool more = true;
 	pyr_error *err;
@@ -178,7 +179,8 @@ static pyr_error *run(struct query *q, struct pyr_control *control,
 		if (!object_matches(q, id, &match))
 			continue;
 		result.matches++;
-		if (more && (!q->options->limit || result.matches - result.omitted <= q->options->limit))
+		if (more &&
+		    (!q->options->limit || result.matches - result.omitted <= q->options->limit))
 			more = fn(ctx, &match);
 		else
 			result.omitted++;
@@ -192,7 +194,7 @@ pyr_error *pyr_find_run(struct pyr_heap *heap, struct pyr_control *control,
 			bool (*fn)(void *ctx, const struct pyr_find_match *match), void *ctx,
 			struct pyr_find_result *ret)
 {
-	struct query q = { .heap = heap, .options = options };
+	struct query q = {.heap = heap, .options = options};
 	pyr_error *err;
 
 	q.reader = &pyr_types_python(heap->types)->reader;

@@ -13,9 +13,9 @@ struct pyr_find_options {
 			    * the repr of anything else); NULL: any */
 	uint64_t min_size; /* bytes, as sys.getsizeof() counts */
 	bool has_in;
-	pyr_addr in;       /* lies in the arena, else in the mapping, that contains this address */
-	int generation;    /* enum pyr_generation; -1: any */
-	uint64_t limit;    /* objects to hand out; 0: all */
+	pyr_addr in;    /* lies in the arena, else in the mapping, that contains this address */
+	int generation; /* enum pyr_generation; -1: any */
+	uint64_t limit; /* objects to hand out; 0: all */
 };
 
 struct pyr_find_match {
@@ -25,8 +25,8 @@ struct pyr_find_match {
 };
 
 struct pyr_find_result {
-	uint64_t matches;  /* all there are */
-	uint64_t omitted;  /* matches beyond the limit */
+	uint64_t matches; /* all there are */
+	uint64_t omitted; /* matches beyond the limit */
 };
 
 /* Calls @fn for the first `limit` matches in address order, until it answers

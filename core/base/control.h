@@ -26,7 +26,7 @@ struct pyr_control {
 	struct pyr_diagnostic {
 		char *message;
 		uint64_t times;
-	} *diagnostics;
+	} * diagnostics;
 	size_t diagnostic_count;
 	uint64_t diagnostics_omitted;
 };

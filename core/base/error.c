@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 static char no_memory_message[] = "out of memory";
-static pyr_error no_memory = { .code = PYR_E_NO_MEMORY, .message = no_memory_message };
+static pyr_error no_memory = {.code = PYR_E_NO_MEMORY, .message = no_memory_message};
 
 pyr_error *pyr_error_no_memory(void)
 {

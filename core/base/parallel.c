@@ -84,8 +84,12 @@ pyr_error *pyr_parallel(struct pyr_control *control, const char *phase, unsigned
 			pyr_error *(*fn)(void *ctx, unsigned worker, size_t begin, size_t end),
 			void *ctx)
 {
-	struct job job = { .control = control, .phase = phase, .count = count,
-			   .grain = grain ? grain : 1, .fn = fn, .ctx = ctx };
+	struct job job = {.control = control,
+			  .phase = phase,
+			  .count = count,
+			  .grain = grain ? grain : 1,
+			  .fn = fn,
+			  .ctx = ctx};
 	struct worker w[WORKERS_MAX];
 	sigset_t all, old;
 	unsigned i, started = 0;

@@ -224,8 +224,8 @@ static void on_sigint(int number)
  * Ctrl-C between two characters is not lost. */
 static int get_character(EditLine *edit, wchar_t *ret)
 {
-	struct pollfd ready = { .fd = STDIN_FILENO, .events = POLLIN };
-	mbstate_t state = { 0 };
+	struct pollfd ready = {.fd = STDIN_FILENO, .events = POLLIN};
+	mbstate_t state = {0};
 	sigset_t open;
 	size_t length;
 	char byte;

@@ -46,13 +46,16 @@ static void init_values(struct pyr_classifier *c, const struct pyr_layout *l)
 	c->str_length = (uint32_t)pyr_offset(l, PyASCIIObject, length);
 	c->str_state = (uint32_t)state;
 	c->kind_shift = bit_shift(pyr_layout_place(l, PYR_FIELD(PyASCIIObject, state_kind)), state);
-	c->compact_shift = bit_shift(pyr_layout_place(l, PYR_FIELD(PyASCIIObject, state_compact)), state);
-	c->ascii_shift = bit_shift(pyr_layout_place(l, PYR_FIELD(PyASCIIObject, state_ascii)), state);
+	c->compact_shift =
+		bit_shift(pyr_layout_place(l, PYR_FIELD(PyASCIIObject, state_compact)), state);
+	c->ascii_shift =
+		bit_shift(pyr_layout_place(l, PYR_FIELD(PyASCIIObject, state_ascii)), state);
 	c->str_ascii = pyr_sizeof(l, PyASCIIObject);
 	c->str_compact = pyr_sizeof(l, PyCompactUnicodeObject);
 	c->str_utf8 = (uint32_t)pyr_offset(l, PyCompactUnicodeObject, utf8);
 	c->str_utf8_length = (uint32_t)pyr_offset(l, PyCompactUnicodeObject, utf8_length);
-	c->str_wstr = pyr_has(l, PyASCIIObject, wstr) ? (uint32_t)pyr_offset(l, PyASCIIObject, wstr) : 0;
+	c->str_wstr =
+		pyr_has(l, PyASCIIObject, wstr) ? (uint32_t)pyr_offset(l, PyASCIIObject, wstr) : 0;
 	c->dict_keys = (uint32_t)pyr_offset(l, PyDictObject, ma_keys);
 	c->dict_values = (uint32_t)pyr_offset(l, PyDictObject, ma_values);
 	c->keys_header = pyr_sizeof(l, PyDictKeysObject);
@@ -227,9 +230,9 @@ static void init_kind(const struct pyr_classifier *c, struct pyr_kind *kind,
 		kind->need = basicsize - 8;
 	if (kind->need < smallest(c, type))
 		kind->need = smallest(c, type);
-	kind->has_count = kind->itemsize && (type->shape == PYR_SHAPE_TUPLE ||
-					     type->shape == PYR_SHAPE_BYTES ||
-					     (type->shape == PYR_SHAPE_INT && type->exact_shape));
+	kind->has_count = kind->itemsize &&
+			  (type->shape == PYR_SHAPE_TUPLE || type->shape == PYR_SHAPE_BYTES ||
+			   (type->shape == PYR_SHAPE_INT && type->exact_shape));
 	kind->exact_class = fills_class(type);
 	kind->leaf = is_leaf(type);
 	kind->owns_buffer = type->shape == PYR_SHAPE_LIST || type->shape == PYR_SHAPE_DICT ||
@@ -318,9 +321,10 @@ static bool measure_dict(struct pyr_classifier *c, const struct pyr_kind *kind,
 		slots = pyr_load64(keys + c->keys_size);
 		if (slots > UINT64_C(1) << 40)
 			return false;
-		width = slots <= 0xff ? slots : slots <= 0xffff ? slots * 2
-					      : slots <= UINT32_MAX ? slots * 4
-								    : slots * 8;
+		width = slots <= 0xff         ? slots
+			: slots <= 0xffff     ? slots * 2
+			: slots <= UINT32_MAX ? slots * 4
+					      : slots * 8;
 		entry = 24;
 		if (values)
 			size += slots * 2 / 3 * 8;
@@ -407,7 +411,8 @@ uint64_t pyr_kind_measure(struct pyr_classifier *c, struct pyr_kind *kind, pyr_a
 static void dict_buffers(struct pyr_classifier *c, const uint8_t *object,
 			 void (*fn)(void *ctx, pyr_addr start, uint64_t size), void *ctx)
 {
-	pyr_addr at = pyr_load64(object + c->dict_keys), values = pyr_load64(object + c->dict_values);
+	pyr_addr at = pyr_load64(object + c->dict_keys),
+		 values = pyr_load64(object + c->dict_values);
 	const uint8_t *keys;
 	uint64_t slots, width;
 

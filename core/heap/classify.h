@@ -13,7 +13,7 @@
  * dict); SLOW asks pyr_object_size(). */
 enum pyr_measure {
 	PYR_MEASURE_FIXED,
-	PYR_MEASURE_VAR,  /* basicsize + itemsize * ob_size */
+	PYR_MEASURE_VAR, /* basicsize + itemsize * ob_size */
 	PYR_MEASURE_INT,
 	PYR_MEASURE_STR,
 	PYR_MEASURE_LIST,
@@ -32,14 +32,14 @@ struct pyr_kind {
 	uint64_t need;       /* smallest size of an instance, from the object on */
 	uint64_t fixed_size; /* `before` + tp_basicsize */
 	uint32_t itemsize;
-	uint8_t measure;     /* enum pyr_measure */
-	bool probed;         /* the first instance was measured both ways */
-	bool inexact;        /* the type may define its own __sizeof__ */
+	uint8_t measure; /* enum pyr_measure */
+	bool probed;     /* the first instance was measured both ways */
+	bool inexact;    /* the type may define its own __sizeof__ */
 	bool gc;
-	bool has_count;      /* ob_size counts items that lie behind basicsize */
-	bool exact_class;    /* instances fill their size class: need, rounded up */
-	bool leaf;           /* instances hold no references */
-	bool owns_buffer;    /* list, dict, set, deque: see pyr_kind_buffer() */
+	bool has_count;   /* ob_size counts items that lie behind basicsize */
+	bool exact_class; /* instances fill their size class: need, rounded up */
+	bool leaf;        /* instances hold no references */
+	bool owns_buffer; /* list, dict, set, deque: see pyr_kind_buffer() */
 	bool is_str;
 	/* What the worker counted; meaning is the client's. */
 	struct pyr_tally all, tracked;
@@ -55,26 +55,26 @@ struct pyr_classifier {
 	const struct pyr_layout *layout;
 	/* object header, gc head */
 	uint32_t refcnt_at, type_at, size_at, gc_head;
-	bool gc_refs;             /* a third word says whether an object is tracked (3.6, 3.7) */
+	bool gc_refs; /* a third word says whether an object is tracked (3.6, 3.7) */
 	/* Pages outside of arenas. A word that points to one is no reference count (in an
 	 * executable at a fixed address pointers are as small as counts). */
 	const struct pyr_pages *pointers;
-	bool strict_prev;         /* no collection is in progress: _gc_prev is a link */
+	bool strict_prev; /* no collection is in progress: _gc_prev is a link */
 	uint64_t refcnt_required, refcnt_forbidden;
-	uint32_t debug_head;      /* bytes of the debug allocator before the data */
-	uint32_t debug_total;     /* ... in all */
+	uint32_t debug_head;  /* bytes of the debug allocator before the data */
+	uint32_t debug_total; /* ... in all */
 	uint32_t alignment;
 	/* str, list, int, dict */
 	uint32_t list_allocated, str_length, str_state, str_ascii, str_compact, str_utf8_length,
-		str_utf8, str_wstr; /* str_wstr: 0 where there is none */
+		str_utf8, str_wstr;                      /* str_wstr: 0 where there is none */
 	uint32_t kind_shift, compact_shift, ascii_shift; /* in the word at str_state */
 	uint32_t dict_keys, dict_values, keys_header, keys_refcnt, keys_log2, keys_index_log2,
 		keys_kind, keys_size;
 	bool keys_are_log2, int_tag, int_zero_digit;
 
-	struct pyr_kind **kinds;  /* by type index; NULL where not met */
+	struct pyr_kind **kinds; /* by type index; NULL where not met */
 	uint32_t kind_count;
-	uint64_t unmeasured;      /* instances whose size could not be read */
+	uint64_t unmeasured; /* instances whose size could not be read */
 	bool out_of_memory;
 	struct {
 		pyr_addr type;
@@ -91,7 +91,8 @@ struct pyr_kind *pyr_classifier_learn(struct pyr_classifier *c, pyr_addr type, u
 /* The kind of instances of the type at @type, or NULL when there is no type. */
 static inline struct pyr_kind *pyr_classifier_kind(struct pyr_classifier *c, pyr_addr type)
 {
-	unsigned slot = (unsigned)(((type >> 4) * 0x9e3779b97f4a7c15u) >> 52) & (PYR_KIND_CACHE - 1);
+	unsigned slot =
+		(unsigned)(((type >> 4) * 0x9e3779b97f4a7c15u) >> 52) & (PYR_KIND_CACHE - 1);
 
 	if (c->cache[slot].type == type)
 		return c->cache[slot].kind;

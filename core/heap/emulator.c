@@ -30,10 +30,10 @@
 #define VISITS_MAX (1u << 26)
 #define READS_MAX 256u
 #define INSTRUCTION_MAX 15u /* bytes of an instruction, at most */
-#define BINDINGS_MAX 64u /* restarts of one call at resolved jump slots */
+#define BINDINGS_MAX 64u    /* restarts of one call at resolved jump slots */
 
 struct api {
-#define UC(result, name, arguments) result (*name) arguments;
+#define UC(result, name, arguments) result(*name) arguments;
 #include "heap/unicorn_api.def"
 #undef UC
 };
@@ -129,8 +129,8 @@ static void on_code(void *uc, uint64_t address, uint32_t size, void *data)
 
 		e->api.uc_reg_read(e->uc, X86_RSP, &sp);
 		if (e->api.uc_mem_read(e->uc, sp, pushed, sizeof(pushed)) ||
-		    !(e->redirect = pyr_binding_resolve(e->target, &e->reader, pushed[0],
-							pushed[1]))) {
+		    !(e->redirect =
+			      pyr_binding_resolve(e->target, &e->reader, pushed[0], pushed[1]))) {
 			abandon(e, "it calls a function that is not bound and was not found");
 			return;
 		}
@@ -200,10 +200,9 @@ static bool map_target(struct pyr_emulator *e, uint64_t address)
 			if (s[middle].start % PAGE || s[middle].end % PAGE ||
 			    (uintptr_t)s[middle].bytes % PAGE)
 				break;
-			if (!e->api.uc_mem_map_ptr(e->uc, s[middle].start,
-						   s[middle].end - s[middle].start,
-						   PERMS_READ | PERMS_EXEC,
-						   (void *)(uintptr_t)s[middle].bytes))
+			if (!e->api.uc_mem_map_ptr(
+				    e->uc, s[middle].start, s[middle].end - s[middle].start,
+				    PERMS_READ | PERMS_EXEC, (void *)(uintptr_t)s[middle].bytes))
 				return true;
 			break;
 		}
@@ -290,7 +289,7 @@ static bool load_library(struct pyr_emulator *e)
 static bool open_machine(struct pyr_emulator *e)
 {
 	/* visit(object, arg): return 0. Then, where the call returns to: hlt. */
-	static const uint8_t trap_code[] = { 0x31, 0xc0, 0xc3 }, stop_code[] = { 0xf4 };
+	static const uint8_t trap_code[] = {0x31, 0xc0, 0xc3}, stop_code[] = {0xf4};
 	struct api *a = &e->api;
 	size_t hook;
 

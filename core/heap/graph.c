@@ -73,8 +73,8 @@ void pyr_graph_deinit(struct pyr_graph *graph)
 pyr_error *pyr_graph_build(struct pyr_control *control, const struct pyr_graph_source *source,
 			   struct pyr_graph *ret)
 {
-	struct pyr_graph graph = { .nodes = source->nodes };
-	struct build b = { .source = source, .graph = &graph };
+	struct pyr_graph graph = {.nodes = source->nodes};
+	struct build b = {.source = source, .graph = &graph};
 	pyr_error *err = NULL;
 	uint32_t n;
 
@@ -159,7 +159,7 @@ static pyr_error *sort_in(void *ctx, unsigned worker, size_t begin, size_t end)
 pyr_error *pyr_graph_reverse(struct pyr_control *control, struct pyr_graph *g)
 {
 	unsigned workers = pyr_parallel_workers();
-	struct reverse r = { .graph = g };
+	struct reverse r = {.graph = g};
 	pyr_error *err = NULL;
 	uint32_t n;
 
@@ -179,7 +179,8 @@ pyr_error *pyr_graph_reverse(struct pyr_control *control, struct pyr_graph *g)
 	if (!(err = pyr_parallel(control, "collecting referrers", workers, g->nodes, GRAIN, fill_in,
 				 &r)) &&
 	    workers > 1)
-		err = pyr_parallel(control, "sorting referrers", workers, g->nodes, GRAIN, sort_in, g);
+		err = pyr_parallel(control, "sorting referrers", workers, g->nodes, GRAIN, sort_in,
+				   g);
 out:
 	free(r.next);
 	if (err) {

@@ -34,8 +34,9 @@ static inline void keep_object(struct pyr_scanner *s, struct pyr_kind *kind, pyr
 	struct chunk *chunk = ctx;
 
 	(void)object;
-	if (!pyr_vec_push(&chunk->objects, (struct found){ addr, kind->index,
-					     PYR_FOUND_BLOCK | (tracked ? PYR_FOUND_GC_LIST : 0) }))
+	if (!pyr_vec_push(&chunk->objects,
+			  (struct found){addr, kind->index,
+					 PYR_FOUND_BLOCK | (tracked ? PYR_FOUND_GC_LIST : 0)}))
 		s->classifier.out_of_memory = true;
 }
 
@@ -137,7 +138,7 @@ static pyr_error *move_inside(struct builder *b)
 			continue;
 		}
 		chunk = &b->chunks[arena - s->obmalloc.arenas.data];
-		if (!pyr_vec_push(&chunk->objects, (struct found){ o->address, o->type, o->found }))
+		if (!pyr_vec_push(&chunk->objects, (struct found){o->address, o->type, o->found}))
 			return pyr_error_no_memory();
 		chunk->unsorted = true;
 	}
@@ -179,7 +180,8 @@ static pyr_error *merge(struct builder *b)
 			id += (uint32_t)b->chunks[i].objects.count;
 		}
 	}
-	return pyr_parallel(s->control, NULL, s->workers, s->obmalloc.arenas.count, 16, copy_chunks, b);
+	return pyr_parallel(s->control, NULL, s->workers, s->obmalloc.arenas.count, 16, copy_chunks,
+			    b);
 }
 
 static void set_generation(void *ctx, size_t list, pyr_addr object)
@@ -262,7 +264,7 @@ static pyr_error *build(struct builder *b, struct pyr_control *control)
 pyr_error *pyr_heap_build(struct pyr_types *types, struct pyr_control *control,
 			  struct pyr_heap **ret)
 {
-	struct builder b = { .heap = NULL };
+	struct builder b = {.heap = NULL};
 	pyr_error *err;
 	size_t i;
 

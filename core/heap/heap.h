@@ -12,7 +12,9 @@
 
 /* Where an object is with respect to the collector. */
 enum pyr_generation {
-	PYR_GEN_0, PYR_GEN_1, PYR_GEN_2,
+	PYR_GEN_0,
+	PYR_GEN_1,
+	PYR_GEN_2,
 	PYR_GEN_PERMANENT,  /* gc.freeze() */
 	PYR_GEN_COLLECTING, /* in the list of a collection in progress */
 	PYR_GEN_UNTRACKED,  /* not on any gc list */
@@ -20,9 +22,9 @@ enum pyr_generation {
 };
 
 /* How an object was found (bits). */
-#define PYR_FOUND_BLOCK 1u     /* a live pymalloc block */
-#define PYR_FOUND_GC_LIST 2u   /* a node of a gc list */
-#define PYR_FOUND_REACHED 4u   /* a word of another object points to it */
+#define PYR_FOUND_BLOCK 1u   /* a live pymalloc block */
+#define PYR_FOUND_GC_LIST 2u /* a node of a gc list */
+#define PYR_FOUND_REACHED 4u /* a word of another object points to it */
 
 struct pyr_index;
 struct pyr_obmalloc;
@@ -30,11 +32,11 @@ struct pyr_obmalloc;
 struct pyr_heap {
 	struct pyr_types *types; /* borrowed */
 	uint32_t count;
-	pyr_addr *address;       /* sorted */
-	uint32_t *type;          /* index into types */
-	uint8_t *generation;     /* enum pyr_generation */
-	uint8_t *interpreter;    /* index into python->interpreters (of its gc list), 0 if untracked */
-	uint8_t *found;          /* PYR_FOUND_* */
+	pyr_addr *address;    /* sorted */
+	uint32_t *type;       /* index into types */
+	uint8_t *generation;  /* enum pyr_generation */
+	uint8_t *interpreter; /* index into python->interpreters (of its gc list), 0 if untracked */
+	uint8_t *found;       /* PYR_FOUND_* */
 	struct pyr_index *index; /* address -> id */
 	/* Membership in generations is exact: every gc list closes. */
 	bool proven;
@@ -51,7 +53,7 @@ uint32_t pyr_heap_id(const struct pyr_heap *heap, pyr_addr addr);
 
 /* What an address is with respect to the object that it belongs to. */
 enum pyr_part {
-	PYR_PART_BODY,       /* the object itself; also the slack of its block */
+	PYR_PART_BODY, /* the object itself; also the slack of its block */
 	PYR_PART_GC_HEAD,
 	PYR_PART_PRE_HEADER, /* managed dict and weak references */
 	PYR_PART_DEBUG_HEAD, /* of the debug allocator */
@@ -61,8 +63,8 @@ enum pyr_part {
 struct pyr_resolved {
 	uint32_t id;
 	enum pyr_part part;
-	int64_t offset;      /* of the address from the object; in a buffer: from its start */
-	const char *buffer;  /* static name of the buffer ("ob_item", "ma_keys"), else NULL */
+	int64_t offset;     /* of the address from the object; in a buffer: from its start */
+	const char *buffer; /* static name of the buffer ("ob_item", "ma_keys"), else NULL */
 };
 
 /* The object that @addr belongs to. Errors: freed (a block of pymalloc that is

@@ -5,7 +5,7 @@
 #include "heap/emulator.h"
 #include "runtime/access.h"
 
-#define OFFSETS_MAX 64u  /* words of an instance that a learnt function may read */
+#define OFFSETS_MAX 64u /* words of an instance that a learnt function may read */
 #define PATTERNS_MAX 32u
 #define RECHECK_EVERY 256u
 #define INFER_MAX 65536u /* bytes of an instance that are looked at for pointers */
@@ -124,7 +124,7 @@ static uint32_t bit_of(struct learnt *k, uint32_t offset)
 
 static void learn(struct learnt *k, const struct pyr_emulated_call *call)
 {
-	struct pattern p = { 0 };
+	struct pattern p = {0};
 	uint32_t i, bit;
 	size_t r;
 
@@ -188,8 +188,8 @@ static void tell_word(const struct pyr_holdings *h, uint32_t offset, pyr_addr ta
 	const struct pyr_layout *l = &pyr_types_python(h->types)->layout;
 	bool type = (int32_t)offset == pyr_offset(l, PyObject, ob_type);
 
-	fn(ctx, target,
-	   (type ? PYR_EDGE_TYPE : PYR_EDGE_WORD) | PYR_REF_TRAVERSED | PYR_REF_OWNED, offset);
+	fn(ctx, target, (type ? PYR_EDGE_TYPE : PYR_EDGE_WORD) | PYR_REF_TRAVERSED | PYR_REF_OWNED,
+	   offset);
 }
 
 static bool walk_learnt(struct pyr_holdings *h, struct learnt *k, struct pyr_reader *reader,
@@ -211,7 +211,8 @@ static bool walk_learnt(struct pyr_holdings *h, struct learnt *k, struct pyr_rea
 /* --- emulation --- */
 
 /* Where in the instance the visited pointer lies, if it does: names the edge. */
-static uint64_t word_offset(struct pyr_reader *reader, pyr_addr addr, uint64_t size, pyr_addr target)
+static uint64_t word_offset(struct pyr_reader *reader, pyr_addr addr, uint64_t size,
+			    pyr_addr target)
 {
 	uint64_t offset, word;
 
@@ -229,9 +230,8 @@ static bool walk_emulated(struct pyr_holdings *h, struct learnt *k, struct pyr_r
 	uint64_t offset;
 	size_t i;
 
-	if (!h->emulator ||
-	    !pyr_emulator_traverse(h->emulator, type->traverse, addr, (uint64_t)type->basicsize,
-				   &call, &why)) {
+	if (!h->emulator || !pyr_emulator_traverse(h->emulator, type->traverse, addr,
+						   (uint64_t)type->basicsize, &call, &why)) {
 		k->fell_back = why;
 		return false;
 	}
@@ -241,8 +241,8 @@ static bool walk_emulated(struct pyr_holdings *h, struct learnt *k, struct pyr_r
 		if (offset != UINT64_MAX)
 			tell_word(h, (uint32_t)offset, call.visited[i], fn, ctx);
 		else
-			fn(ctx, call.visited[i], PYR_EDGE_VISITED | PYR_REF_TRAVERSED | PYR_REF_OWNED,
-			   i);
+			fn(ctx, call.visited[i],
+			   PYR_EDGE_VISITED | PYR_REF_TRAVERSED | PYR_REF_OWNED, i);
 	}
 	return true;
 }
@@ -264,8 +264,10 @@ static void walk_inferred(struct pyr_holdings *h, struct pyr_reader *reader,
 	for (offset = header; offset + 8 <= size && offset < INFER_MAX; offset += 8) {
 		pyr_addr its_type;
 
-		if (!pyr_try_u64(reader, addr + offset, &word) || !word || word % 8 || word == addr ||
-		    !pyr_try_u64(reader, word + (pyr_addr)pyr_offset(l, PyObject, ob_type), &its_type) ||
+		if (!pyr_try_u64(reader, addr + offset, &word) || !word || word % 8 ||
+		    word == addr ||
+		    !pyr_try_u64(reader, word + (pyr_addr)pyr_offset(l, PyObject, ob_type),
+				 &its_type) ||
 		    !pyr_types_find(h->types, its_type))
 			continue;
 		fn(ctx, word, PYR_EDGE_WORD | PYR_REF_INFERRED, offset);

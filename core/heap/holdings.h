@@ -14,8 +14,14 @@
 
 #include "heap/refs.h"
 
-enum pyr_way { PYR_WAY_NATIVE, PYR_WAY_LEARNED, PYR_WAY_EMULATED, PYR_WAY_INFERRED, PYR_WAY_NONE,
-	       PYR_WAY_COUNT };
+enum pyr_way {
+	PYR_WAY_NATIVE,
+	PYR_WAY_LEARNED,
+	PYR_WAY_EMULATED,
+	PYR_WAY_INFERRED,
+	PYR_WAY_NONE,
+	PYR_WAY_COUNT
+};
 
 struct pyr_holdings;
 
@@ -24,7 +30,8 @@ void pyr_holdings_destroy(struct pyr_holdings *holdings); /* NULL is allowed */
 
 /* Tell every reference of the object at @addr; answers how they were found. */
 enum pyr_way pyr_holdings_walk(struct pyr_holdings *holdings, struct pyr_reader *reader,
-			       const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx);
+			       const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
+			       void *ctx);
 
 /* How many objects were walked in each way so far, and why emulation is not to
  * be had (NULL: it is). */

@@ -9,8 +9,10 @@
 static pyr_error *add(struct pyr_lists *lists, size_t interpreter, enum pyr_generation generation,
 		      pyr_addr head)
 {
-	struct pyr_list list = { .interpreter = interpreter, .generation = generation, .head = head,
-				 .previous = head };
+	struct pyr_list list = {.interpreter = interpreter,
+				.generation = generation,
+				.head = head,
+				.previous = head};
 
 	if (!head || pyr_lists_is_head(lists, head))
 		return NULL;
@@ -33,7 +35,8 @@ pyr_error *pyr_lists_open(struct pyr_types *types, struct pyr_lists *ret)
 			err = add(&lists, states[i].interpreter, (enum pyr_generation)g,
 				  states[i].generations[g].head);
 		if (!err)
-			err = add(&lists, states[i].interpreter, PYR_GEN_2, states[i].second_old_head);
+			err = add(&lists, states[i].interpreter, PYR_GEN_2,
+				  states[i].second_old_head);
 		if (!err)
 			err = add(&lists, states[i].interpreter, PYR_GEN_PERMANENT,
 				  states[i].permanent_head);
@@ -47,7 +50,9 @@ pyr_error *pyr_lists_open(struct pyr_types *types, struct pyr_lists *ret)
 	lists.head_size = pyr_layout_gc_head_size(&python->layout);
 	lists.limit = UINT64_C(1) << 43; /* 2^47 bytes of nodes of 16 */
 	for (i = 0, g = 0; i < python->target->segments.count; i++)
-		g += (python->target->segments.data[i].end - python->target->segments.data[i].start) / 16;
+		g += (python->target->segments.data[i].end -
+		      python->target->segments.data[i].start) /
+		     16;
 	if (g && pyr_target_concurrent(python->target))
 		lists.limit = g;
 	*ret = lists;
@@ -115,7 +120,8 @@ static void advance(struct pyr_lists *lists, size_t index, struct pyr_reader *re
 		}
 		head = node && !(node & 7) ? pyr_peek(reader, node, 16) : NULL;
 		if (!head || list->nodes > lists->limit ||
-		    (!lists->collecting && (pyr_load64(head + 8) & ~UINT64_C(3)) != list->previous)) {
+		    (!lists->collecting &&
+		     (pyr_load64(head + 8) & ~UINT64_C(3)) != list->previous)) {
 			stop(list, node ? node : list->previous);
 			return;
 		}

@@ -18,15 +18,15 @@ struct pyr_list {
 	/* the walk */
 	pyr_addr node, previous; /* where it stands */
 	uint64_t nodes;
-	bool walked;             /* to the end, whichever */
-	pyr_addr broken;         /* where it stopped making sense; 0: it closed */
+	bool walked;     /* to the end, whichever */
+	pyr_addr broken; /* where it stopped making sense; 0: it closed */
 };
 
 struct pyr_lists {
 	PYR_VEC(struct pyr_list) lists;
-	bool collecting;   /* in one of the interpreters */
+	bool collecting;    /* in one of the interpreters */
 	uint32_t head_size; /* of PyGC_Head */
-	uint64_t limit;    /* more nodes than memory can hold */
+	uint64_t limit;     /* more nodes than memory can hold */
 	/* The generation that was left open by pyr_lists_walk(). */
 	bool has_rest;
 	size_t rest_interpreter;

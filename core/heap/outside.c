@@ -121,7 +121,7 @@ static bool is_outside(const struct pyr_survey *s, pyr_addr addr)
 /* Enter the object at @addr, if there is one. */
 static pyr_error *enter(struct pyr_survey *s, pyr_addr addr, uint8_t found, bool *entered)
 {
-	struct pyr_outside object = { .address = addr, .found = found };
+	struct pyr_outside object = {.address = addr, .found = found};
 	struct pyr_kind *kind;
 	bool is_gc;
 	size_t i;
@@ -188,7 +188,8 @@ static pyr_error *follow_links(struct pyr_survey *s)
 	size_t i;
 
 	for (i = 0; i < s->lists.lists.count; i++) {
-		head = pyr_peek(&s->scanners[0]->classifier.reader, s->lists.lists.data[i].head, 16);
+		head = pyr_peek(&s->scanners[0]->classifier.reader, s->lists.lists.data[i].head,
+				16);
 		if (head && (err = follow(s, pyr_load64(head) & ~UINT64_C(3))))
 			return err;
 	}
@@ -214,7 +215,8 @@ static uint64_t body_size(struct pyr_survey *s, const struct pyr_kind *kind, pyr
 	bool exact;
 
 	if (kind->has_count) {
-		if (!pyr_try_u64(&c->reader, addr + c->size_at, &n) || n > BODY_MAX / kind->itemsize)
+		if (!pyr_try_u64(&c->reader, addr + c->size_at, &n) ||
+		    n > BODY_MAX / kind->itemsize)
 			return size;
 		return size + n * kind->itemsize;
 	}
@@ -243,7 +245,8 @@ static void scan_object(struct pyr_survey *s, const struct pyr_outside *object)
 {
 	struct pyr_scanner *scanner = s->scanners[0];
 	struct pyr_classifier *c = &scanner->classifier;
-	struct pyr_kind *kind = pyr_classifier_kind(c, pyr_types_at(s->types, object->type)->address);
+	struct pyr_kind *kind =
+		pyr_classifier_kind(c, pyr_types_at(s->types, object->type)->address);
 	const uint8_t *p;
 
 	if (!kind)
@@ -278,7 +281,7 @@ static pyr_error *scan_pieces(void *ctx, unsigned worker, size_t begin, size_t e
 /* Note the words of all buffers that were handed in so far. */
 static pyr_error *drain_buffers(struct pyr_survey *s)
 {
-	struct pieces pieces = { .s = s };
+	struct pieces pieces = {.s = s};
 	struct pyr_scanner *scanner;
 	struct pyr_range r, part;
 	/* Through a read function a range ends where reading fails. */
@@ -311,8 +314,8 @@ static pyr_error *drain_buffers(struct pyr_survey *s)
 		}
 		scanner->buffers.count = 0;
 	}
-	err = pyr_parallel(s->control, NULL, total > PIECE ? s->workers : 1, pieces.ranges.count, 16,
-			   scan_pieces, &pieces);
+	err = pyr_parallel(s->control, NULL, total > PIECE ? s->workers : 1, pieces.ranges.count,
+			   16, scan_pieces, &pieces);
 	pyr_vec_deinit(&pieces.ranges);
 	return err;
 }
@@ -350,7 +353,8 @@ static void stack_chunks(struct pyr_survey *s, pyr_addr thread)
 	struct pyr_reader *far = &s->scanners[0]->classifier.far;
 	int32_t at = pyr_offset(l, PyThreadState, datastack_chunk);
 	int32_t previous = pyr_offset(l, _PyStackChunk, previous);
-	int32_t size = pyr_offset(l, _PyStackChunk, size), data = pyr_offset(l, _PyStackChunk, data);
+	int32_t size = pyr_offset(l, _PyStackChunk, size),
+		data = pyr_offset(l, _PyStackChunk, data);
 	pyr_addr chunk;
 	uint64_t bytes;
 	unsigned i;
@@ -382,7 +386,8 @@ static void note_roots(struct pyr_survey *s)
 		struct_range(scanner, s->python->interpreters.data[i].address,
 			     pyr_sizeof(l, PyInterpreterState));
 	for (i = 0; i < s->python->threads.count; i++) {
-		struct_range(scanner, s->python->threads.data[i].address, pyr_sizeof(l, PyThreadState));
+		struct_range(scanner, s->python->threads.data[i].address,
+			     pyr_sizeof(l, PyThreadState));
 		stack_chunks(s, s->python->threads.data[i].address);
 	}
 	if (s->python->image) {
@@ -412,7 +417,8 @@ static pyr_error *close_over(struct pyr_survey *s, size_t *done)
 			object = s->outside.data[(*done)++];
 			scan_object(s, &object);
 			if (!(*done & 0xffff) &&
-			    (err = pyr_control_progress(s->control, "objects outside of arenas", *done, 0)))
+			    (err = pyr_control_progress(s->control, "objects outside of arenas",
+							*done, 0)))
 				return err;
 		}
 		for (w = 0; w < s->workers; w++)
@@ -466,7 +472,7 @@ static void enter_missing(void *ctx, size_t list, pyr_addr object)
 static pyr_error *walk_for_missing(struct pyr_survey *s)
 {
 	struct pyr_reader *far = &s->scanners[0]->classifier.far;
-	struct missing missing = { .s = s };
+	struct missing missing = {.s = s};
 	pyr_error *err;
 
 	pyr_lists_rewind(&s->lists);
@@ -493,7 +499,8 @@ pyr_error *pyr_survey_outside(struct pyr_survey *s)
 	note_roots(s);
 	if ((err = close_over(s, &done)))
 		return err;
-	s->proven = pyr_lists_proven(&s->lists, &s->scanners[0]->classifier.reader, scanners, s->workers);
+	s->proven = pyr_lists_proven(&s->lists, &s->scanners[0]->classifier.reader, scanners,
+				     s->workers);
 	if (s->proven || s->lists.collecting)
 		return NULL;
 	err = walk_for_missing(s);

@@ -101,8 +101,8 @@ pyr_error *pyr_pages_add(struct pyr_pages *pages, pyr_addr start, pyr_addr end)
 		end = PYR_PAGES_LIMIT;
 	if (start >= end)
 		return NULL;
-	return change_range(pages, start >> PYR_PAGES_SHIFT,
-			    ((end - 1) >> PYR_PAGES_SHIFT) + 1, true);
+	return change_range(pages, start >> PYR_PAGES_SHIFT, ((end - 1) >> PYR_PAGES_SHIFT) + 1,
+			    true);
 }
 
 pyr_error *pyr_pages_remove(struct pyr_pages *pages, pyr_addr start, pyr_addr end)

@@ -31,7 +31,8 @@ static inline bool pyr_pages_has(const struct pyr_pages *pages, pyr_addr addr)
 		return false;
 	return leaf[addr >> (PYR_PAGES_SHIFT + 6) &
 		    ((1u << (PYR_PAGES_LEAF_SHIFT - PYR_PAGES_SHIFT - 6)) - 1)] >>
-		       (addr >> PYR_PAGES_SHIFT & 63) & 1;
+		       (addr >> PYR_PAGES_SHIFT & 63) &
+	       1;
 }
 
 #endif

@@ -13,10 +13,10 @@ struct row {
 };
 
 static const struct row rows[] = {
-#define NATIVE(type, walker) { type, PYR_WALK_##walker, 0, 0, NULL },
-#define VISIT(s, f, name) { NULL, 0, PYR_FIELD(s, f), PYR_REF_TRAVERSED | PYR_REF_OWNED, name },
-#define OWN(s, f, name) { NULL, 0, PYR_FIELD(s, f), PYR_REF_OWNED, name },
-#define PASS(s, f, name) { NULL, 0, PYR_FIELD(s, f), PYR_REF_TRAVERSED, name },
+#define NATIVE(type, walker) {type, PYR_WALK_##walker, 0, 0, NULL},
+#define VISIT(s, f, name) {NULL, 0, PYR_FIELD(s, f), PYR_REF_TRAVERSED | PYR_REF_OWNED, name},
+#define OWN(s, f, name) {NULL, 0, PYR_FIELD(s, f), PYR_REF_OWNED, name},
+#define PASS(s, f, name) {NULL, 0, PYR_FIELD(s, f), PYR_REF_TRAVERSED, name},
 #include "heap/refs.def"
 #undef NATIVE
 #undef VISIT
@@ -27,12 +27,41 @@ static const struct row rows[] = {
 
 /* Names of references that walkers make up themselves. */
 static const char *const extra_names[] = {
-	"__class__", "tp_dict", "__mro__", "__bases__", "__base__", "tp_cache", "__module__",
-	"__name__", "__qualname__", "__slots__", "__subclasses__", "tp_token", "f_back", "f_code",
-	"f_builtins", "f_globals", "f_locals", "f_trace", "f_func", "frame_obj", "f_extra_locals",
-	"f_locals_cache", "f_overwritten_fast_locals", "gi_frame", "gi_code", "gi_name",
-	"gi_qualname", "exc_type", "exc_value", "exc_traceback", "cr_origin", "ag_finalizer",
-	"__dict__", "mm_class", "__weakref__",
+	"__class__",
+	"tp_dict",
+	"__mro__",
+	"__bases__",
+	"__base__",
+	"tp_cache",
+	"__module__",
+	"__name__",
+	"__qualname__",
+	"__slots__",
+	"__subclasses__",
+	"tp_token",
+	"f_back",
+	"f_code",
+	"f_builtins",
+	"f_globals",
+	"f_locals",
+	"f_trace",
+	"f_func",
+	"frame_obj",
+	"f_extra_locals",
+	"f_locals_cache",
+	"f_overwritten_fast_locals",
+	"gi_frame",
+	"gi_code",
+	"gi_name",
+	"gi_qualname",
+	"exc_type",
+	"exc_value",
+	"exc_traceback",
+	"cr_origin",
+	"ag_finalizer",
+	"__dict__",
+	"mm_class",
+	"__weakref__",
 };
 #define EXTRA_NAMES (sizeof(extra_names) / sizeof(*extra_names))
 
@@ -88,7 +117,7 @@ struct builder {
 
 static void add_field(struct builder *b, int32_t offset, uint32_t label, uint64_t detail)
 {
-	struct pyr_plan_field f = { .offset = offset, .label = label, .detail = detail };
+	struct pyr_plan_field f = {.offset = offset, .label = label, .detail = detail};
 
 	if (offset >= 0 && !pyr_vec_push(&b->fields, f))
 		b->failed = true;
@@ -172,19 +201,18 @@ static const struct pyr_type *add_subtype(struct builder *b, const struct pyr_ty
 		b->plan.dictoffset = type->dictoffset;
 		b->plan.inline_values =
 			(type->flags & l->type_flags & PYR_TPFLAGS_INLINE_VALUES) != 0;
-		b->plan.cached_keys = pyr_get_addr(l, b->reader, type->address, PyHeapTypeObject,
-						   ht_cached_keys);
+		b->plan.cached_keys =
+			pyr_get_addr(l, b->reader, type->address, PyHeapTypeObject, ht_cached_keys);
 	}
-	b->plan.visits_type = type->heap &&
-			      (pyr_is(l, subtype_visits_type, ALWAYS) || !base->traverse ||
-			       !base->heap);
+	b->plan.visits_type = type->heap && (pyr_is(l, subtype_visits_type, ALWAYS) ||
+					     !base->traverse || !base->heap);
 	return base;
 }
 
 static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader,
 				const struct pyr_type *type)
 {
-	struct builder b = { .refs = refs, .reader = reader };
+	struct builder b = {.refs = refs, .reader = reader};
 	const struct pyr_type *base = type, *definer;
 	const struct row *row;
 	struct pyr_plan *plan = NULL;
@@ -277,14 +305,14 @@ static void walk_type(struct pyr_walk *w)
 		const char *name;
 		bool visited;
 	} parts[] = {
-		{ PYR_FIELD(PyTypeObject, tp_cache), "tp_cache", true },
-		{ PYR_FIELD(PyTypeObject, tp_mro), "__mro__", true },
-		{ PYR_FIELD(PyTypeObject, tp_bases), "__bases__", true },
-		{ PYR_FIELD(PyTypeObject, tp_base), "__base__", true },
-		{ PYR_FIELD(PyHeapTypeObject, ht_module), "__module__", true },
-		{ PYR_FIELD(PyHeapTypeObject, ht_name), "__name__", false },
-		{ PYR_FIELD(PyHeapTypeObject, ht_qualname), "__qualname__", false },
-		{ PYR_FIELD(PyHeapTypeObject, ht_slots), "__slots__", false },
+		{PYR_FIELD(PyTypeObject, tp_cache), "tp_cache", true},
+		{PYR_FIELD(PyTypeObject, tp_mro), "__mro__", true},
+		{PYR_FIELD(PyTypeObject, tp_bases), "__bases__", true},
+		{PYR_FIELD(PyTypeObject, tp_base), "__base__", true},
+		{PYR_FIELD(PyHeapTypeObject, ht_module), "__module__", true},
+		{PYR_FIELD(PyHeapTypeObject, ht_name), "__name__", false},
+		{PYR_FIELD(PyHeapTypeObject, ht_qualname), "__qualname__", false},
+		{PYR_FIELD(PyHeapTypeObject, ht_slots), "__slots__", false},
 	};
 	const struct pyr_layout *l = w->refs->layout;
 	uint64_t flags = 0;
@@ -339,10 +367,16 @@ static enum pyr_coverage coverage(const struct pyr_type *type, const struct pyr_
 }
 
 enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader,
-				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
+				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
+				void *ctx)
 {
-	struct pyr_walk w = { .refs = refs, .reader = reader, .type = type, .addr = addr,
-			      .fn = fn, .ctx = ctx, .plan = plan_of(refs, reader, type) };
+	struct pyr_walk w = {.refs = refs,
+			     .reader = reader,
+			     .type = type,
+			     .addr = addr,
+			     .fn = fn,
+			     .ctx = ctx,
+			     .plan = plan_of(refs, reader, type)};
 	const struct pyr_plan *plan = w.plan;
 	pyr_addr target;
 	uint32_t i;
@@ -408,14 +442,17 @@ enum pyr_coverage pyr_refs_coverage(struct pyr_refs *refs, struct pyr_reader *re
 static pyr_addr find_subtype_traverse(struct pyr_types *types)
 {
 	struct pyr_python *python = pyr_types_python(types);
-	struct { pyr_addr traverse; unsigned votes; } best[64] = { 0 };
+	struct {
+		pyr_addr traverse;
+		unsigned votes;
+	} best[64] = {0};
 	const struct pyr_type *type;
 	uint32_t i, count = pyr_types_count(types);
 	unsigned k, most = 0;
 	pyr_addr found;
 
-	if (python->image && pyr_image_symbol(python->target, python->image, "subtype_traverse",
-					      &found, NULL))
+	if (python->image &&
+	    pyr_image_symbol(python->target, python->image, "subtype_traverse", &found, NULL))
 		return found;
 	for (i = 0; i < count; i++) {
 		type = pyr_types_at(types, i);

@@ -24,7 +24,7 @@ enum pyr_edge_kind {
 
 /* A label: kind in bits 0-7, flags, and for FIELD and TYPE the name's number
  * (pyr_ref_name()) in bits 16-31. */
-#define PYR_REF_KIND(label) ((enum pyr_edge_kind)((label) & 0xff))
+#define PYR_REF_KIND(label) ((enum pyr_edge_kind)((label)&0xff))
 #define PYR_REF_TRAVERSED 0x100u
 #define PYR_REF_OWNED 0x200u
 #define PYR_REF_INFERRED 0x400u /* a guess: keeps alive, is never counted */

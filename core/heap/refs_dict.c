@@ -40,7 +40,8 @@ static bool read_keys(struct pyr_walk *w, pyr_addr keys, struct keys *ret)
 		return false;
 	ret->entries = keys + (pyr_addr)pyr_offset(l, PyDictKeysObject, dk_indices) + slots;
 	ret->count = entries;
-	ret->entry_size = unicode ? pyr_sizeof(l, PyDictUnicodeEntry) : pyr_sizeof(l, PyDictKeyEntry);
+	ret->entry_size =
+		unicode ? pyr_sizeof(l, PyDictUnicodeEntry) : pyr_sizeof(l, PyDictKeyEntry);
 	ret->key = (uint32_t)(unicode ? pyr_offset(l, PyDictUnicodeEntry, me_key)
 				      : pyr_offset(l, PyDictKeyEntry, me_key));
 	ret->value = (uint32_t)(unicode ? pyr_offset(l, PyDictUnicodeEntry, me_value)
@@ -57,7 +58,8 @@ static void walk_combined(struct pyr_walk *w, const struct keys *k)
 
 	while (i < k->count) {
 		n = pyr_peek_run(w->reader, k->entries + i * k->entry_size,
-				 (k->count - i) * k->entry_size, &run) / k->entry_size;
+				 (k->count - i) * k->entry_size, &run) /
+		    k->entry_size;
 		if (!n) {
 			run = pyr_peek(w->reader, k->entries + i * k->entry_size, k->entry_size);
 			n = 1;
@@ -73,7 +75,8 @@ static void walk_combined(struct pyr_walk *w, const struct keys *k)
 			if (!value)
 				continue;
 			pyr_walk_tell(w, key,
-				      PYR_EDGE_KEY | PYR_REF_OWNED | (k->general ? PYR_REF_TRAVERSED : 0),
+				      PYR_EDGE_KEY | PYR_REF_OWNED |
+					      (k->general ? PYR_REF_TRAVERSED : 0),
 				      key);
 			pyr_walk_tell(w, value, PYR_EDGE_VALUE | PYR_BOTH, key);
 		}
@@ -201,7 +204,8 @@ void pyr_walk_instance_dict(struct pyr_walk *w)
 		break;
 	case PYR_DICT_FROM_END:
 		/* _PyObject_GetDictPtr(), object.c */
-		if (!pyr_get_i64(w->refs->layout, w->reader, w->addr, PyVarObject, ob_size, &size) ||
+		if (!pyr_get_i64(w->refs->layout, w->reader, w->addr, PyVarObject, ob_size,
+				 &size) ||
 		    size == INT64_MIN || size > INT64_MAX / 64 || size < -INT64_MAX / 64) {
 			w->damaged = true;
 			return;
@@ -255,7 +259,8 @@ void pyr_walk_set(struct pyr_walk *w)
 		return;
 	}
 	for (i = 0; i <= mask; i += n) {
-		n = pyr_peek_run(w->reader, table + i * size, (mask + 1 - i) * size, &entries) / size;
+		n = pyr_peek_run(w->reader, table + i * size, (mask + 1 - i) * size, &entries) /
+		    size;
 		if (!n && (entries = pyr_peek(w->reader, table + i * size, size)))
 			n = 1;
 		if (!n) {

@@ -22,8 +22,8 @@ enum pyr_walker {
 /* How the instance dict is reached; see the trait instance_dict. */
 enum pyr_dict_mode {
 	PYR_DICT_NOT_VISITED,
-	PYR_DICT_AT_OFFSET,        /* a pointer at object + offset */
-	PYR_DICT_FROM_END,         /* tp_dictoffset < 0: counted from the end of a var-sized object */
+	PYR_DICT_AT_OFFSET, /* a pointer at object + offset */
+	PYR_DICT_FROM_END,  /* tp_dictoffset < 0: counted from the end of a var-sized object */
 	PYR_DICT_MANAGED_POINTERS, /* 3.11 */
 	PYR_DICT_MANAGED_TAGGED,   /* 3.12 */
 	PYR_DICT_MANAGED_INLINE,   /* 3.13+ */
@@ -39,11 +39,11 @@ struct pyr_plan {
 	enum pyr_walker walker;
 	enum pyr_dict_mode dict_mode;
 	int64_t dictoffset;
-	pyr_addr cached_keys;     /* ht_cached_keys of the type, for names of values */
+	pyr_addr cached_keys; /* ht_cached_keys of the type, for names of values */
 	uint64_t basicsize;
 	bool inline_values;
-	bool visits_type;         /* tp_traverse visits Py_TYPE(self) */
-	bool owns_type;           /* instances own a reference to their (heap) type */
+	bool visits_type; /* tp_traverse visits Py_TYPE(self) */
+	bool owns_type;   /* instances own a reference to their (heap) type */
 	uint32_t count;
 	struct pyr_plan_field fields[];
 };
@@ -54,9 +54,9 @@ struct pyr_refs {
 	const struct pyr_layout *layout;
 	_Atomic(struct pyr_plan *) *plans; /* by type index */
 	uint32_t capacity;
-	pyr_addr subtype_traverse;         /* 0: not found */
-	bool dict_first;                   /* the managed dict rule of gh-130327 */
-	pyr_addr lookdict;                 /* dk_lookup of tables whose keys are visited (3.10-) */
+	pyr_addr subtype_traverse; /* 0: not found */
+	bool dict_first;           /* the managed dict rule of gh-130327 */
+	pyr_addr lookdict;         /* dk_lookup of tables whose keys are visited (3.10-) */
 	int32_t ob_type, ob_size, list_items, tuple_items;
 	int32_t ma_keys, ma_values, ma_used;
 };

@@ -35,7 +35,8 @@ static uint32_t before_object(const struct pyr_type *type)
 	return (uint32_t)type->gc_head + type->pre_header;
 }
 
-static void answer(const struct pyr_heap *heap, uint32_t id, pyr_addr addr, struct pyr_resolved *ret)
+static void answer(const struct pyr_heap *heap, uint32_t id, pyr_addr addr,
+		   struct pyr_resolved *ret)
 {
 	const struct pyr_type *type = pyr_types_at(heap->types, heap->type[id]);
 	int64_t offset = (int64_t)(addr - heap->address[id]);
@@ -43,8 +44,8 @@ static void answer(const struct pyr_heap *heap, uint32_t id, pyr_addr addr, stru
 	memset(ret, 0, sizeof(*ret));
 	ret->id = id;
 	ret->offset = offset;
-	ret->part = offset >= 0				 ? PYR_PART_BODY
-		    : -offset <= (int64_t)type->gc_head ? PYR_PART_GC_HEAD
+	ret->part = offset >= 0                               ? PYR_PART_BODY
+		    : -offset <= (int64_t)type->gc_head       ? PYR_PART_GC_HEAD
 		    : -offset <= (int64_t)before_object(type) ? PYR_PART_PRE_HEADER
 							      : PYR_PART_DEBUG_HEAD;
 }
@@ -126,9 +127,9 @@ static unsigned dict_spans(struct pyr_reader *reader, const struct pyr_layout *l
 		return 0;
 	/* The keys of a split table are the type's. */
 	if (values)
-		out[0] = (struct span){ values, keys_size(reader, l, keys) / 16 * 8, "ma_values" };
+		out[0] = (struct span){values, keys_size(reader, l, keys) / 16 * 8, "ma_values"};
 	else
-		out[0] = (struct span){ keys, keys_size(reader, l, keys), "ma_keys" };
+		out[0] = (struct span){keys, keys_size(reader, l, keys), "ma_keys"};
 	return 1;
 }
 
@@ -151,9 +152,9 @@ static unsigned str_spans(struct pyr_types *types, struct pyr_reader *reader, py
 	    field(reader, l, object, PYR_FIELD(PyCompactUnicodeObject, utf8), &at) && at &&
 	    field(reader, l, object, PYR_FIELD(PyCompactUnicodeObject, utf8_length), &length) &&
 	    length < UINT64_C(1) << 40)
-		out[n++] = (struct span){ at, length + 1, "utf8" };
+		out[n++] = (struct span){at, length + 1, "utf8"};
 	if (!view.compact && view.data && view.length < UINT64_C(1) << 40)
-		out[n++] = (struct span){ view.data, (view.length + 1) * view.kind, "data" };
+		out[n++] = (struct span){view.data, (view.length + 1) * view.kind, "data"};
 	return n;
 }
 
@@ -164,10 +165,10 @@ static unsigned array_span(struct pyr_reader *reader, const struct pyr_layout *l
 {
 	uint64_t at, n;
 
-	if (!field(reader, l, object, pointer, &at) || !at || !field(reader, l, object, count, &n) ||
-	    n + extra > (UINT64_C(1) << 43) / width)
+	if (!field(reader, l, object, pointer, &at) || !at ||
+	    !field(reader, l, object, count, &n) || n + extra > (UINT64_C(1) << 43) / width)
 		return 0;
-	*out = (struct span){ at, (n + extra) * width, name };
+	*out = (struct span){at, (n + extra) * width, name};
 	return 1;
 }
 
@@ -178,7 +179,8 @@ static unsigned deque_span(struct pyr_reader *reader, const struct pyr_layout *l
 	uint64_t at, size = pyr_sizeof(l, block), steps, first, previous = 0, link;
 	int32_t right = pyr_offset(l, block, rightlink), left = pyr_offset(l, block, leftlink);
 
-	if (left < 0 || right < 0 || !field(reader, l, object, PYR_FIELD(dequeobject, leftblock), &at) ||
+	if (left < 0 || right < 0 ||
+	    !field(reader, l, object, PYR_FIELD(dequeobject, leftblock), &at) ||
 	    !field(reader, l, object, PYR_FIELD(PyVarObject, ob_size), &steps))
 		return 0;
 	first = at;
@@ -187,7 +189,7 @@ static unsigned deque_span(struct pyr_reader *reader, const struct pyr_layout *l
 				 link != previous))
 			break;
 		if (addr - at < size) {
-			*out = (struct span){ at, size, "block" };
+			*out = (struct span){at, size, "block"};
 			return 1;
 		}
 		if (!pyr_try_u64(reader, at + (uint64_t)right, &link))
@@ -197,8 +199,8 @@ static unsigned deque_span(struct pyr_reader *reader, const struct pyr_layout *l
 }
 
 /* The buffers of one object that may contain @addr. */
-static unsigned spans_of(struct pyr_heap *heap, struct pyr_reader *reader, uint32_t id, pyr_addr addr,
-			 struct span out[2])
+static unsigned spans_of(struct pyr_heap *heap, struct pyr_reader *reader, uint32_t id,
+			 pyr_addr addr, struct span out[2])
 {
 	const struct pyr_layout *l = &pyr_types_python(heap->types)->layout;
 	pyr_addr o = heap->address[id];
@@ -213,8 +215,8 @@ static unsigned spans_of(struct pyr_heap *heap, struct pyr_reader *reader, uint3
 	case PYR_SHAPE_ODICT:
 		return dict_spans(reader, l, o, out) +
 		       array_span(reader, l, o, PYR_FIELD(PyODictObject, od_fast_nodes),
-				  PYR_FIELD(PyODictObject, od_fast_nodes_size), 0, 8, "od_fast_nodes",
-				  out + 1);
+				  PYR_FIELD(PyODictObject, od_fast_nodes_size), 0, 8,
+				  "od_fast_nodes", out + 1);
 	case PYR_SHAPE_SET:
 	case PYR_SHAPE_FROZENSET:
 		return array_span(reader, l, o, PYR_FIELD(PySetObject, table),
@@ -234,7 +236,7 @@ static unsigned spans_of(struct pyr_heap *heap, struct pyr_reader *reader, uint3
 		    !(at & PYR_TPFLAGS_HEAPTYPE) ||
 		    !field(reader, l, o, PYR_FIELD(PyHeapTypeObject, ht_cached_keys), &at) || !at)
 			return 0;
-		out[0] = (struct span){ at, keys_size(reader, l, at), "ht_cached_keys" };
+		out[0] = (struct span){at, keys_size(reader, l, at), "ht_cached_keys"};
 		return 1;
 	default:
 		return 0;
@@ -274,7 +276,7 @@ static pyr_error *find_owner(struct pyr_heap *heap, struct pyr_control *control,
 {
 	struct pyr_target *target = pyr_types_python(heap->types)->target;
 	unsigned workers = pyr_target_concurrent(target) ? pyr_parallel_workers() : 1, i, n;
-	struct search s = { .heap = heap, .addr = addr };
+	struct search s = {.heap = heap, .addr = addr};
 	struct span spans[2];
 	pyr_error *err;
 
@@ -284,7 +286,8 @@ static pyr_error *find_owner(struct pyr_heap *heap, struct pyr_control *control,
 		return pyr_error_no_memory();
 	for (i = 0; i < workers; i++)
 		pyr_reader_init(&s.readers[i], target);
-	err = pyr_parallel(control, "looking for the owner", workers, heap->count, 4096, search_owners, &s);
+	err = pyr_parallel(control, "looking for the owner", workers, heap->count, 4096,
+			   search_owners, &s);
 	*found = false;
 	if (!err && atomic_load(&s.id) != PYR_NO_ID) {
 		memset(ret, 0, sizeof(*ret));
@@ -306,7 +309,8 @@ static pyr_error *find_owner(struct pyr_heap *heap, struct pyr_control *control,
 	return err;
 }
 
-static bool in_own_memory(struct pyr_heap *heap, struct pyr_reader *reader, pyr_addr addr, uint32_t *ret)
+static bool in_own_memory(struct pyr_heap *heap, struct pyr_reader *reader, pyr_addr addr,
+			  uint32_t *ret)
 {
 	uint32_t id = id_before(heap, addr), next = id == PYR_NO_ID ? 0 : id + 1;
 
@@ -315,7 +319,8 @@ static bool in_own_memory(struct pyr_heap *heap, struct pyr_reader *reader, pyr_
 		return true;
 	}
 	if (next < heap->count &&
-	    heap->address[next] - addr <= before_object(pyr_types_at(heap->types, heap->type[next]))) {
+	    heap->address[next] - addr <=
+		    before_object(pyr_types_at(heap->types, heap->type[next]))) {
 		*ret = next;
 		return true;
 	}

@@ -14,8 +14,8 @@ static size_t set_slot(const struct pyr_addr_set *set, pyr_addr addr)
 
 static bool set_grow(struct pyr_addr_set *set)
 {
-	struct pyr_addr_set grown = { .capacity = set->capacity ? set->capacity * 2 : 4096,
-				      .count = set->count };
+	struct pyr_addr_set grown = {.capacity = set->capacity ? set->capacity * 2 : 4096,
+				     .count = set->count};
 	size_t i;
 
 	grown.slots = calloc(grown.capacity, sizeof(*grown.slots));
@@ -99,7 +99,7 @@ void pyr_scanner_buffer(void *scanner, pyr_addr start, uint64_t size)
 
 	if (start & 7 || !pyr_pages_has(s->outside, start))
 		return;
-	if (!pyr_vec_push(&s->buffers, (struct pyr_range){ .start = start, .size = size }))
+	if (!pyr_vec_push(&s->buffers, (struct pyr_range){.start = start, .size = size}))
 		s->classifier.out_of_memory = true;
 }
 

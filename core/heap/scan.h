@@ -29,15 +29,15 @@ struct pyr_range {
 struct pyr_scanner {
 	struct pyr_classifier classifier;
 	const struct pyr_obmalloc *obmalloc;
-	const struct pyr_pages *outside; /* pages where objects other than blocks may lie */
-	pyr_addr recent[PYR_RECENT];     /* candidates noted lately, so that they are not again */
-	PYR_VEC(pyr_addr) candidates;    /* words that point outside, each once */
-	struct pyr_addr_set noted;       /* all that ever were candidates */
+	const struct pyr_pages *outside;   /* pages where objects other than blocks may lie */
+	pyr_addr recent[PYR_RECENT];       /* candidates noted lately, so that they are not again */
+	PYR_VEC(pyr_addr) candidates;      /* words that point outside, each once */
+	struct pyr_addr_set noted;         /* all that ever were candidates */
 	PYR_VEC(struct pyr_range) buffers; /* of block objects, outside of arenas */
-	PYR_VEC(pyr_addr) links;         /* _gc_next of block objects that lead outside */
+	PYR_VEC(pyr_addr) links;           /* _gc_next of block objects that lead outside */
 	uint64_t pools, blocks, objects;
 	uint64_t unreadable_pools, corrupt_pools, inconsistent_pools;
-	uint64_t tracked;                /* block objects on a gc list */
+	uint64_t tracked;                      /* block objects on a gc list */
 	uint64_t node_sum, next_sum, prev_sum; /* pyr_link_hash() of their heads and links */
 };
 
@@ -97,9 +97,10 @@ static inline void pyr_scanner_node(struct pyr_scanner *s, const uint8_t *head, 
 typedef void pyr_emit(struct pyr_scanner *s, struct pyr_kind *kind, pyr_addr addr,
 		      const uint8_t *object, bool tracked, void *ctx);
 
-static inline __attribute__((always_inline)) void
-pyr_scan_pool(struct pyr_scanner *s, const struct pyr_pool *pool, const uint8_t *next, pyr_emit *emit,
-	      void *ctx)
+static inline __attribute__((always_inline)) void pyr_scan_pool(struct pyr_scanner *s,
+								const struct pyr_pool *pool,
+								const uint8_t *next, pyr_emit *emit,
+								void *ctx)
 {
 	struct pyr_classifier *c = &s->classifier;
 	uint32_t at, line, offset, size = pool->block_size;
@@ -155,7 +156,8 @@ pyr_scan_arena(struct pyr_scanner *s, const struct pyr_arena *arena, pyr_emit *e
 		case PYR_POOL_LIVE:
 			s->pools++;
 			s->inconsistent_pools += !pool.consistent;
-			next = at + 2 * step <= arena->pool_end && pyr_target_concurrent(s->classifier.far.target)
+			next = at + 2 * step <= arena->pool_end &&
+					       pyr_target_concurrent(s->classifier.far.target)
 				       ? pyr_peek(&s->classifier.reader, at + step, step)
 				       : NULL;
 			pyr_scan_pool(s, &pool, next ? next : pool.bytes, emit, ctx);

@@ -30,7 +30,8 @@ static pyr_error *find_pages(struct pyr_survey *s)
 			if (m->start >= g->end)
 				break;
 			if (m->write)
-				err = pyr_pages_add(&s->pages, m->start > g->start ? m->start : g->start,
+				err = pyr_pages_add(&s->pages,
+						    m->start > g->start ? m->start : g->start,
 						    m->end < g->end ? m->end : g->end);
 		}
 	}
@@ -111,26 +112,30 @@ static void diagnose_pools(struct pyr_survey *s)
 		unmeasured += s->scanners[i]->classifier.unmeasured;
 	}
 	if (unreadable)
-		pyr_control_diagnose(s->control,
-				     "%llu pools of pymalloc are not in the target: their objects are missing",
-				     (unsigned long long)unreadable);
+		pyr_control_diagnose(
+			s->control,
+			"%llu pools of pymalloc are not in the target: their objects are missing",
+			(unsigned long long)unreadable);
 	if (corrupt)
 		pyr_control_diagnose(s->control, "%llu pools of pymalloc have a corrupt header",
 				     (unsigned long long)corrupt);
 	if (inconsistent)
-		pyr_control_diagnose(s->control,
-				     "%llu pools of pymalloc have a free list that disagrees with their count",
-				     (unsigned long long)inconsistent);
+		pyr_control_diagnose(
+			s->control,
+			"%llu pools of pymalloc have a free list that disagrees with their count",
+			(unsigned long long)inconsistent);
 	if (unmeasured)
-		pyr_control_diagnose(s->control,
-				     "the sizes of %llu objects could not be read: tp_basicsize was counted",
-				     (unsigned long long)unmeasured);
+		pyr_control_diagnose(
+			s->control,
+			"the sizes of %llu objects could not be read: tp_basicsize was counted",
+			(unsigned long long)unmeasured);
 	if (s->obmalloc.dropped_arenas)
 		pyr_control_diagnose(s->control, "%llu entries of pymalloc's arenas make no sense",
 				     (unsigned long long)s->obmalloc.dropped_arenas);
 	if (s->obmalloc.source == PYR_OBMALLOC_SCAN)
-		pyr_control_diagnose(s->control,
-				     "pymalloc's state was not found: arenas were found by their pools");
+		pyr_control_diagnose(
+			s->control,
+			"pymalloc's state was not found: arenas were found by their pools");
 }
 
 void pyr_survey_diagnose(struct pyr_survey *s)
@@ -146,10 +151,10 @@ void pyr_survey_diagnose(struct pyr_survey *s)
 	for (i = 0; i < s->lists.lists.count; i++) {
 		list = &s->lists.lists.data[i];
 		if (list->broken)
-			pyr_control_diagnose(s->control,
-					     "the gc list at 0x%llx breaks off at 0x%llx, after %llu objects",
-					     (unsigned long long)list->head,
-					     (unsigned long long)list->broken,
-					     (unsigned long long)list->nodes);
+			pyr_control_diagnose(
+				s->control,
+				"the gc list at 0x%llx breaks off at 0x%llx, after %llu objects",
+				(unsigned long long)list->head, (unsigned long long)list->broken,
+				(unsigned long long)list->nodes);
 	}
 }

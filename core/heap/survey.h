@@ -16,8 +16,8 @@
 /* An object outside of pymalloc's arenas, or in one and known by its list only. */
 struct pyr_outside {
 	pyr_addr address;
-	uint32_t type;   /* index */
-	uint8_t found;   /* PYR_FOUND_* */
+	uint32_t type; /* index */
+	uint8_t found; /* PYR_FOUND_* */
 };
 
 struct pyr_survey {
@@ -25,19 +25,19 @@ struct pyr_survey {
 	struct pyr_python *python; /* borrowed */
 	struct pyr_control *control;
 	struct pyr_obmalloc obmalloc;
-	struct pyr_pages pages;    /* outside of arenas, where objects may lie */
+	struct pyr_pages pages; /* outside of arenas, where objects may lie */
 	struct pyr_lists lists;
 	unsigned workers;
-	struct pyr_scanner **scanners; /* one per worker */
+	struct pyr_scanner **scanners;       /* one per worker */
 	PYR_VEC(struct pyr_outside) outside; /* in order of discovery */
 	struct {
 		uint32_t *slots; /* index + 1 into outside, by address; 0 free */
 		size_t capacity;
 	} table;
 	struct pyr_addr_set buffers; /* starts of those that were read: none is read twice */
-	uint64_t tracked;  /* objects on gc lists, wherever */
-	uint64_t bad_links; /* list nodes outside of arenas that are no objects */
-	bool proven;       /* the lists close; see lists.h */
+	uint64_t tracked;            /* objects on gc lists, wherever */
+	uint64_t bad_links;          /* list nodes outside of arenas that are no objects */
+	bool proven;                 /* the lists close; see lists.h */
 };
 
 pyr_error *pyr_survey_open(struct pyr_types *types, struct pyr_control *control,

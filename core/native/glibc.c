@@ -63,8 +63,8 @@ static void read_bins(struct pyr_reader *r, struct pyr_glibc *g, struct pyr_glib
 			return;
 		}
 		for (steps = 0; chunk != head; steps++) {
-			if (steps == GLIBC_LIST_MAX || chunk % 16 || !glibc_chunk_size(r, chunk, &size) ||
-			    (size & GLIBC_SIZE_MASK) < 32) {
+			if (steps == GLIBC_LIST_MAX || chunk % 16 ||
+			    !glibc_chunk_size(r, chunk, &size) || (size & GLIBC_SIZE_MASK) < 32) {
 				g->damaged++;
 				break;
 			}
@@ -117,10 +117,10 @@ static const struct tcache_shape {
 	uint64_t chunk_size;
 	unsigned bins, entries_at;
 } tcache_shapes[] = {
-	{ 0x250, 64, 64 },  /* 2.26-2.29 */
-	{ 0x290, 64, 128 }, /* 2.30-2.41 */
-	{ 0x300, 76, 152 }, /* 2.42+ */
-	{ 0x310, 76, 152 },
+	{0x250, 64, 64},  /* 2.26-2.29 */
+	{0x290, 64, 128}, /* 2.30-2.41 */
+	{0x300, 76, 152}, /* 2.42+ */
+	{0x310, 76, 152},
 };
 
 static const struct tcache_shape *tcache_at(struct pyr_reader *r, pyr_addr p)
@@ -211,7 +211,8 @@ bool pyr_glibc_read_free(struct pyr_target *target, struct pyr_reader *reader, s
 	for (i = 0; i < g->arenas.count; i++) {
 		a = &g->arenas.data[i];
 		/* attached_threads, then system_mem (2.23+). */
-		if (!pyr_try_u64(reader, a->address + glibc_bins_at(g->layout) + 2072, &a->system_mem))
+		if (!pyr_try_u64(reader, a->address + glibc_bins_at(g->layout) + 2072,
+				 &a->system_mem))
 			g->damaged++;
 		read_bins(reader, g, a);
 		if (!read_fastbins(reader, g, a))
@@ -239,7 +240,7 @@ void pyr_glibc_deinit(struct pyr_glibc *g)
 pyr_error *pyr_glibc_read(struct pyr_target *target, struct pyr_reader *reader,
 			  struct pyr_glibc *ret)
 {
-	struct pyr_glibc g = { 0 };
+	struct pyr_glibc g = {0};
 	pyr_error *err;
 
 	if (pyr_glibc_find_arenas(target, reader, &g)) {
@@ -261,7 +262,7 @@ pyr_error *pyr_glibc_read(struct pyr_target *target, struct pyr_reader *reader,
 /* int_mallinfo() and __libc_mallinfo2(), malloc.c. */
 void pyr_glibc_mallinfo2(const struct pyr_glibc *g, struct pyr_mallinfo2 *ret)
 {
-	struct pyr_mallinfo2 m = { .hblks = g->mmapped_chunks, .hblkhd = g->mmapped_bytes };
+	struct pyr_mallinfo2 m = {.hblks = g->mmapped_chunks, .hblkhd = g->mmapped_bytes};
 	uint64_t available;
 	size_t i;
 

@@ -17,36 +17,37 @@ enum pyr_glibc_layout {
 };
 
 struct pyr_glibc_arena {
-	pyr_addr address;      /* struct malloc_state */
-	pyr_addr top;          /* its top chunk */
+	pyr_addr address; /* struct malloc_state */
+	pyr_addr top;     /* its top chunk */
 	uint64_t top_size;
-	uint64_t system_mem;   /* bytes got from the system */
-	uint64_t bin_chunks, bin_bytes;   /* free, in small, large and unsorted bins */
-	uint64_t fast_chunks, fast_bytes; /* free, in fastbins */
+	uint64_t system_mem;                  /* bytes got from the system */
+	uint64_t bin_chunks, bin_bytes;       /* free, in small, large and unsorted bins */
+	uint64_t fast_chunks, fast_bytes;     /* free, in fastbins */
 	uint64_t tcache_chunks, tcache_bytes; /* of its chunks, cached by threads */
-	uint64_t trimmable;    /* bytes that malloc_trim(0) would give back */
-	uint64_t heaps;        /* heap_info segments; 0 for the main arena */
+	uint64_t trimmable;                   /* bytes that malloc_trim(0) would give back */
+	uint64_t heaps;                       /* heap_info segments; 0 for the main arena */
 };
 
 /* A region of consecutive chunks. */
 struct pyr_glibc_region {
-	pyr_addr start, end;   /* first chunk; end of the last one (top excluded) */
+	pyr_addr start, end; /* first chunk; end of the last one (top excluded) */
 	size_t arena;
 };
 
 struct pyr_glibc {
 	enum pyr_glibc_layout layout;
-	bool safe_linking;     /* fastbin and tcache links are mangled (2.32+) */
+	bool safe_linking;                        /* fastbin and tcache links are mangled (2.32+) */
 	PYR_VEC(struct pyr_glibc_arena) arenas;   /* the main one first */
 	PYR_VEC(struct pyr_glibc_region) regions; /* by address */
-	PYR_VEC(pyr_addr) cached; /* chunks in tcaches and fastbins, sorted: free, but marked in use */
+	PYR_VEC(pyr_addr)
+	cached; /* chunks in tcaches and fastbins, sorted: free, but marked in use */
 
-	pyr_addr sbrk_base;    /* 0: not found */
+	pyr_addr sbrk_base;                     /* 0: not found */
 	uint64_t mmapped_chunks, mmapped_bytes; /* mp_.n_mmaps, mp_.mmapped_mem */
 	uint64_t mmap_threshold;
 	bool dynamic_threshold; /* grows with freed mmapped chunks */
-	bool has_parameters;   /* the above were found */
-	uint64_t damaged;      /* lists and regions that did not make sense */
+	bool has_parameters;    /* the above were found */
+	uint64_t damaged;       /* lists and regions that did not make sense */
 };
 
 /* mallinfo2() as it would answer now. */

@@ -22,15 +22,15 @@ static bool ring_closes(struct pyr_reader *r, struct pyr_glibc *g, pyr_addr firs
 
 	g->arenas.count = 0;
 	do {
-		struct pyr_glibc_arena a = { .address = arena };
+		struct pyr_glibc_arena a = {.address = arena};
 
 		if (g->arenas.count == ARENAS_MAX || !pyr_try_u64(r, arena + bins - 16, &top) ||
 		    top % 16 || !glibc_chunk_size(r, top, &size))
 			return false;
 		a.top = top;
 		a.top_size = size & GLIBC_SIZE_MASK;
-		if (!pyr_vec_push(&g->arenas, a) ||
-		    !pyr_try_u64(r, arena + bins + 2048, &arena) || !arena || arena % 8)
+		if (!pyr_vec_push(&g->arenas, a) || !pyr_try_u64(r, arena + bins + 2048, &arena) ||
+		    !arena || arena % 8)
 			return false;
 	} while (arena != first);
 	return true;
@@ -39,8 +39,8 @@ static bool ring_closes(struct pyr_reader *r, struct pyr_glibc *g, pyr_addr firs
 /* @head is an empty bin; which one is not known, nor the version. */
 static bool try_arena(struct pyr_reader *r, struct pyr_glibc *g, pyr_addr head)
 {
-	static const enum pyr_glibc_layout layouts[] = { PYR_GLIBC_2_27, PYR_GLIBC_2_43,
-							 PYR_GLIBC_2_23 };
+	static const enum pyr_glibc_layout layouts[] = {PYR_GLIBC_2_27, PYR_GLIBC_2_43,
+							PYR_GLIBC_2_23};
 	uint32_t mutex;
 	unsigned k;
 	size_t i;
@@ -116,7 +116,7 @@ static bool parameters_at(struct pyr_reader *r, struct pyr_glibc *g, pyr_addr sb
 	/* n_mmaps, no_dyn_threshold, mmap_threshold: bytes before sbrk_base. */
 	static const struct {
 		uint64_t n_mmaps, no_dyn, threshold;
-	} shapes[] = { { 36, 24, 80 }, { 36, 24, 88 }, { 32, 20, 56 } };
+	} shapes[] = {{36, 24, 80}, {36, 24, 88}, {32, 20, 56}};
 	uint64_t memory, threshold;
 	uint32_t count, no_dyn;
 	size_t i;
@@ -170,7 +170,7 @@ void pyr_glibc_find_parameters(struct pyr_target *target, struct pyr_reader *rea
 
 static bool add_region(struct pyr_glibc *g, pyr_addr start, pyr_addr end, size_t arena)
 {
-	struct pyr_glibc_region region = { .start = start, .end = end, .arena = arena };
+	struct pyr_glibc_region region = {.start = start, .end = end, .arena = arena};
 
 	return start >= end || pyr_vec_push(&g->regions, region);
 }
@@ -195,7 +195,8 @@ static bool add_heaps(struct pyr_reader *r, struct pyr_glibc *g, size_t index)
 		start = heap + info;
 		if ((a->address & ~(GLIBC_HEAP_MAX - 1)) == heap)
 			start = (a->address + glibc_state_size(g->layout) + 15) & ~UINT64_C(15);
-		if (!add_region(g, start, a->top >= heap && a->top < heap + size ? a->top : heap + size,
+		if (!add_region(g, start,
+				a->top >= heap && a->top < heap + size ? a->top : heap + size,
 				index))
 			return false;
 		heap = prev;

@@ -48,7 +48,7 @@ static void image_build_id(const struct pyr_image *image, char text[65])
 static void gather(struct facts *facts)
 {
 	const struct pyr_candidate *c = facts->candidate;
-	struct pyr_build told = { 0 };
+	struct pyr_build told = {0};
 	const void *bytes = NULL;
 	uint64_t version = 0;
 	pyr_addr address;

@@ -57,7 +57,7 @@ static pyr_error *init_geometry(const struct pyr_layout *l, struct pyr_obmalloc 
  * bpo-27987): believe the pools. */
 static void check_alignment(struct pyr_obmalloc *m, struct pyr_reader *reader)
 {
-	uint32_t expected = m->alignment, good[2] = { 0, 0 }, try;
+	uint32_t expected = m->alignment, good[2] = {0, 0}, try;
 	struct pyr_pool pool;
 	pyr_addr at;
 	size_t i;
@@ -69,8 +69,8 @@ static void check_alignment(struct pyr_obmalloc *m, struct pyr_reader *reader)
 		for (i = 0; i < m->arenas.count && i < 4; i++)
 			for (at = m->arenas.data[i].first_pool; at < m->arenas.data[i].pool_end;
 			     at += m->pool_size)
-				good[try] += pyr_pool_read(m, reader, &m->arenas.data[i], at, &pool) ==
-						     PYR_POOL_LIVE &&
+				good[try] += pyr_pool_read(m, reader, &m->arenas.data[i], at,
+							   &pool) == PYR_POOL_LIVE &&
 					     pool.consistent;
 	}
 	set_alignment(m, good[0] > good[1] ? 8 : good[1] > good[0] ? 16 : expected);
@@ -168,7 +168,8 @@ static bool mark_free(const struct pyr_obmalloc *m, struct pyr_pool *pool, uint3
 		if (link - pool->address >= pool->end || offset < PYR_POOL_HEADER)
 			break;
 		if ((((uint64_t)(offset - PYR_POOL_HEADER) * m->reciprocal[szidx]) >> 32) *
-			    pool->block_size != offset - PYR_POOL_HEADER)
+			    pool->block_size !=
+		    offset - PYR_POOL_HEADER)
 			break;
 		bit = offset >> m->shift;
 		if (pool->free[bit >> 6] >> (bit & 63) & 1)
@@ -222,7 +223,8 @@ enum pyr_pool_status pyr_pool_read(const struct pyr_obmalloc *m, struct pyr_read
 	memset(ret->free, 0, sizeof(ret->free));
 	closes = mark_free(m, ret, szidx);
 	ret->consistent =
-		closes && ret->used + ret->free_count == (ret->end - PYR_POOL_HEADER) / ret->block_size &&
+		closes &&
+		ret->used + ret->free_count == (ret->end - PYR_POOL_HEADER) / ret->block_size &&
 		ret->end == load_u32(ret->bytes + m->nextoffset) &&
 		(!arena->object || load_u32(ret->bytes + m->arenaindex) == arena->index);
 	return PYR_POOL_LIVE;

@@ -20,12 +20,14 @@ enum pyr_obmalloc_source {
 };
 
 struct pyr_obmalloc_state {
-	pyr_addr address;       /* struct _obmalloc_state; 0 until 3.11 */
-	pyr_addr arenas;        /* struct arena_object[]; 0 before the first arena */
-	uint32_t maxarenas;     /* entries of it */
-	uint64_t raw_allocated_blocks; /* blocks of the raw allocator, as sys.getallocatedblocks() adds */
+	pyr_addr address;              /* struct _obmalloc_state; 0 until 3.11 */
+	pyr_addr arenas;               /* struct arena_object[]; 0 before the first arena */
+	uint32_t maxarenas;            /* entries of it */
+	uint64_t raw_allocated_blocks; /* blocks of the raw allocator, as sys.getallocatedblocks()
+					  adds */
 	bool has_raw_allocated_blocks;
-	uint64_t interpreters;  /* bit i: python->interpreters.data[i] allocates here (the first 64) */
+	uint64_t interpreters; /* bit i: python->interpreters.data[i] allocates here (the first 64)
+				*/
 };
 
 struct pyr_arena {
@@ -50,10 +52,11 @@ struct pyr_obmalloc {
 	uint32_t shift;     /* log2 of it */
 	uint32_t classes;
 	uint32_t reciprocal[PYR_POOL_CLASSES_MAX]; /* ceil(2^32 / block size) */
-	int32_t ref_count, freeblock, arenaindex, szidx, nextoffset, maxnextoffset; /* pool_header */
+	int32_t ref_count, freeblock, arenaindex, szidx, nextoffset,
+		maxnextoffset; /* pool_header */
 	PYR_VEC(struct pyr_obmalloc_state) states;
 	PYR_VEC(struct pyr_arena) arenas; /* by address, not overlapping */
-	uint64_t dropped_arenas;          /* entries of arenas[] that contradict themselves or others */
+	uint64_t dropped_arenas; /* entries of arenas[] that contradict themselves or others */
 };
 
 /* Find the allocator's arenas. No arenas at all is no error. Calling thread
@@ -77,11 +80,11 @@ struct pyr_pool {
 	pyr_addr address;
 	const uint8_t *bytes; /* pool_size of them */
 	uint32_t block_size;
-	uint32_t end;         /* blocks lie at PYR_POOL_HEADER, + block_size, ... below this offset */
-	uint32_t used;        /* allocated blocks by ref.count */
-	uint32_t free_count;  /* blocks on the free list */
-	bool consistent;      /* the two agree, the free list closes and arenaindex is right */
-	uint64_t free[16];    /* bit (offset >> shift): a freed block begins there */
+	uint32_t end;  /* blocks lie at PYR_POOL_HEADER, + block_size, ... below this offset */
+	uint32_t used; /* allocated blocks by ref.count */
+	uint32_t free_count; /* blocks on the free list */
+	bool consistent;     /* the two agree, the free list closes and arenaindex is right */
+	uint64_t free[16];   /* bit (offset >> shift): a freed block begins there */
 };
 
 /* Decode the pool at @address of @arena. Any thread, with its own reader.

@@ -45,7 +45,8 @@ static enum entry read_entry(const struct pyr_obmalloc *m, const struct arena_fi
 	    ret->ntotalpools > m->arena_size / m->pool_size || ret->nfreepools > ret->ntotalpools)
 		return ENTRY_BAD;
 	/* The last pool may be cut off by an arena that is not aligned to pools. */
-	if (ret->ntotalpools && ret->pool_end > ret->first_pool + (uint64_t)ret->ntotalpools * m->pool_size)
+	if (ret->ntotalpools &&
+	    ret->pool_end > ret->first_pool + (uint64_t)ret->ntotalpools * m->pool_size)
 		return ENTRY_BAD;
 	return ENTRY_ARENA;
 }
@@ -139,13 +140,14 @@ static pyr_error *find_by_state(struct pyr_python *python, struct pyr_obmalloc *
 		if (!pyr_try_u64(&python->reader, address + (uint64_t)arenas, &s.arenas) ||
 		    !pyr_try_u32(&python->reader, address + (uint64_t)max, &s.maxarenas))
 			continue;
-		if (raw >= 0 && pyr_try_u64(&python->reader, address + (uint64_t)raw,
-					    &s.raw_allocated_blocks))
+		if (raw >= 0 &&
+		    pyr_try_u64(&python->reader, address + (uint64_t)raw, &s.raw_allocated_blocks))
 			s.has_raw_allocated_blocks = true;
 		if (!s.arenas)
 			s.maxarenas = 0;
 		/* 3.12: an interpreter that uses the main one's keeps its own unused. */
-		if (pyr_is(l, obmalloc_location, EMBEDDED) && i > 0 && !s.arenas && m->states.count) {
+		if (pyr_is(l, obmalloc_location, EMBEDDED) && i > 0 && !s.arenas &&
+		    m->states.count) {
 			m->states.data[0].interpreters |= s.interpreters;
 			continue;
 		}
@@ -237,7 +239,8 @@ static pyr_error *find_by_pattern(struct pyr_python *python, struct pyr_obmalloc
 	count = pyr_image_writable(python->target, python->image, ranges, WRITABLE_MAX);
 	count = count < WRITABLE_MAX ? count : WRITABLE_MAX;
 	for (i = 0; i < count && !pool; i++)
-		for (at = (ranges[i][0] + 7) & ~(pyr_addr)7; at + 8 <= ranges[i][1] && !pool; at += 8)
+		for (at = (ranges[i][0] + 7) & ~(pyr_addr)7; at + 8 <= ranges[i][1] && !pool;
+		     at += 8)
 			if (pyr_try_u64(&python->reader, at, &value) && value &&
 			    (value == at - 16 || !(value & (m->pool_size - 1))))
 				is_usedpools(m, &python->reader, at, &pool);

@@ -32,7 +32,7 @@ static bool is_pool(const struct pyr_obmalloc *m, struct pyr_reader *reader, pyr
 
 static pyr_error *add_run(struct pyr_obmalloc *m, pyr_addr start, pyr_addr end)
 {
-	struct pyr_arena run = { .address = start, .end = end, .first_pool = start, .pool_end = end };
+	struct pyr_arena run = {.address = start, .end = end, .first_pool = start, .pool_end = end};
 
 	return pyr_vec_push(&m->arenas, run) ? NULL : pyr_error_no_memory();
 }

@@ -12,7 +12,7 @@
 #include "target/reader.h"
 
 #define RANDOM_SIZE 16
-#define SAMPLE_WORDS 64u    /* that must agree before a faster route is believed in */
+#define SAMPLE_WORDS 64u /* that must agree before a faster route is believed in */
 #define SAMPLE_THREADS 16u
 
 /* --- what the front-end told --- */
@@ -71,7 +71,8 @@ void pyr_debugger_source_destroy(struct pyr_debugger_source *s)
 
 /* --- the callback --- */
 
-static pyr_error *read_through(const struct pyr_debugger *facts, pyr_addr addr, void *buf, size_t len)
+static pyr_error *read_through(const struct pyr_debugger *facts, pyr_addr addr, void *buf,
+			       size_t len)
 {
 	switch (facts->read(facts->ctx, addr, buf, len)) {
 	case 0:
@@ -92,7 +93,7 @@ static pyr_error *callback_read(struct pyr_target *target, pyr_addr addr, void *
 	return read_through(target->state, addr, buf, len);
 }
 
-static const struct pyr_target_ops callback_ops = { .read = callback_read };
+static const struct pyr_target_ops callback_ops = {.read = callback_read};
 
 static pyr_error *tell_facts(struct pyr_target *target, const struct pyr_debugger_source *s)
 {
@@ -124,10 +125,11 @@ static pyr_error *open_callback(struct pyr_control *control, const struct pyr_de
 	pyr_error *err;
 
 	if (s->machine && strcmp(s->machine, "x86_64") && strcmp(s->machine, "aarch64"))
-		return pyr_error_create(PYR_E_UNSUPPORTED_BUILD,
-					"the debugger shows a program for %s; pyretain reads x86_64 and "
-					"aarch64",
-					s->machine);
+		return pyr_error_create(
+			PYR_E_UNSUPPORTED_BUILD,
+			"the debugger shows a program for %s; pyretain reads x86_64 and "
+			"aarch64",
+			s->machine);
 	if ((err = pyr_target_create(control, PYR_TARGET_DEBUGGER, &callback_ops,
 				     (void *)(uintptr_t)&s->facts, &target)))
 		return err;
@@ -136,7 +138,8 @@ static pyr_error *open_callback(struct pyr_control *control, const struct pyr_de
 	target->description = strdup(s->description ? s->description : "a debugger's target");
 	if (!target->description)
 		err = pyr_error_no_memory();
-	if (err || (err = tell_facts(target, s)) || (err = pyr_target_find_images(target, options))) {
+	if (err || (err = tell_facts(target, s)) ||
+	    (err = pyr_target_find_images(target, options))) {
 		pyr_target_destroy(target);
 		return err;
 	}
@@ -173,10 +176,11 @@ static pyr_error *compare(const struct pyr_debugger_source *s, struct pyr_reader
 
 /* Is @target what the debugger shows? The random bytes that the kernel gave the
  * process, then words of its threads' stacks. @why: static, when it is not. */
-static pyr_error *prove(const struct pyr_debugger_source *s, struct pyr_target *target, bool *proven,
-			const char **why)
+static pyr_error *prove(const struct pyr_debugger_source *s, struct pyr_target *target,
+			bool *proven, const char **why)
 {
-	const struct pyr_thread *threads = s->threads.count ? s->threads.data : target->threads.data;
+	const struct pyr_thread *threads =
+		s->threads.count ? s->threads.data : target->threads.data;
 	size_t count = s->threads.count ? s->threads.count : target->threads.count, compared = 0, i;
 	struct pyr_reader reader;
 	uint64_t random;
@@ -196,7 +200,8 @@ static pyr_error *prove(const struct pyr_debugger_source *s, struct pyr_target *
 		goto out;
 	}
 	for (i = 0, compared = 0; i < count && i < SAMPLE_THREADS && !differ; i++)
-		if ((err = compare(s, &reader, threads[i].sp, SAMPLE_WORDS * 8, &compared, &differ)))
+		if ((err = compare(s, &reader, threads[i].sp, SAMPLE_WORDS * 8, &compared,
+				   &differ)))
 			goto out;
 	*proven = !differ && compared >= SAMPLE_WORDS * 8;
 	*why = differ ? "its stacks are not those that the debugger reads"
@@ -259,7 +264,8 @@ static pyr_error *read_code(struct pyr_target *target, const struct pyr_debugger
 			}
 			if (!err)
 				err = pyr_target_add_segment(target, m->start + done,
-							     m->start + done + part, bytes + done, 0);
+							     m->start + done + part, bytes + done,
+							     0);
 		}
 	}
 	return err ? err : pyr_target_finish(target);
@@ -303,8 +309,8 @@ static pyr_error *open_offered(struct pyr_control *control, const struct pyr_deb
 		return err;
 	}
 	if (!err && proven)
-		length = asprintf(why, "read directly from %s", s->offered_core ? "the core file"
-									       : "the process's memory");
+		length = asprintf(why, "read directly from %s",
+				  s->offered_core ? "the core file" : "the process's memory");
 	else
 		length = asprintf(why, "read through the debugger: %s was not used: %s",
 				  s->offered_core ? "the core file" : "the process's memory",
@@ -322,8 +328,8 @@ static pyr_error *open_offered(struct pyr_control *control, const struct pyr_deb
 
 pyr_error *pyr_target_open_debugger(struct pyr_control *control,
 				    const struct pyr_debugger_source *s,
-				    const struct pyr_target_options *options, struct pyr_target **ret,
-				    char **why)
+				    const struct pyr_target_options *options,
+				    struct pyr_target **ret, char **why)
 {
 	struct pyr_target_options named = *options;
 	struct pyr_target *target = NULL;

@@ -17,7 +17,7 @@
 /* A whole file as text; "" when it cannot be read. Caller frees; NULL: no memory. */
 static char *read_text(const char *path)
 {
-	struct pyr_strbuf buf = { .data = NULL };
+	struct pyr_strbuf buf = {.data = NULL};
 	char chunk[4096];
 	size_t n;
 	FILE *f = fopen(path, "re");
@@ -192,8 +192,8 @@ static void measure_groups(const char *mountinfo, const char *ours, const char *
 
 	if (!pyr_cgroup_locate(mountinfo, ours, &v2, &mount, &path))
 		return;
-	comparable = theirs && pyr_cgroup_locate(mountinfo, theirs, &their_v2, &their_mount,
-						 &their_path);
+	comparable = theirs &&
+		     pyr_cgroup_locate(mountinfo, theirs, &their_v2, &their_mount, &their_path);
 	for (;;) {
 		if (asprintf(&dir, "%s%s", mount, path) < 0)
 			break;
@@ -236,7 +236,7 @@ static uint64_t rlimit_room(void)
 
 void pyr_headroom_measure(const struct pyr_process *process, struct pyr_headroom *ret)
 {
-	struct pyr_headroom room = { .memory = PYR_UNLIMITED, .shared = PYR_UNLIMITED };
+	struct pyr_headroom room = {.memory = PYR_UNLIMITED, .shared = PYR_UNLIMITED};
 	char *meminfo = read_text("/proc/meminfo"), *mountinfo = read_text("/proc/self/mountinfo");
 	char *ours = read_text("/proc/self/cgroup"), *theirs = NULL;
 	uint64_t kib, left;

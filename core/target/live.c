@@ -46,18 +46,18 @@ static pyr_error *read_in_place(struct pyr_target *target, pyr_addr addr, void *
 
 	if (live->stopper && !pyr_stopper_holds(live->stopper)) {
 		pyr_error_destroy(err);
-		return pyr_error_create(PYR_E_TARGET_GONE,
-					"the pause limit of %g s was reached, so process %d runs again "
-					"and could not be read to the end; --max-pause allows more, "
-					"--tmpdir names a disk with room for a copy",
-					live->max_pause, (int)live->process.pid);
+		return pyr_error_create(
+			PYR_E_TARGET_GONE,
+			"the pause limit of %g s was reached, so process %d runs again "
+			"and could not be read to the end; --max-pause allows more, "
+			"--tmpdir names a disk with room for a copy",
+			live->max_pause, (int)live->process.pid);
 	}
 	return err;
 }
 
-static const struct pyr_target_ops copied_ops = { .destroy = live_destroy };
-static const struct pyr_target_ops in_place_ops = { .read = read_in_place,
-						    .destroy = live_destroy };
+static const struct pyr_target_ops copied_ops = {.destroy = live_destroy};
+static const struct pyr_target_ops in_place_ops = {.read = read_in_place, .destroy = live_destroy};
 
 static void format_bytes(char *buf, size_t size, uint64_t bytes)
 {
@@ -80,11 +80,12 @@ static pyr_error *check_appetite(const struct live *live, const struct pyr_headr
 		return NULL;
 	format_bytes(left, sizeof(left), room->shared);
 	format_bytes(wanted, sizeof(wanted), need);
-	return pyr_error_create(PYR_E_NO_SPACE,
-				"process %d shares the memory limit of control group %s with pyretain: "
-				"%s are left and the analysis may take %s, which could get it killed; "
-				"run pyretain outside of that group, or use --force",
-				(int)live->process.pid, room->group ? room->group : "/", left, wanted);
+	return pyr_error_create(
+		PYR_E_NO_SPACE,
+		"process %d shares the memory limit of control group %s with pyretain: "
+		"%s are left and the analysis may take %s, which could get it killed; "
+		"run pyretain outside of that group, or use --force",
+		(int)live->process.pid, room->group ? room->group : "/", left, wanted);
 }
 
 pyr_error *pyr_live_describe(struct pyr_target *target, const struct pyr_process *process)
@@ -139,7 +140,7 @@ static pyr_error *add_running_threads(struct pyr_target *target, const struct py
 	if ((err = pyr_process_tids(process, &tids, &count)))
 		return err;
 	for (i = 0; i < count && !err; i++) {
-		struct pyr_thread thread = { .tid = (uint64_t)tids[i] };
+		struct pyr_thread thread = {.tid = (uint64_t)tids[i]};
 
 		pyr_process_thread_blocked_at(process, tids[i], &thread.sp, &thread.pc);
 		pyr_process_thread_name(process, tids[i], thread.name);
@@ -170,7 +171,7 @@ static bool still_stopped(void *ctx)
 pyr_error *pyr_live_look(const struct pyr_process *process, const char *root, bool code,
 			 struct pyr_live_view *ret)
 {
-	struct pyr_live_view view = { .vmas.text = NULL };
+	struct pyr_live_view view = {.vmas.text = NULL};
 	pyr_error *err;
 
 	if ((err = pyr_process_maps(process, &view.vmas)))
@@ -204,8 +205,8 @@ static void tell_refused(struct pyr_target *target, const struct pyr_copy_result
 static pyr_error *compare_stopped(struct pyr_target *target, struct live *live,
 				  struct pyr_live_view *view)
 {
-	struct pyr_copy_pass pass = { .phase = NULL, .counts = still_stopped };
-	struct pyr_copy_result result = { 0 };
+	struct pyr_copy_pass pass = {.phase = NULL, .counts = still_stopped};
+	struct pyr_copy_result result = {0};
 	struct pyr_live_view now;
 	struct pyr_stopper *stopper;
 	char text[32];
@@ -229,10 +230,11 @@ static pyr_error *compare_stopped(struct pyr_target *target, struct live *live,
 	if (result.unread) {
 		format_bytes(text, sizeof(text), result.unread);
 		target->inconsistent = true;
-		pyr_target_mark_incomplete(target,
-					   "the pause limit of %g s was reached with %s not compared: "
-					   "those may not fit together with the rest",
-					   live->max_pause, text);
+		pyr_target_mark_incomplete(
+			target,
+			"the pause limit of %g s was reached with %s not compared: "
+			"those may not fit together with the rest",
+			live->max_pause, text);
 	}
 	return NULL;
 }
@@ -254,9 +256,9 @@ static pyr_error *open_copied(struct pyr_target *target, struct live *live,
 			      struct pyr_live_view *view, enum pyr_copy_place place,
 			      const struct pyr_target_options *options)
 {
-	struct pyr_copy_pass pass = { .phase = "copying the process" };
+	struct pyr_copy_pass pass = {.phase = "copying the process"};
 	const char *dir = pyr_copy_directory(options->tmpdir);
-	struct pyr_copy_result result = { 0 };
+	struct pyr_copy_result result = {0};
 	pyr_error *err;
 	int length;
 
@@ -303,14 +305,15 @@ static pyr_error *open_in_place(struct pyr_target *target, struct live *live,
 	}
 	if (err)
 		return err;
-	length = asprintf(&target->description,
-			  target->inconsistent
-				  ? "process %d (%s), read in place while it runs: no room for a copy "
-				    "of %s in memory or in %s"
-				  : "process %d (%s), stopped and read in place: no room for a copy "
-				    "of %s in memory or in %s",
-			  (int)live->process.pid, live->process.name, size,
-			  pyr_copy_directory(options->tmpdir));
+	length = asprintf(
+		&target->description,
+		target->inconsistent
+			? "process %d (%s), read in place while it runs: no room for a copy "
+			  "of %s in memory or in %s"
+			: "process %d (%s), stopped and read in place: no room for a copy "
+			  "of %s in memory or in %s",
+		(int)live->process.pid, live->process.name, size,
+		pyr_copy_directory(options->tmpdir));
 	if (length < 0) {
 		target->description = NULL;
 		return pyr_error_no_memory();

@@ -37,10 +37,10 @@ struct pyr_copy {
 	const char *dir; /* for messages */
 	int fd;          /* -1: in memory */
 	off_t file_size;
-	PYR_VEC(struct area) areas;      /* sorted */
-	struct pyr_range_list previous;  /* what the last pass stored */
-	struct pyr_range_list refused;   /* pages of it that could not be read */
-	pthread_mutex_t lock;            /* of `refused` */
+	PYR_VEC(struct area) areas;     /* sorted */
+	struct pyr_range_list previous; /* what the last pass stored */
+	struct pyr_range_list refused;  /* pages of it that could not be read */
+	pthread_mutex_t lock;           /* of `refused` */
 };
 
 /* One pass at work. */
@@ -128,7 +128,7 @@ static size_t area_from(const struct pyr_copy *copy, size_t count, pyr_addr addr
 
 static pyr_error *add_area(struct pyr_copy *copy, pyr_addr start, pyr_addr end, bool dense)
 {
-	struct area area = { .start = start, .end = end, .fresh = true };
+	struct area area = {.start = start, .end = end, .fresh = true};
 	size_t size = end - start;
 	void *bytes;
 
@@ -141,8 +141,8 @@ static pyr_error *add_area(struct pyr_copy *copy, pyr_addr start, pyr_addr end, 
 		area.offset = copy->file_size;
 		if (ftruncate(copy->fd, area.offset + (off_t)size))
 			return pyr_error_create(PYR_E_NO_SPACE, "a file of %lld bytes in %s: %s",
-						(long long)area.offset + (long long)size,
-						copy->dir, strerror(errno));
+						(long long)area.offset + (long long)size, copy->dir,
+						strerror(errno));
 		copy->file_size += (off_t)size;
 		bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, copy->fd, area.offset);
 	}
@@ -175,8 +175,9 @@ static pyr_error *add_areas(struct pyr_copy *copy, const struct pyr_copy_plan *p
 			to = a < known && copy->areas.data[a].start < piece->end
 				     ? copy->areas.data[a].start
 				     : piece->end;
-			if (to > at && (err = add_area(copy, at, to,
-						       used >= (piece->end - piece->start) / 8 * 7)))
+			if (to > at &&
+			    (err = add_area(copy, at, to,
+					    used >= (piece->end - piece->start) / 8 * 7)))
 				return err;
 			at = a < known ? copy->areas.data[a].end : piece->end;
 		}
@@ -191,7 +192,7 @@ static pyr_error *add_areas(struct pyr_copy *copy, const struct pyr_copy_plan *p
 static pyr_error *make_batches(struct work *work, const struct pyr_copy_plan *plan)
 {
 	const struct pyr_copy *copy = work->copy;
-	struct batch batch = { 0 };
+	struct batch batch = {0};
 	uint64_t bytes = 0;
 	size_t i, a = 0;
 
@@ -282,7 +283,7 @@ static pyr_error *store_changes(struct work *work, const struct area *area, pyr_
 
 static pyr_error *refuse(struct pyr_copy *copy, pyr_addr addr)
 {
-	struct pyr_range page = { .start = addr, .end = addr + copy->process->page_size };
+	struct pyr_range page = {.start = addr, .end = addr + copy->process->page_size};
 	bool ok;
 
 	pthread_mutex_lock(&copy->lock);
@@ -307,7 +308,7 @@ static pyr_error *copy_pages(struct work *work, const struct batch *batch, uint8
 			&copy->areas.data[area_from(copy, copy->areas.count, r.start)];
 
 		for (; r.start < r.end; r.start += page) {
-			struct pyr_range one = { .start = r.start, .end = r.start + page };
+			struct pyr_range one = {.start = r.start, .end = r.start + page};
 
 			if (pyr_process_read(copy->process, &one, 1, buf) < page)
 				err = refuse(copy, r.start);
@@ -339,7 +340,8 @@ static pyr_error *copy_batch(struct work *work, const struct batch *batch, uint8
 	for (i = 0; i < batch->count; i++)
 		len += r[i].end - r[i].start;
 	if (area->fresh && copy->fd < 0 && batch->count == 1) {
-		done = pyr_process_read(copy->process, r, 1, area->bytes + (r->start - area->start));
+		done = pyr_process_read(copy->process, r, 1,
+					area->bytes + (r->start - area->start));
 		atomic_fetch_add_explicit(&work->changed, done, memory_order_relaxed);
 	} else {
 		done = pyr_process_read(copy->process, r, batch->count, buf);
@@ -407,7 +409,8 @@ static pyr_error *clear_returned(struct pyr_copy *copy, const struct pyr_copy_pl
 					len = copy->areas.data[a].end - old.start;
 				if (len > sizeof(zeros))
 					len = sizeof(zeros);
-				if ((err = store(copy, &copy->areas.data[a], old.start, zeros, len)))
+				if ((err = store(copy, &copy->areas.data[a], old.start, zeros,
+						 len)))
 					return err;
 				old.start += len;
 			}
@@ -441,7 +444,7 @@ static int range_by_start(const void *a, const void *b)
 pyr_error *pyr_copy_run(struct pyr_copy *copy, const struct pyr_copy_plan *plan,
 			const struct pyr_copy_pass *pass, struct pyr_copy_result *ret)
 {
-	struct work work = { .copy = copy, .pass = pass };
+	struct work work = {.copy = copy, .pass = pass};
 	unsigned workers = pyr_parallel_workers();
 	pyr_error *err;
 
@@ -511,8 +514,7 @@ pyr_error *pyr_copy_add_segments(const struct pyr_copy *copy, const struct pyr_c
 			continue;
 		}
 		for (k = 0; k < piece->range_count; k++) {
-			const struct pyr_range *r =
-				&plan->ranges.v.data[piece->first_range + k];
+			const struct pyr_range *r = &plan->ranges.v.data[piece->first_range + k];
 
 			if ((err = add_range(copy, r->start, r->end, &hole, target)))
 				return err;

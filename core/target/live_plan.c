@@ -70,8 +70,11 @@ static enum kind classify(const struct pyr_vma *vma, const char *root)
 static bool add_piece(struct pyr_copy_plan *plan, pyr_addr start, pyr_addr end, bool zeros,
 		      size_t first, size_t count)
 {
-	struct pyr_plan_piece piece = { .start = start, .end = end, .zeros = zeros,
-					.first_range = first, .range_count = count };
+	struct pyr_plan_piece piece = {.start = start,
+				       .end = end,
+				       .zeros = zeros,
+				       .first_range = first,
+				       .range_count = count};
 
 	return pyr_vec_push(&plan->pieces, piece);
 }
@@ -85,7 +88,8 @@ static bool add_pieces(struct pyr_copy_plan *plan, pyr_addr start, pyr_addr end,
 	bool whole = zeros && end - start <= WHOLE_MAX;
 
 	if (first == count)
-		return !whole || end - start > HOLE_MIN || add_piece(plan, start, end, true, first, 0);
+		return !whole || end - start > HOLE_MIN ||
+		       add_piece(plan, start, end, true, first, 0);
 	if (whole)
 		return add_piece(plan, start, end, true, first, count - first);
 	for (i = first + 1; i <= count; i++) {
@@ -103,7 +107,7 @@ static bool add_pieces(struct pyr_copy_plan *plan, pyr_addr start, pyr_addr end,
 static bool add_header(struct pyr_copy_plan *plan, const struct pyr_vma *vma, uint64_t page,
 		       size_t first)
 {
-	struct pyr_range head = { .start = vma->mapping.start, .end = vma->mapping.start + page };
+	struct pyr_range head = {.start = vma->mapping.start, .end = vma->mapping.start + page};
 	struct pyr_range *r;
 	size_t i;
 
@@ -144,15 +148,14 @@ static pyr_error *plan_vma(const struct pyr_process *process, const struct pyr_v
 		return pyr_error_no_memory();
 	for (i = first; i < plan->ranges.v.count; i++)
 		plan->bytes += plan->ranges.v.data[i].end - plan->ranges.v.data[i].start;
-	return add_pieces(plan, m->start, m->end, kind == ANONYMOUS, first)
-		       ? NULL
-		       : pyr_error_no_memory();
+	return add_pieces(plan, m->start, m->end, kind == ANONYMOUS, first) ? NULL
+									    : pyr_error_no_memory();
 }
 
 pyr_error *pyr_copy_plan_make(const struct pyr_process *process, const struct pyr_vma_list *vmas,
 			      const char *root, bool code, struct pyr_copy_plan *ret)
 {
-	struct pyr_copy_plan plan = { .bytes = 0 };
+	struct pyr_copy_plan plan = {.bytes = 0};
 	pyr_error *err;
 	size_t i;
 

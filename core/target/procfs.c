@@ -149,34 +149,38 @@ pyr_error *pyr_process_no_permission(const struct pyr_process *process)
 	char *yama;
 
 	if (process->uid != geteuid() && geteuid() != 0)
-		return pyr_error_create(PYR_E_NO_PERMISSION,
-					"process %d (%s) belongs to uid %u and this is uid %u: run as "
-					"that user or as root (CAP_SYS_PTRACE)",
-					pid, who, (unsigned)process->uid, (unsigned)geteuid());
+		return pyr_error_create(
+			PYR_E_NO_PERMISSION,
+			"process %d (%s) belongs to uid %u and this is uid %u: run as "
+			"that user or as root (CAP_SYS_PTRACE)",
+			pid, who, (unsigned)process->uid, (unsigned)geteuid());
 	yama = slurp(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", NULL);
 	if (yama)
 		scope = atoi(yama);
 	free(yama);
 	if (scope >= 3)
-		return pyr_error_create(PYR_E_NO_PERMISSION,
-					"process %d (%s): kernel.yama.ptrace_scope is %d, so this "
-					"machine lets nobody read another process until it is rebooted",
-					pid, who, scope);
+		return pyr_error_create(
+			PYR_E_NO_PERMISSION,
+			"process %d (%s): kernel.yama.ptrace_scope is %d, so this "
+			"machine lets nobody read another process until it is rebooted",
+			pid, who, scope);
 	if (geteuid() == 0 && !have_ptrace_capability())
-		return pyr_error_create(PYR_E_NO_PERMISSION,
-					"process %d (%s): root without CAP_SYS_PTRACE may not read it; "
-					"start the container with --cap-add=SYS_PTRACE",
-					pid, who);
+		return pyr_error_create(
+			PYR_E_NO_PERMISSION,
+			"process %d (%s): root without CAP_SYS_PTRACE may not read it; "
+			"start the container with --cap-add=SYS_PTRACE",
+			pid, who);
 	if (scope >= 1 && !have_ptrace_capability())
-		return pyr_error_create(PYR_E_NO_PERMISSION,
-					"process %d (%s): kernel.yama.ptrace_scope is %d, so only %s "
-					"may read it: run as root (CAP_SYS_PTRACE)",
-					pid, who, scope,
-					scope == 1 ? "its own ancestors" : "an administrator");
-	return pyr_error_create(PYR_E_NO_PERMISSION,
-				"process %d (%s) is protected (it changed its user, gained privileges, "
-				"or lies in another user namespace): run as root (CAP_SYS_PTRACE)",
-				pid, who);
+		return pyr_error_create(
+			PYR_E_NO_PERMISSION,
+			"process %d (%s): kernel.yama.ptrace_scope is %d, so only %s "
+			"may read it: run as root (CAP_SYS_PTRACE)",
+			pid, who, scope, scope == 1 ? "its own ancestors" : "an administrator");
+	return pyr_error_create(
+		PYR_E_NO_PERMISSION,
+		"process %d (%s) is protected (it changed its user, gained privileges, "
+		"or lies in another user namespace): run as root (CAP_SYS_PTRACE)",
+		pid, who);
 }
 
 /* Which processor the program was made for: the first bytes of its file. */
@@ -191,21 +195,24 @@ static pyr_error *check_machine(struct pyr_process *process)
 	n = pread(fd, &header, sizeof(header), 0);
 	close(fd);
 	if (n < (ssize_t)sizeof(header) || memcmp(header.e_ident, ELFMAG, SELFMAG))
-		return pyr_error_create(PYR_E_BAD_FILE, "process %d (%s): its executable is no ELF file",
+		return pyr_error_create(PYR_E_BAD_FILE,
+					"process %d (%s): its executable is no ELF file",
 					(int)process->pid, process->name);
 	if (header.e_ident[EI_CLASS] != ELFCLASS64)
-		return pyr_error_create(PYR_E_UNSUPPORTED_BUILD,
-					"process %d (%s) is a 32-bit program; pyretain reads 64-bit ones",
-					(int)process->pid, process->name);
+		return pyr_error_create(
+			PYR_E_UNSUPPORTED_BUILD,
+			"process %d (%s) is a 32-bit program; pyretain reads 64-bit ones",
+			(int)process->pid, process->name);
 	if (header.e_machine == EM_X86_64)
 		process->machine = PYR_MACHINE_X86_64;
 	else if (header.e_machine == EM_AARCH64)
 		process->machine = PYR_MACHINE_AARCH64;
 	else
-		return pyr_error_create(PYR_E_UNSUPPORTED_BUILD,
-					"process %d (%s) runs on ELF machine %d; pyretain reads x86-64 "
-					"and aarch64",
-					(int)process->pid, process->name, header.e_machine);
+		return pyr_error_create(
+			PYR_E_UNSUPPORTED_BUILD,
+			"process %d (%s) runs on ELF machine %d; pyretain reads x86-64 "
+			"and aarch64",
+			(int)process->pid, process->name, header.e_machine);
 	return NULL;
 }
 
@@ -253,9 +260,10 @@ static pyr_error *read_identity(struct pyr_process *process, const char *status)
 	}
 	process->start_time = start_time(process);
 	if (process->state == 'Z' || process->state == 'X')
-		return pyr_error_create(PYR_E_TARGET_GONE,
-					"process %d (%s) is a zombie: it has exited and its memory is gone",
-					(int)process->pid, process->name);
+		return pyr_error_create(
+			PYR_E_TARGET_GONE,
+			"process %d (%s) is a zombie: it has exited and its memory is gone",
+			(int)process->pid, process->name);
 	if (!strstr(status, "\nVmSize:")) {
 		if (stat_field(process, 9) & STAT_KTHREAD)
 			return pyr_error_create(
@@ -283,7 +291,7 @@ static pyr_error *read_identity(struct pyr_process *process, const char *status)
 
 pyr_error *pyr_process_open(pid_t pid, struct pyr_process *ret)
 {
-	struct pyr_process process = { .pid = pid, .dir = -1, .mem = -1, .pagemap = -1 };
+	struct pyr_process process = {.pid = pid, .dir = -1, .mem = -1, .pagemap = -1};
 	char path[64], *status = NULL;
 	uint64_t tgid;
 	pyr_error *err;
@@ -332,7 +340,7 @@ void pyr_process_close(struct pyr_process *process)
 
 pyr_error *pyr_process_tids(const struct pyr_process *process, pid_t **ret, size_t *ret_count)
 {
-	PYR_VEC(pid_t) tids = { 0 };
+	PYR_VEC(pid_t) tids = {0};
 	int fd = openat(process->dir, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;

@@ -16,8 +16,8 @@ struct pyr_process {
 	bool no_scan;  /* read it as before Linux 6.7, entry by entry */
 	char name[16]; /* comm */
 	uid_t uid;
-	char state;   /* 'R', 'S', 'T', ... when opened */
-	pid_t tracer; /* 0: none */
+	char state;          /* 'R', 'S', 'T', ... when opened */
+	pid_t tracer;        /* 0: none */
 	uint64_t start_time; /* clock ticks after boot */
 	enum pyr_machine machine;
 	uint64_t page_size;

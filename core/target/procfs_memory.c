@@ -90,7 +90,7 @@ static bool parse_vma(char *line, struct pyr_vma *ret)
 
 pyr_error *pyr_process_maps(const struct pyr_process *process, struct pyr_vma_list *ret)
 {
-	struct pyr_vma_list list = { .text = NULL };
+	struct pyr_vma_list list = {.text = NULL};
 	struct pyr_vma vma;
 	char *line, *next;
 	pyr_addr end = 0;
@@ -131,7 +131,7 @@ static bool add_pages(struct pyr_range_list *ranges, size_t first, pyr_addr star
 {
 	struct pyr_range *last =
 		ranges->v.count > first ? &ranges->v.data[ranges->v.count - 1] : NULL;
-	struct pyr_range fresh = { .start = start, .end = end };
+	struct pyr_range fresh = {.start = start, .end = end};
 
 	/* walk_end may lie before the last region that was answered (seen on Linux
 	 * 6.18): then the next call answers some again. */
@@ -152,8 +152,8 @@ static pyr_error *scan_pagemap(const struct pyr_process *process, pyr_addr start
 			       bool files, struct pyr_range_list *ranges, uint64_t *swapped,
 			       bool *scanned)
 {
-	struct scan_arg arg = { .size = sizeof(arg), .start = start, .end = end,
-				.vec_len = SCAN_REGIONS };
+	struct scan_arg arg = {
+		.size = sizeof(arg), .start = start, .end = end, .vec_len = SCAN_REGIONS};
 	struct scan_region *regions = malloc(SCAN_REGIONS * sizeof(*regions));
 	size_t first = ranges->v.count;
 	pyr_error *err = NULL;
@@ -177,7 +177,8 @@ static pyr_error *scan_pagemap(const struct pyr_process *process, pyr_addr start
 		}
 		for (i = 0; i < n && !err; i++) {
 			if (regions[i].categories & SCAN_SWAPPED)
-				*swapped += (regions[i].end - regions[i].start) / process->page_size;
+				*swapped +=
+					(regions[i].end - regions[i].start) / process->page_size;
 			if (!add_pages(ranges, first, regions[i].start, regions[i].end))
 				err = pyr_error_no_memory();
 		}
@@ -211,7 +212,8 @@ static pyr_error *read_pagemap(const struct pyr_process *process, pyr_addr start
 			uint64_t e = entries[i];
 			pyr_addr at = addr + i * page;
 
-			if (!(e & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) || (e & PAGEMAP_FILE && !files))
+			if (!(e & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) ||
+			    (e & PAGEMAP_FILE && !files))
 				continue;
 			*swapped += !!(e & PAGEMAP_SWAPPED);
 			if (!add_pages(ranges, first, at, at + page))
@@ -226,7 +228,7 @@ static pyr_error *read_pagemap(const struct pyr_process *process, pyr_addr start
 pyr_error *pyr_process_resident(const struct pyr_process *process, pyr_addr start, pyr_addr end,
 				bool files, struct pyr_range_list *ranges, uint64_t *swapped)
 {
-	struct pyr_range whole = { .start = start, .end = end };
+	struct pyr_range whole = {.start = start, .end = end};
 	bool scanned = false;
 	pyr_error *err;
 
@@ -259,7 +261,7 @@ static size_t read_mem(const struct pyr_process *process, pyr_addr addr, uint8_t
 size_t pyr_process_read(const struct pyr_process *process, const struct pyr_range *ranges,
 			size_t count, void *buf)
 {
-	struct iovec local = { .iov_base = buf }, remote[IOV_MAX];
+	struct iovec local = {.iov_base = buf}, remote[IOV_MAX];
 	size_t i, n = count < IOV_MAX ? count : IOV_MAX, done, part;
 	ssize_t got;
 
@@ -294,7 +296,7 @@ size_t pyr_process_read(const struct pyr_process *process, const struct pyr_rang
 pyr_error *pyr_process_read_at(const struct pyr_process *process, pyr_addr addr, void *buf,
 			       size_t len)
 {
-	struct pyr_range range = { .start = addr, .end = addr + len };
+	struct pyr_range range = {.start = addr, .end = addr + len};
 	pyr_error *err;
 
 	if (range.end < addr || pyr_process_read(process, &range, 1, buf) < len) {

@@ -58,7 +58,7 @@ static uint64_t now_ns(void)
 
 static void pause_briefly(unsigned *turn)
 {
-	struct timespec t = { .tv_nsec = *turn < 20 ? 50000 : 1000000 };
+	struct timespec t = {.tv_nsec = *turn < 20 ? 50000 : 1000000};
 
 	(*turn)++;
 	nanosleep(&t, NULL);
@@ -79,18 +79,18 @@ pyr_error *pyr_stopper_traced(const struct pyr_process *process, pid_t tracer)
 		}
 		fclose(f);
 	}
-	return pyr_error_create(PYR_E_NO_PERMISSION,
-				"process %d (%s) is being traced by process %d%s%s%s: detach that, use "
-				"pyretain inside it if it is a debugger, or read without stopping "
-				"(--no-stop)",
-				(int)process->pid, process->name, group, *name ? " (" : "", name,
-				*name ? ")" : "");
+	return pyr_error_create(
+		PYR_E_NO_PERMISSION,
+		"process %d (%s) is being traced by process %d%s%s%s: detach that, use "
+		"pyretain inside it if it is a debugger, or read without stopping "
+		"(--no-stop)",
+		(int)process->pid, process->name, group, *name ? " (" : "", name, *name ? ")" : "");
 }
 
 /* Seize one thread and ask it to stop; NULL also when it has just exited. */
 static pyr_error *seize(struct pyr_stopper *s, pid_t tid)
 {
-	struct tracee tracee = { .tid = tid };
+	struct tracee tracee = {.tid = tid};
 	pid_t tracer = 0;
 	char state;
 	int error;
@@ -212,7 +212,7 @@ static pyr_error *settle(struct pyr_stopper *s, uint64_t deadline)
 
 static void read_registers(struct tracee *t, struct pyr_thread *thread)
 {
-	struct iovec iov = { .iov_base = thread->regs, .iov_len = sizeof(thread->regs) };
+	struct iovec iov = {.iov_base = thread->regs, .iov_len = sizeof(thread->regs)};
 
 	if (ptrace(PTRACE_GETREGSET, t->tid, (void *)NT_PRSTATUS, &iov))
 		return;

@@ -125,12 +125,13 @@ static void bench_lists(struct pyr_types *types, struct pyr_control *control)
 
 static void print_census(const struct pyr_census *c)
 {
-	static const char *const names[] = { "gen0", "gen1", "gen2", "permanent", "collecting",
-					     "untracked" };
+	static const char *const names[] = {"gen0",      "gen1",       "gen2",
+					    "permanent", "collecting", "untracked"};
 	unsigned i;
 
-	printf("objects %llu\ngc_objects %llu\nbytes %llu\nproven %d\n", (unsigned long long)c->objects,
-	       (unsigned long long)c->gc_objects, (unsigned long long)c->bytes, c->proven);
+	printf("objects %llu\ngc_objects %llu\nbytes %llu\nproven %d\n",
+	       (unsigned long long)c->objects, (unsigned long long)c->gc_objects,
+	       (unsigned long long)c->bytes, c->proven);
 	printf("only_block %llu\nonly_gc_list %llu\nonly_reached %llu\n",
 	       (unsigned long long)c->only_block, (unsigned long long)c->only_gc_list,
 	       (unsigned long long)c->only_reached);
@@ -149,15 +150,16 @@ static int differ(struct pyr_types *types, const struct pyr_census *a, const str
 	       a->only_block != b->only_block || a->only_gc_list != b->only_gc_list ||
 	       a->only_reached != b->only_reached || a->rows.count != b->rows.count;
 	for (i = 0; i < PYR_CENSUS_SIZES; i++)
-		bad += a->sizes[i].count != b->sizes[i].count || a->sizes[i].bytes != b->sizes[i].bytes;
+		bad += a->sizes[i].count != b->sizes[i].count ||
+		       a->sizes[i].bytes != b->sizes[i].bytes;
 	for (i = 0; i < a->rows.count; i++) {
 		const struct pyr_census_row *x = &a->rows.data[i], *y = NULL;
 
 		for (k = 0; k < b->rows.count; k++)
 			if (b->rows.data[k].type == x->type)
 				y = &b->rows.data[k];
-		if (!y || x->count != y->count || x->gc_count != y->gc_count || x->bytes != y->bytes ||
-		    x->inexact_size != y->inexact_size) {
+		if (!y || x->count != y->count || x->gc_count != y->gc_count ||
+		    x->bytes != y->bytes || x->inexact_size != y->inexact_size) {
 			printf("differs %s: %llu/%llu/%llu against %llu/%llu/%llu\n",
 			       pyr_type_name(types, pyr_types_at(types, x->type)),
 			       (unsigned long long)x->count, (unsigned long long)x->gc_count,
@@ -172,7 +174,7 @@ static int differ(struct pyr_types *types, const struct pyr_census *a, const str
 
 static void twin(struct pyr_types *types, struct pyr_control *control)
 {
-	struct pyr_census_options o = { .generation = -1, .size_histogram = true };
+	struct pyr_census_options o = {.generation = -1, .size_histogram = true};
 	struct pyr_census stream, model;
 	struct pyr_heap *heap;
 	uint32_t id;
@@ -182,7 +184,8 @@ static void twin(struct pyr_types *types, struct pyr_control *control)
 	t = now();
 	die(pyr_heap_build(types, control, &heap));
 	printf("heap_seconds %.6f\n", now() - t);
-	printf("heap_bytes_per_object %.2f\n", (double)peak_kib() * 1024 / (heap->count ? heap->count : 1));
+	printf("heap_bytes_per_object %.2f\n",
+	       (double)peak_kib() * 1024 / (heap->count ? heap->count : 1));
 	for (id = 0; id < heap->count; id++)
 		bad += pyr_heap_id(heap, heap->address[id]) != id ||
 		       pyr_heap_id(heap, heap->address[id] + 8) == id ||
@@ -204,9 +207,9 @@ static void twin(struct pyr_types *types, struct pyr_control *control)
 
 int main(int argc, char **argv)
 {
-	struct pyr_census_options options = { .generation = -1 };
-	struct pyr_target_options target_options = { 0 };
-	struct pyr_python_options python_options = { 0 };
+	struct pyr_census_options options = {.generation = -1};
+	struct pyr_target_options target_options = {0};
+	struct pyr_python_options python_options = {0};
 	struct pyr_control control;
 	struct pyr_target *target;
 	struct pyr_python *python;

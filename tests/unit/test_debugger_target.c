@@ -24,9 +24,9 @@
 struct fake {
 	pid_t pid;
 	uint64_t sp, pc, tls;
-	int answer;         /* instead of reading, from `after` reads on; 0: read */
+	int answer; /* instead of reading, from `after` reads on; 0: read */
 	unsigned after, reads;
-	uint64_t lie;       /* the byte at this address is shown wrong; 0: none */
+	uint64_t lie; /* the byte at this address is shown wrong; 0: none */
 };
 
 static uint64_t marker = 1; /* the debuggee sets 2 */
@@ -34,8 +34,8 @@ static uint64_t marker = 1; /* the debuggee sets 2 */
 static int read_fake(void *ctx, uint64_t addr, void *buf, size_t len)
 {
 	struct fake *f = ctx;
-	struct iovec local = { .iov_base = buf, .iov_len = len };
-	struct iovec remote = { .iov_base = (void *)(uintptr_t)addr, .iov_len = len };
+	struct iovec local = {.iov_base = buf, .iov_len = len};
+	struct iovec remote = {.iov_base = (void *)(uintptr_t)addr, .iov_len = len};
 
 	if (f->reads++ >= f->after && f->answer)
 		return f->answer;
@@ -49,7 +49,7 @@ static int read_fake(void *ctx, uint64_t addr, void *buf, size_t len)
 static void start(struct fake *f)
 {
 	struct user_regs_struct regs;
-	struct iovec iov = { .iov_base = &regs, .iov_len = sizeof(regs) };
+	struct iovec iov = {.iov_base = &regs, .iov_len = sizeof(regs)};
 	int status;
 
 	memset(f, 0, sizeof(*f));
@@ -84,15 +84,19 @@ static void finish(struct fake *f)
 
 static struct pyr_debugger_source *source(struct fake *f)
 {
-	struct pyr_debugger facts = { .ctx = f, .read = read_fake, .description = "fake",
+	struct pyr_debugger facts = {
+		.ctx = f,
+		.read = read_fake,
+		.description = "fake",
 #if defined(__x86_64__)
-				      .machine = "x86_64",
+		.machine = "x86_64",
 #else
-				      .machine = "aarch64",
+		.machine = "aarch64",
 #endif
-				      .pid = f->pid };
-	struct pyr_thread thread = { .tid = (uint64_t)f->pid, .tls = f->tls, .sp = f->sp,
-				     .pc = f->pc };
+		.pid = f->pid
+	};
+	struct pyr_thread thread = {
+		.tid = (uint64_t)f->pid, .tls = f->tls, .sp = f->sp, .pc = f->pc};
 	struct pyr_debugger_source *s;
 	char path[64], auxv[4096];
 	FILE *file;
@@ -111,7 +115,7 @@ static struct pyr_debugger_source *source(struct fake *f)
 /* Open, check the marker, and close; was the callback needed for reading? */
 static bool through_callback(struct pyr_debugger_source *s, const char *words)
 {
-	struct pyr_target_options options = { .max_pause = 5 };
+	struct pyr_target_options options = {.max_pause = 5};
 	struct pyr_control control;
 	struct pyr_target *target;
 	struct pyr_reader reader;
@@ -226,8 +230,8 @@ static void test_callback_failures(void **state)
 	static const struct {
 		int answer;
 		enum pyr_error_code code;
-	} cases[] = { { 2, PYR_E_INTERRUPTED }, { 3, PYR_E_TARGET_GONE } };
-	struct pyr_target_options options = { .max_pause = 5 };
+	} cases[] = {{2, PYR_E_INTERRUPTED}, {3, PYR_E_TARGET_GONE}};
+	struct pyr_target_options options = {.max_pause = 5};
 	struct pyr_control control;
 	struct pyr_target *target;
 	struct pyr_debugger_source *s;
@@ -262,8 +266,8 @@ static void test_callback_failures(void **state)
 
 static void test_other_machines(void **state)
 {
-	struct pyr_debugger facts = { .read = read_fake, .machine = "riscv64" };
-	struct pyr_target_options options = { .max_pause = 5 };
+	struct pyr_debugger facts = {.read = read_fake, .machine = "riscv64"};
+	struct pyr_target_options options = {.max_pause = 5};
 	struct pyr_debugger_source *s;
 	struct pyr_control control;
 	struct pyr_target *target;

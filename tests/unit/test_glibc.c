@@ -96,13 +96,13 @@ static bool add(void *ctx, pyr_addr memory, uint64_t size, enum pyr_chunk_state 
 static void totals_equal_mallinfo2(void **state)
 {
 	static void *slot[SLOTS], *small[60];
-	struct pyr_target_options options = { 0 };
+	struct pyr_target_options options = {0};
 	struct pyr_mallinfo2 ours;
 	struct pyr_control control;
 	struct pyr_target *target;
 	struct pyr_reader reader;
 	struct pyr_glibc glibc;
-	struct totals t = { 0 };
+	struct totals t = {0};
 	struct mallinfo2 m;
 	uint64_t chunks = 0, bytes = 0, system_mem = 0, tops = 0;
 	pthread_t thread;
@@ -118,7 +118,8 @@ static void totals_equal_mallinfo2(void **state)
 	snprintf(path, sizeof(path), "%s/core", directory);
 	pthread_barrier_init(&barrier, NULL, THREADS + 1);
 	for (i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&thread, NULL, thread_main, (void *)(i * 7919 + 1)), 0);
+		assert_int_equal(pthread_create(&thread, NULL, thread_main, (void *)(i * 7919 + 1)),
+				 0);
 	pthread_barrier_wait(&barrier);
 	churn(42, slot);
 	/* More small blocks than the tcache takes: the rest goes to a fastbin. */
@@ -176,7 +177,7 @@ static void totals_equal_mallinfo2(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(totals_equal_mallinfo2) };
+	const struct CMUnitTest tests[] = {cmocka_unit_test(totals_equal_mallinfo2)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,8 +73,8 @@ static void reach(const struct random_graph *r, uint32_t from, uint32_t without,
 
 static void build(struct pyr_control *control, struct random_graph *r, struct pyr_graph *g)
 {
-	struct pyr_graph_source source = { .ctx = r, .workers = 2, .nodes = r->nodes,
-					   .successors = successors };
+	struct pyr_graph_source source = {
+		.ctx = r, .workers = 2, .nodes = r->nodes, .successors = successors};
 
 	assert_null(pyr_graph_build(control, &source, g));
 	assert_null(pyr_graph_reverse(control, g));
@@ -224,8 +224,8 @@ static void chain(void *ctx, unsigned worker, uint32_t node,
 static void depth_is_no_problem(void **state)
 {
 	uint32_t last = 1000000, root = 0;
-	struct pyr_graph_source source = { .ctx = &last, .workers = 2, .nodes = last + 1,
-					   .successors = chain };
+	struct pyr_graph_source source = {
+		.ctx = &last, .workers = 2, .nodes = last + 1, .successors = chain};
 	uint64_t *sizes = calloc((size_t)last + 1, sizeof(*sizes));
 	struct pyr_control control;
 	struct pyr_components c;

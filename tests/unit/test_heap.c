@@ -32,8 +32,8 @@ static int by_value(const void *a, const void *b)
 /* Clusters of neighbours at the ends of pages and leaves, and loners. */
 static uint32_t make_addresses(pyr_addr *out, uint32_t count)
 {
-	static const pyr_addr bases[] = { 0x1000, 0x3ffff000, 0x55d000000000, 0x7f1234567000,
-					  0x7fffffffe000 };
+	static const pyr_addr bases[] = {0x1000, 0x3ffff000, 0x55d000000000, 0x7f1234567000,
+					 0x7fffffffe000};
 	uint32_t i, kept = 0;
 
 	for (i = 0; i < count; i++)
@@ -70,9 +70,12 @@ static void index_like_the_twin(void **state)
 		for (i = 0; i < count; i++) {
 			assert_int_equal(pyr_index_find(index, v[i]), i);
 			assert_int_equal(pyr_index_find(index, v[i] + 1), UINT32_MAX);
-			assert_int_equal(pyr_index_find(index, v[i] + 8), slow_find(v, count, v[i] + 8));
-			assert_int_equal(pyr_index_find(index, v[i] - 8), slow_find(v, count, v[i] - 8));
-			assert_int_equal(pyr_index_find(index, v[i] | UINT64_C(1) << 47), UINT32_MAX);
+			assert_int_equal(pyr_index_find(index, v[i] + 8),
+					 slow_find(v, count, v[i] + 8));
+			assert_int_equal(pyr_index_find(index, v[i] - 8),
+					 slow_find(v, count, v[i] - 8));
+			assert_int_equal(pyr_index_find(index, v[i] | UINT64_C(1) << 47),
+					 UINT32_MAX);
 		}
 		pyr_index_destroy(index);
 	}
@@ -111,7 +114,8 @@ static void pages_like_the_twin(void **state)
 					twin[i] &= !(i * 4096 >= a && (i + 1) * 4096 <= b);
 			}
 			for (i = 0; i < SPAN; i++)
-				assert_int_equal(pyr_pages_has(&pages, base + i * 4096 + round), twin[i]);
+				assert_int_equal(pyr_pages_has(&pages, base + i * 4096 + round),
+						 twin[i]);
 		}
 		assert_int_equal(pyr_pages_has(&pages, 0x7f0000000000), all);
 		assert_false(pyr_pages_has(&pages, UINT64_C(1) << 47));
@@ -124,7 +128,7 @@ static void pages_like_the_twin(void **state)
 
 static void sets_know_their_members(void **state)
 {
-	struct pyr_addr_set set = { 0 };
+	struct pyr_addr_set set = {0};
 	uint64_t i;
 
 	(void)state;

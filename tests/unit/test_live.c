@@ -40,20 +40,20 @@
  * addresses are the same in both; what is private differs, what is shared is
  * how they talk. */
 struct shared {
-	atomic_ulong ticks;     /* grows as long as the debuggee runs */
-	atomic_ulong signals;   /* SIGRTMIN handled */
-	atomic_ulong births;    /* threads started */
+	atomic_ulong ticks;   /* grows as long as the debuggee runs */
+	atomic_ulong signals; /* SIGRTMIN handled */
+	atomic_ulong births;  /* threads started */
 };
 static struct shared *shared;
 static uint8_t *ring;      /* PAGES pages; a thread writes n, n, n, ... through them in order */
 static uint8_t *untouched; /* UNTOUCHED bytes of which the last page is used */
 static uint64_t initialized = 1; /* in the file; the debuggee changes it */
-static uint8_t *returned;  /* one page, written and given back again and again */
+static uint8_t *returned;        /* one page, written and given back again and again */
 
 static void nap(double seconds)
 {
-	struct timespec t = { .tv_sec = (time_t)seconds,
-			      .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
+	struct timespec t = {.tv_sec = (time_t)seconds,
+			     .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
 
 	while (nanosleep(&t, &t) && errno == EINTR)
 		;
@@ -194,7 +194,7 @@ static void check_ring(struct pyr_reader *reader)
 
 static void test_copied_at_one_instant(void **state)
 {
-	struct pyr_target_options options = { .max_pause = 5 };
+	struct pyr_target_options options = {.max_pause = 5};
 	struct pyr_control control;
 	struct pyr_target *target;
 	struct pyr_reader reader;
@@ -243,7 +243,7 @@ static void test_copied_at_one_instant(void **state)
 
 static void test_without_stopping(void **state)
 {
-	struct pyr_target_options options = { .no_stop = true };
+	struct pyr_target_options options = {.no_stop = true};
 	struct pyr_control control;
 	struct pyr_target *target;
 	pid_t pid = start();
@@ -327,10 +327,10 @@ static void test_signals_survive(void **state)
 	assert_ok(pyr_process_open(pid, &process));
 	for (round = 0; round < ROUNDS(100); round++) {
 		for (i = 0; i < 3; i++)
-			sent += sigqueue(pid, SIGRTMIN, (union sigval){ 0 }) == 0;
+			sent += sigqueue(pid, SIGRTMIN, (union sigval){0}) == 0;
 		assert_ok(pyr_stopper_stop(&control, &process, 5, &stopper));
 		for (i = 0; i < 3; i++)
-			sent += sigqueue(pid, SIGRTMIN, (union sigval){ 0 }) == 0;
+			sent += sigqueue(pid, SIGRTMIN, (union sigval){0}) == 0;
 		pyr_stopper_destroy(stopper);
 	}
 	for (i = 0; i < 400 && atomic_load(&shared->signals) - before < sent; i++)
@@ -398,7 +398,7 @@ static void test_killed_while_stopping(void **state)
 /* A process that is stopped already stays so, and is read. */
 static void test_stopped_before(void **state)
 {
-	struct pyr_target_options options = { .max_pause = 5 };
+	struct pyr_target_options options = {.max_pause = 5};
 	struct pyr_control control;
 	struct pyr_target *target;
 	struct pyr_reader reader;
@@ -426,7 +426,7 @@ static void test_stopped_before(void **state)
 
 static void test_traced_by_another(void **state)
 {
-	struct pyr_target_options options = { .max_pause = 5 };
+	struct pyr_target_options options = {.max_pause = 5};
 	struct pyr_control control;
 	struct pyr_target *target;
 	char words[64];
@@ -448,7 +448,7 @@ static void test_traced_by_another(void **state)
 
 static void test_who_is_not_there(void **state)
 {
-	struct pyr_target_options options = { .max_pause = 5 };
+	struct pyr_target_options options = {.max_pause = 5};
 	struct pyr_control control;
 	struct pyr_target *target;
 	pid_t pid;
@@ -458,8 +458,8 @@ static void test_who_is_not_there(void **state)
 	pyr_control_init(&control);
 	assert_code(pyr_target_open_pid(&control, 0, &options, &target), PYR_E_TARGET_GONE,
 		    "there is no process 0");
-	assert_code(pyr_target_open_pid(&control, 0x7ffffffe, &options, &target),
-		    PYR_E_TARGET_GONE, "there is no process 2147483646");
+	assert_code(pyr_target_open_pid(&control, 0x7ffffffe, &options, &target), PYR_E_TARGET_GONE,
+		    "there is no process 2147483646");
 	assert_code(pyr_target_open_pid(&control, getpid(), &options, &target), PYR_E_USAGE,
 		    "pyretain itself");
 	pid = start();
@@ -478,7 +478,7 @@ static void test_who_is_not_there(void **state)
 /* It exits between any two of our steps: an answer or target_gone, never else. */
 static void test_exits_meanwhile(void **state)
 {
-	struct pyr_target_options options = { .max_pause = 5 };
+	struct pyr_target_options options = {.max_pause = 5};
 	struct pyr_control control;
 	struct pyr_target *target;
 	pyr_error *err;
@@ -508,7 +508,7 @@ static void test_exits_meanwhile(void **state)
 
 static void test_no_permission(void **state)
 {
-	struct pyr_target_options options = { .max_pause = 5 };
+	struct pyr_target_options options = {.max_pause = 5};
 	struct pyr_control control;
 	struct pyr_target *target;
 	pyr_error *err;
@@ -526,7 +526,8 @@ static void test_no_permission(void **state)
 			_exit(1);
 		err = pyr_target_open_pid(&control, pid, &options, &target);
 		_exit(err && err->code == PYR_E_NO_PERMISSION &&
-				      strstr(err->message, "belongs to uid 0 and this is uid 65534") &&
+				      strstr(err->message,
+					     "belongs to uid 0 and this is uid 65534") &&
 				      strstr(err->message, "CAP_SYS_PTRACE")
 			      ? 0
 			      : 2);
@@ -542,8 +543,8 @@ static void test_no_permission(void **state)
  * a process of its own; answers the number of the check that failed. */
 static int in_place_child(pid_t pid)
 {
-	struct pyr_target_options options = { .max_pause = 1, .tmpdir = "/dev/shm" };
-	struct rlimit limit = { .rlim_cur = 200u << 20, .rlim_max = RLIM_INFINITY };
+	struct pyr_target_options options = {.max_pause = 1, .tmpdir = "/dev/shm"};
+	struct rlimit limit = {.rlim_cur = 200u << 20, .rlim_max = RLIM_INFINITY};
 	struct pyr_control control;
 	struct pyr_target *target;
 	struct pyr_reader reader;
@@ -604,7 +605,7 @@ static void test_in_place(void **state)
 /* The copy in a file holds the same as the one in memory. */
 static void test_copy_in_file(void **state)
 {
-	struct pyr_copy_pass pass = { .phase = NULL };
+	struct pyr_copy_pass pass = {.phase = NULL};
 	struct pyr_copy_result result;
 	struct pyr_process process;
 	struct pyr_live_view view;
@@ -707,16 +708,17 @@ static void check_locate(const char *mountinfo, const char *cgroup, bool want_v2
 
 static void test_control_groups(void **state)
 {
-	const char *v2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
-	const char *v1 = "31 23 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
-			 "32 23 0:28 /docker/ab /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n"
-			 "33 23 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+	const char *v2 =
+		"30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
+	const char *v1 =
+		"31 23 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+		"32 23 0:28 /docker/ab /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n"
+		"33 23 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
 	char *mount, *path;
 	bool is_v2;
 
 	(void)state;
-	check_locate(v2, "0::/user.slice/a.scope\n", true, "/sys/fs/cgroup",
-		     "/user.slice/a.scope");
+	check_locate(v2, "0::/user.slice/a.scope\n", true, "/sys/fs/cgroup", "/user.slice/a.scope");
 	check_locate(v2, "0::/\n", true, "/sys/fs/cgroup", "");
 	check_locate(v1, "5:cpu:/x\n4:memory:/docker/ab\n0::/\n", false, "/sys/fs/cgroup/memory",
 		     "");
@@ -744,8 +746,8 @@ static int prepare(void **state)
 	(void)state;
 	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ring = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	untouched = mmap(NULL, UNTOUCHED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			 0);
+	untouched =
+		mmap(NULL, UNTOUCHED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	returned = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	madvise(untouched, UNTOUCHED, MADV_NOHUGEPAGE);
 	return 0;

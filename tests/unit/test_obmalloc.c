@@ -53,7 +53,8 @@ static pyr_addr pool_address(unsigned i)
 }
 
 /* A pool of class @szidx with @carved blocks, of which those in @used live. */
-static void make_pool(struct fixture *f, unsigned i, uint32_t szidx, uint32_t carved, const bool *used)
+static void make_pool(struct fixture *f, unsigned i, uint32_t szidx, uint32_t carved,
+		      const bool *used)
 {
 	uint32_t size = (szidx + 1) * 16, k, count = 0;
 	uint8_t *p = pool_bytes(f, i);
@@ -82,9 +83,9 @@ static void make_pool(struct fixture *f, unsigned i, uint32_t szidx, uint32_t ca
 
 static void set_up(struct fixture *f, unsigned pools, bool with_state)
 {
-	struct pyr_build build = { .hexversion = 0x030c01f0, .machine = PYR_MACHINE_X86_64 };
+	struct pyr_build build = {.hexversion = 0x030c01f0, .machine = PYR_MACHINE_X86_64};
 	const struct pyr_layout *l = &f->python.layout;
-	struct pyr_interpreter interpreter = { .address = INTERPRETER, .main = true };
+	struct pyr_interpreter interpreter = {.address = INTERPRETER, .main = true};
 	uint64_t state;
 
 	memset(f, 0, sizeof(*f));
@@ -97,8 +98,10 @@ static void set_up(struct fixture *f, unsigned pools, bool with_state)
 	f->arena = calloc(1, ARENA_SIZE);
 	state = (uint64_t)pyr_offset(l, PyInterpreterState, obmalloc);
 	if (with_state) {
-		put64(f->interpreter + state + (uint64_t)pyr_offset(l, _obmalloc_state, arenas), ARENAS);
-		put32(f->interpreter + state + (uint64_t)pyr_offset(l, _obmalloc_state, maxarenas), 16);
+		put64(f->interpreter + state + (uint64_t)pyr_offset(l, _obmalloc_state, arenas),
+		      ARENAS);
+		put32(f->interpreter + state + (uint64_t)pyr_offset(l, _obmalloc_state, maxarenas),
+		      16);
 		assert_true(pyr_vec_push(&f->python.interpreters, interpreter));
 	}
 	put64(f->arenas, ARENA);
@@ -144,23 +147,24 @@ static void blocks_like_the_twin(void **state)
 		assert_int_equal(m.source, PYR_OBMALLOC_STATE);
 		assert_int_equal(m.arenas.count, 1);
 		assert_int_equal(m.alignment, 16);
-		assert_int_equal(pyr_pool_read(&m, &f.python.reader, m.arenas.data, pool_address(i), &pool),
-				 PYR_POOL_LIVE);
+		assert_int_equal(
+			pyr_pool_read(&m, &f.python.reader, m.arenas.data, pool_address(i), &pool),
+			PYR_POOL_LIVE);
 		assert_true(pool.consistent);
 		assert_int_equal(pool.block_size, size);
 		assert_int_equal(pool.used, live);
 		assert_int_equal(pool.end, 48 + carved * size);
 		for (k = 0; k < carved; k++) {
 			assert_int_equal(pyr_pool_is_free(&m, &pool, 48 + k * size), !used[k]);
-			assert_true(pyr_obmalloc_block_at(&m, &f.python.reader,
-							  pool_address(i) + 48 + k * size +
-								  next_random(size),
-							  &block));
+			assert_true(pyr_obmalloc_block_at(
+				&m, &f.python.reader,
+				pool_address(i) + 48 + k * size + next_random(size), &block));
 			assert_int_equal(block.address, pool_address(i) + 48 + k * size);
 			assert_int_equal(block.size, size);
 			assert_int_equal(block.allocated, used[k]);
 		}
-		assert_false(pyr_obmalloc_block_at(&m, &f.python.reader, pool_address(i) + 47, &block));
+		assert_false(
+			pyr_obmalloc_block_at(&m, &f.python.reader, pool_address(i) + 47, &block));
 		assert_false(pyr_obmalloc_block_at(&m, &f.python.reader, pool_address(i) + pool.end,
 						   &block));
 		pyr_obmalloc_deinit(&m);
@@ -171,7 +175,7 @@ static void blocks_like_the_twin(void **state)
 /* Whatever the header and the free list say, the pool's own bytes alone are read. */
 static void damage_is_told(void **state)
 {
-	const bool used[64] = { true, false, true, false, true };
+	const bool used[64] = {true, false, true, false, true};
 	struct pyr_obmalloc m;
 	struct pyr_pool pool;
 	struct fixture f;
@@ -232,7 +236,7 @@ static void damage_is_told(void **state)
 
 static void pools_without_state(void **state)
 {
-	const bool used[64] = { true, false, true };
+	const bool used[64] = {true, false, true};
 	struct pyr_obmalloc m;
 	struct fixture f;
 	unsigned i;
@@ -256,7 +260,7 @@ static void pools_without_state(void **state)
 
 static void entries_that_lie(void **state)
 {
-	const bool used[64] = { true, true };
+	const bool used[64] = {true, true};
 	struct pyr_obmalloc m;
 	struct fixture f;
 
@@ -264,8 +268,8 @@ static void entries_that_lie(void **state)
 	set_up(&f, 2, true);
 	make_pool(&f, 0, 1, 2, used);
 	make_pool(&f, 1, 1, 2, used);
-	memcpy(f.arenas + 48, f.arenas, 48);	 /* the same arena twice */
-	put64(f.arenas + 96, 0x7f0000301000);	 /* pool_address outside of it */
+	memcpy(f.arenas + 48, f.arenas, 48);  /* the same arena twice */
+	put64(f.arenas + 96, 0x7f0000301000); /* pool_address outside of it */
 	put64(f.arenas + 96 + 8, 0x7f0000801000);
 	put64(f.arenas + 144, UINT64_C(1) << 50); /* no address */
 	assert_null(pyr_obmalloc_open(&f.python, &m));
