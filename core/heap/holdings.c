@@ -33,6 +33,19 @@ struct pyr_holdings {
 	uint64_t counts[PYR_WAY_COUNT];
 };
 
+static bool ask_target(void *ctx, const struct pyr_type *type, pyr_addr object, size_t *visited)
+{
+	struct pyr_holdings *h = ctx;
+	struct pyr_emulated_call call;
+	const char *why;
+
+	if (!h->emulator || !pyr_emulator_traverse(h->emulator, type->traverse, object,
+						   (uint64_t)type->basicsize, &call, &why))
+		return false;
+	*visited = call.visited_count;
+	return true;
+}
+
 pyr_error *pyr_holdings_create(struct pyr_types *types, struct pyr_holdings **ret)
 {
 	struct pyr_holdings *h = calloc(1, sizeof(*h));
@@ -47,6 +60,7 @@ pyr_error *pyr_holdings_create(struct pyr_types *types, struct pyr_holdings **re
 		pyr_holdings_destroy(h);
 		return err;
 	}
+	pyr_refs_ask(h->refs, ask_target, h);
 	*ret = h;
 	return NULL;
 }

@@ -511,11 +511,22 @@ pyr_error *pyr_refs_create(struct pyr_types *types, struct pyr_refs **ret)
 	refs->ma_keys = pyr_offset(l, PyDictObject, ma_keys);
 	refs->ma_values = pyr_offset(l, PyDictObject, ma_values);
 	refs->ma_used = pyr_offset(l, PyDictObject, ma_used);
-	refs->dict_first = pyr_is(l, managed_dict_traversal, DICT_FIRST);
+	refs->rule = pyr_is(l, managed_dict_traversal, DICT_FIRST)     ? PYR_RULE_DICT_FIRST
+		     : pyr_is(l, managed_dict_traversal, VALUES_FIRST) ? PYR_RULE_VALUES_FIRST
+								       : PYR_RULE_UNDECIDED;
 	refs->subtype_traverse = find_subtype_traverse(types);
 	refs->lookdict = find_lookdict(types);
 	*ret = refs;
 	return NULL;
+}
+
+void pyr_refs_ask(struct pyr_refs *refs,
+		  bool (*ask)(void *ctx, const struct pyr_type *type, pyr_addr object,
+			      size_t *visited),
+		  void *ctx)
+{
+	refs->ask = ask;
+	refs->ask_ctx = ctx;
 }
 
 void pyr_refs_destroy(struct pyr_refs *refs)

@@ -148,9 +148,9 @@ void pyr_walk_dict(struct pyr_walk *w, pyr_addr dict)
 	}
 	/* Values inside of the instance are visited by the instance, unless the
 	 * dict comes first (gh-130327). */
-	if (pyr_has(w->refs->layout, PyDictValues, embedded) && !w->refs->dict_first &&
+	if (pyr_has(w->refs->layout, PyDictValues, embedded) &&
 	    pyr_get_u64(w->refs->layout, w->reader, values, PyDictValues, embedded, &embedded) &&
-	    embedded)
+	    embedded && !pyr_walk_dict_first(w, dict))
 		return;
 	walk_values(w, &k, array, count, PYR_EDGE_VALUE);
 }
@@ -167,6 +167,34 @@ static void walk_inline(struct pyr_walk *w, pyr_addr values)
 		walk_values(w, &k, array, count, PYR_EDGE_ATTRIBUTE);
 }
 
+/* A dict whose values are embedded in an instance, and not all NULL: is it visited
+ * itself? Its traverse function knows. Without code to ask, the newer rule. */
+bool pyr_walk_dict_first(struct pyr_walk *w, pyr_addr dict)
+{
+	const struct pyr_layout *l = w->refs->layout;
+	const struct pyr_type *type;
+	int rule = atomic_load_explicit(&w->refs->rule, memory_order_relaxed);
+	uint64_t used = 0, type_addr;
+	pyr_addr values;
+	size_t visited;
+
+	if (rule != PYR_RULE_UNDECIDED)
+		return rule == PYR_RULE_DICT_FIRST;
+	if (!w->refs->ask ||
+	    !pyr_try_u64(w->reader, dict + (pyr_addr)w->refs->ob_type, &type_addr) ||
+	    !(type = pyr_types_get(w->refs->types, w->reader, type_addr)) ||
+	    !pyr_get_u64(l, w->reader, dict, PyDictObject, ma_used, &used) || !used ||
+	    !(values = pyr_get_addr(l, w->reader, dict, PyDictObject, ma_values)) ||
+	    !w->refs->ask(w->refs->ask_ctx, type, dict, &visited))
+		return true;
+	rule = visited ? PYR_RULE_DICT_FIRST : PYR_RULE_VALUES_FIRST;
+	/* Values that are the dict's own say nothing about embedded ones. */
+	if (!pyr_get_u64(l, w->reader, values, PyDictValues, embedded, &used) || !used)
+		return rule == PYR_RULE_DICT_FIRST;
+	atomic_store_explicit(&w->refs->rule, rule, memory_order_relaxed);
+	return rule == PYR_RULE_DICT_FIRST;
+}
+
 static void tell_dict(struct pyr_walk *w, pyr_addr dict, uint32_t flags)
 {
 	pyr_walk_tell(w, dict, PYR_FIELD_LABEL(flags, "__dict__"), 0);
@@ -181,7 +209,7 @@ static void walk_managed_inline(struct pyr_walk *w, pyr_addr dict)
 
 	if (w->plan->inline_values)
 		pyr_get_u64(l, w->reader, values, PyDictValues, valid, &valid);
-	if (w->refs->dict_first ? !dict && valid : valid != 0) {
+	if (valid && (!dict || !pyr_walk_dict_first(w, dict))) {
 		walk_inline(w, values);
 		/* The dict is owned all the same. */
 		tell_dict(w, dict, PYR_REF_OWNED);

@@ -48,6 +48,8 @@ struct pyr_plan {
 	struct pyr_plan_field fields[];
 };
 
+enum pyr_managed_rule { PYR_RULE_UNDECIDED, PYR_RULE_VALUES_FIRST, PYR_RULE_DICT_FIRST };
+
 /* Places that the walkers read for every object, looked up once. */
 struct pyr_refs {
 	struct pyr_types *types;
@@ -55,8 +57,12 @@ struct pyr_refs {
 	_Atomic(struct pyr_plan *) *plans; /* by type index */
 	uint32_t capacity;
 	pyr_addr subtype_traverse; /* 0: not found */
-	bool dict_first;           /* the managed dict rule of gh-130327 */
-	pyr_addr lookdict;         /* dk_lookup of tables whose keys are visited (3.10-) */
+	/* The managed dict rule (trait managed_dict_traversal): settled when it first
+	 * matters, by asking the target's own code about a dict with embedded values. */
+	_Atomic int rule; /* enum pyr_managed_rule */
+	bool (*ask)(void *ctx, const struct pyr_type *type, pyr_addr object, size_t *visited);
+	void *ask_ctx;
+	pyr_addr lookdict; /* dk_lookup of tables whose keys are visited (3.10-) */
 	int32_t ob_type, ob_size, list_items, tuple_items;
 	int32_t ma_keys, ma_values, ma_used;
 };
@@ -85,6 +91,8 @@ static inline void pyr_walk_tell(struct pyr_walk *w, pyr_addr target, uint32_t l
 void pyr_walk_array(struct pyr_walk *w, pyr_addr array, uint64_t count, uint32_t label);
 
 /* refs_dict.c */
+/* Is the dict visited before the values that it shares with the instance (gh-130327)? */
+bool pyr_walk_dict_first(struct pyr_walk *w, pyr_addr dict);
 void pyr_walk_dict(struct pyr_walk *w, pyr_addr dict);
 void pyr_walk_set(struct pyr_walk *w);
 void pyr_walk_instance_dict(struct pyr_walk *w);

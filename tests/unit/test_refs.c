@@ -1,0 +1,275 @@
+/* What every tracked object refers to, read from outside, against gc.get_referents(), in a
+ * copy of each CPython here. The copy is a raw fork that stops itself: the parent answers
+ * for the same heap. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "heap/holdings.h"
+#include "pythons.h"
+
+static const char script[] =
+	"import asyncio, collections, contextlib, ctypes, decimal, enum, functools, gc, io, "
+	"itertools\n"
+	"import os, random, re, sqlite3, sys, types, unittest, weakref, xml.etree.ElementTree as "
+	"ET\n"
+	"class A(object):\n"
+	"    def __init__(s, i): s.i = i; s.o = [i]\n"
+	"class S(object):\n"
+	"    __slots__ = ('a', 'b', '__weakref__')\n"
+	"class L(list): pass\n"
+	"class D(dict): pass\n"
+	"class T(tuple): pass\n"
+	"class I(int): pass\n"
+	"class E(ValueError): pass\n"
+	"class U(S):\n"
+	"    __slots__ = ('c', '__dict__')\n"
+	"def gen(x):\n"
+	"    y = [x]\n"
+	"    yield y\n"
+	"def outer(v, w=[1]):\n"
+	"    def inner(): return v, w\n"
+	"    return inner\n"
+	"async def co(x): await asyncio.sleep(x)\n"
+	"async def agen(x):\n"
+	"    yield x\n"
+	"xs = [A(i) for i in range(50)]\n"
+	"for a in xs[:10]: a.__dict__['zz'] = [1]\n"
+	"ds = [vars(a) for a in xs[20:30]]\n"
+	"ss = [S() for i in range(10)]\n"
+	"for s in ss: s.a = [s]\n"
+	"u = U(); u.c = [1]; u.z = u\n"
+	"ls = [L([1, [2]]), D(a=[1]), T(([1], 2)), I(7)]\n"
+	"for l in ls: l.attr = [l]\n"
+	"gs = [gen(i) for i in range(5)]\n"
+	"for g in gs[1:]: next(g)\n"
+	"try: raise E('x')\n"
+	"except E as e: ex = e\n"
+	"cos = [co(1), agen([2])]\n"
+	"st = {frozenset([A(1)]), A(2), outer}\n"
+	"mixed = {1: [2], 'a': [3], (1, 2): [4]}\n"
+	"od = collections.OrderedDict(a=[1], b=[2]); od.move_to_end('a')\n"
+	"dq = collections.deque([[1], [2]]); dd = collections.defaultdict(list, a=[1])\n"
+	"p = functools.partial(outer, [1])\n"
+	"lc = functools.lru_cache(maxsize=10)(lambda x: [x]); lc(1); lc(2)\n"
+	"sl = slice([1], [2]); mv = memoryview(bytearray(b'abc'))\n"
+	"wr = weakref.ref(xs[0], lambda r: None); wd = weakref.WeakValueDictionary(a=xs[1])\n"
+	"its = [iter([1]), iter((1,)), iter({1: 2}), iter({1}), zip([1], [2]), map(str, [1]),\n"
+	"       filter(None, [1]), enumerate([1]), reversed([1]), itertools.chain([1], [2]),\n"
+	"       itertools.groupby([1, 2]), itertools.tee([1])[0], itertools.product([1], [2])]\n"
+	"sup = super(A, xs[0]); meths = [xs[0].__init__, [].append, A.__init__, str.upper]\n"
+	"ns = types.SimpleNamespace(a=[1]); et = ET.fromstring('<a b=\"c\"><d>x</d></a>')\n"
+	"db = sqlite3.connect(':memory:'); cur = db.execute('select 1')\n"
+	"fields = ctypes.Structure.__class__('F', (ctypes.Structure,), {'_fields_': [('x', "
+	"ctypes.c_int)]})()\n"
+	"del a, s, l, g\n"
+	"gc.collect()\n"
+	"syscall = ctypes.PyDLL(None).syscall\n"
+	"syscall.restype = ctypes.c_long\n"
+	"def main():\n"
+	"    pid = syscall(57)\n"
+	"    if pid == 0: os.kill(os.getpid(), 19)\n"
+	"    objects = gc.get_objects()\n"
+	"    running = [id(sys._getframe()), id(sys._getframe(1))]\n"
+	"    print(pid)\n"
+	"    for o in objects:\n"
+	"        t = type(o)\n"
+	"        if id(o) not in running:\n"
+	"            print(id(o), '%s.%s' % (t.__module__, t.__qualname__.replace(' ', '_')),\n"
+	"                  *[id(r) for r in gc.get_referents(o)])\n"
+	"    print('end')\n"
+	"    sys.stdout.flush()\n"
+	"    sys.stdin.readline()\n"
+	"    os.kill(pid, 9)\n"
+	"    os._exit(0)\n"
+	"main()\n";
+
+struct told {
+	uint64_t *data;
+	size_t count, capacity;
+};
+
+static void note(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
+{
+	struct told *t = ctx;
+
+	(void)detail;
+	if (!(label & PYR_REF_TRAVERSED))
+		return;
+	assert_true(pyr_vec_reserve(t, 1));
+	t->data[t->count++] = target;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+struct answers {
+	struct pyr_types *types;
+	struct pyr_holdings *holdings;
+	struct pyr_reader reader;
+	unsigned same, different, other;
+};
+
+static void fell_back(void *ctx, const struct pyr_type *type, const char *why)
+{
+	struct answers *a = ctx;
+
+	print_message("    by inference: %s: %s\n", pyr_type_name(a->types, type), why);
+}
+
+/* "ADDRESS TYPE REFERENT..." */
+static void compare(struct answers *a, char *line, struct told *expected, struct told *got)
+{
+	const struct pyr_layout *l = &pyr_types_python(a->types)->layout;
+	const struct pyr_type *type;
+	enum pyr_way way;
+	pyr_addr addr, type_addr;
+	char *at = line, *end, *name;
+	uint64_t value;
+
+	addr = strtoull(line, &at, 10);
+	name = strtok_r(at, " \n", &at);
+	assert_non_null(name);
+	expected->count = got->count = 0;
+	for (;;) {
+		value = strtoull(at, &end, 10);
+		if (end == at)
+			break;
+		at = end;
+		assert_true(pyr_vec_reserve(expected, 1));
+		expected->data[expected->count++] = value;
+	}
+	/* Made by the questions themselves: at its address the copy has something else. */
+	if (!pyr_try_u64(&a->reader, addr + (pyr_addr)pyr_offset(l, PyObject, ob_type),
+			 &type_addr) ||
+	    !(type = pyr_types_get(a->types, &a->reader, type_addr))) {
+		a->other++;
+		return;
+	}
+	way = pyr_holdings_walk(a->holdings, &a->reader, type, addr, note, got);
+	if (expected->count)
+		qsort(expected->data, expected->count, sizeof(uint64_t), by_value);
+	if (got->count)
+		qsort(got->data, got->count, sizeof(uint64_t), by_value);
+	if (expected->count == got->count &&
+	    (!got->count || !memcmp(expected->data, got->data, got->count * sizeof(uint64_t)))) {
+		a->same++;
+	} else if (way == PYR_WAY_INFERRED) {
+		/* Guesses are not traversed references; which types are told below. */
+		a->other++;
+	} else {
+		a->different++;
+		print_message("    %s at 0x%" PRIx64
+			      ": %zu references, gc.get_referents() says %zu\n",
+			      name, addr, got->count, expected->count);
+	}
+}
+
+/* Types must be known before the plans are made. */
+static void open_target(pid_t pid, struct pyr_control *control, const struct python *python,
+			struct pyr_target **target, struct pyr_python **cpython, struct answers *a)
+{
+	struct pyr_target_options options = {.sysroot = python->root[0] ? python->root : NULL,
+					     .max_pause = 5};
+	struct pyr_python_options how = {.sysroot = options.sysroot};
+	pyr_error *err;
+
+	if ((err = pyr_target_open_pid(control, pid, &options, target)) ||
+	    (err = pyr_python_open(*target, &how, cpython)) ||
+	    (err = pyr_types_create(*cpython, &a->types)))
+		fail_msg("%s: %s", python->name, err->message);
+	pyr_reader_init(&a->reader, *target);
+}
+
+static void ask(const struct python *python)
+{
+	struct told expected = {0}, got = {0};
+	struct answers a = {0};
+	PYR_VEC(char *) lines = {0};
+	struct python_process process;
+	struct pyr_control control;
+	struct pyr_target *target;
+	struct pyr_python *cpython;
+	const uint64_t *ways;
+	uint64_t type_addr;
+	char *line = NULL;
+	size_t capacity = 0, i;
+	pid_t copy;
+
+	pyr_control_init(&control);
+	python_start(python, script, &process);
+	assert_true(getline(&line, &capacity, process.out) > 0);
+	copy = (pid_t)atoi(line);
+	assert_true(copy > 0);
+	while (getline(&line, &capacity, process.out) > 0 && strcmp(line, "end\n") != 0)
+		assert_true(pyr_vec_push(&lines, strdup(line)));
+	assert_true(lines.count > 5000);
+	open_target(copy, &control, python, &target, &cpython, &a);
+	for (i = 0; i < lines.count; i++)
+		if (pyr_try_u64(&a.reader,
+				strtoull(lines.data[i], NULL, 10) +
+					(pyr_addr)pyr_offset(&cpython->layout, PyObject, ob_type),
+				&type_addr))
+			pyr_types_get(a.types, &a.reader, type_addr);
+	assert_null(pyr_holdings_create(a.types, &a.holdings));
+	for (i = 0; i < lines.count; i++) {
+		compare(&a, lines.data[i], &expected, &got);
+		free(lines.data[i]);
+	}
+	ways = pyr_holdings_counts(a.holdings);
+	print_message("  %s: %u of %zu objects equal; native %" PRIu64 ", learnt %" PRIu64
+		      ", emulated %" PRIu64 ", inferred %" PRIu64 "%s%s\n",
+		      python->name, a.same, lines.count, ways[PYR_WAY_NATIVE],
+		      ways[PYR_WAY_LEARNED], ways[PYR_WAY_EMULATED], ways[PYR_WAY_INFERRED],
+		      pyr_holdings_no_emulation(a.holdings) ? ": " : "",
+		      pyr_holdings_no_emulation(a.holdings) ? pyr_holdings_no_emulation(a.holdings)
+							    : "");
+	pyr_holdings_fallbacks(a.holdings, fell_back, &a);
+	assert_int_equal(a.different, 0);
+	assert_true(a.same > 5000);
+	if (!pyr_holdings_no_emulation(a.holdings))
+		assert_true(ways[PYR_WAY_INFERRED] < 10);
+	fprintf(process.in, "\n");
+	fflush(process.in);
+	python_finish(&process);
+	pyr_holdings_destroy(a.holdings);
+	pyr_reader_deinit(&a.reader);
+	pyr_types_destroy(a.types);
+	pyr_python_destroy(cpython);
+	pyr_target_destroy(target);
+	pyr_control_deinit(&control);
+	pyr_vec_deinit(&lines);
+	free(expected.data);
+	free(got.data);
+	free(line);
+}
+
+static void referents_equal_cpythons(void **state)
+{
+	static struct python pythons[PYTHONS_MAX];
+	size_t count = pythons_find(pythons), i;
+
+	(void)state;
+	assert_true(count > 0);
+	for (i = 0; i < count; i++)
+		ask(&pythons[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(referents_equal_cpythons)};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
