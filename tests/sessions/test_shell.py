@@ -132,7 +132,8 @@ def test_an_interrupt_cancels_the_command(tmp_path):
         assert asked.returncode == 1 and json.loads(err)["error"]["code"] == "interrupted", err
         assert out == ""
         with open("/proc/%d/status" % victim.pid) as f:
-            assert [line.split()[1] for line in f if line.startswith("State:")] == ["S"]
+            state, = [line.split()[1] for line in f if line.startswith("State:")]
+        assert state in "SR"  # asleep, or on its way back to that
     finally:
         victim.kill()
         victim.wait()
