@@ -54,7 +54,8 @@ static uint64_t *own_leaf(struct pyr_pages *pages, uint64_t leaf)
 	if (!copy)
 		return NULL;
 	memcpy(copy, pages->full, LEAF_PAGES / 8);
-	return pages->leaves[leaf] = copy;
+	pages->leaves[leaf] = copy;
+	return copy;
 }
 
 /* Set or clear the pages first .. last of one leaf. */

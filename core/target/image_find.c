@@ -18,6 +18,8 @@ pyr_error *pyr_image_add(pyr_image_vec *images, const char *path, struct pyr_ima
 		return pyr_error_no_memory();
 	}
 	*ret = &images->data[images->count - 1];
+	/* The vector's copy owns the state now. */
+	/* cppcheck-suppress memleak */
 	return NULL;
 }
 
