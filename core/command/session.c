@@ -286,7 +286,7 @@ pyr_error *pyr_session_python(struct pyr_session *session, struct pyr_python **r
 	struct pyr_python_options options = {.debug_dir = session->options.debug_dir,
 					     .sysroot = session->options.sysroot,
 					     .force = session->options.force};
-	struct pyr_target *target;
+	struct pyr_target *target = NULL;
 	pyr_error *err;
 
 	if ((err = pyr_session_target(session, &target)))
