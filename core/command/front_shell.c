@@ -2,6 +2,7 @@
 #include "command/front.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <histedit.h>
 #include <locale.h>
 #include <poll.h>
@@ -220,6 +221,21 @@ static void on_sigint(int number)
 	(void)number; /* it interrupts the read of the line */
 }
 
+/* Read without waiting: a Ctrl-C throws away what was typed before it, so that nothing
+ * may be left of what ppoll() saw. */
+static ssize_t read_now(char *byte)
+{
+	int flags = fcntl(STDIN_FILENO, F_GETFL), error;
+	ssize_t n;
+
+	fcntl(STDIN_FILENO, F_SETFL, flags | O_NONBLOCK);
+	n = read(STDIN_FILENO, byte, 1);
+	error = errno;
+	fcntl(STDIN_FILENO, F_SETFL, flags);
+	errno = error;
+	return n;
+}
+
 /* One character from the terminal. SIGINT is blocked but for the wait, so that a
  * Ctrl-C between two characters is not lost. */
 static int get_character(EditLine *edit, wchar_t *ret)
@@ -228,16 +244,22 @@ static int get_character(EditLine *edit, wchar_t *ret)
 	mbstate_t state = {0};
 	sigset_t open;
 	size_t length;
+	ssize_t got;
 	char byte;
 
 	(void)edit;
 	pthread_sigmask(SIG_SETMASK, NULL, &open);
 	sigdelset(&open, SIGINT);
 	for (;;) {
-		if (ppoll(&ready, 1, NULL, &open) < 0 || read(STDIN_FILENO, &byte, 1) < 0)
+		if (ppoll(&ready, 1, NULL, &open) < 0)
 			return -1; /* EINTR: Ctrl-C */
 		if (ready.revents & (POLLHUP | POLLERR) && !(ready.revents & POLLIN))
 			return 0;
+		got = read_now(&byte);
+		if (got < 0 && errno == EAGAIN)
+			continue;
+		if (got <= 0)
+			return (int)got;
 		length = mbrtowc(ret, &byte, 1, &state);
 		if (length == (size_t)-1) { /* not in this locale: taken as it is */
 			*ret = (unsigned char)byte;
