@@ -7,13 +7,21 @@
 #define SYMBOL_NAME_MAX 4096
 #define DYNAMIC_MAX 1000
 
-bool pyr_binding_is_resolver(const struct pyr_target *target, pyr_addr address)
+/* "/libc.so.6": the last part of the path of the image at @address; "" without one. */
+static const char *image_name(const struct pyr_target *target, pyr_addr address)
 {
 	const struct pyr_image *image = pyr_target_image_at(target, address);
 	const char *name = image && image->path ? strrchr(image->path, '/') : NULL;
 
-	return name && (!strncmp(name, "/ld-linux", 9) || !strncmp(name, "/ld-2.", 6) ||
-			!strncmp(name, "/ld-musl", 8));
+	return name ? name : "";
+}
+
+bool pyr_binding_is_resolver(const struct pyr_target *target, pyr_addr address)
+{
+	const char *name = image_name(target, address);
+
+	return !strncmp(name, "/ld-linux", 9) || !strncmp(name, "/ld-2.", 6) ||
+	       !strncmp(name, "/ld-musl", 8);
 }
 
 /* A tag of the dynamic section at @dynamic; addresses in it are relocated by
@@ -40,15 +48,11 @@ static bool dynamic_address(struct pyr_reader *r, pyr_addr dynamic, pyr_addr bia
 	return false;
 }
 
-static bool is_ifunc(struct pyr_reader *r, pyr_addr address, const struct pyr_target *target)
+/* A resolver is told from a function by its symbol type alone; libc's are the
+ * ones that matter, and libc's string functions are all of them. */
+static bool is_ifunc(const struct pyr_target *target, pyr_addr address)
 {
-	/* A resolver is told from a function by its symbol type alone; libc's are
-	 * the ones that matter, and libc's string functions are all of them. */
-	const struct pyr_image *image = pyr_target_image_at(target, address);
-	const char *name = image && image->path ? strrchr(image->path, '/') : NULL;
-
-	(void)r;
-	return name && !strncmp(name, "/libc.so", 8);
+	return !strncmp(image_name(target, address), "/libc.so", 8);
 }
 
 pyr_addr pyr_binding_resolve(struct pyr_target *target, struct pyr_reader *reader,
@@ -86,5 +90,5 @@ pyr_addr pyr_binding_resolve(struct pyr_target *target, struct pyr_reader *reade
 		if (!pyr_image_symbol(target, &target->images[i], name, &address, NULL))
 			address = 0;
 	free(name);
-	return address && !is_ifunc(reader, address, target) ? address : 0;
+	return address && !is_ifunc(target, address) ? address : 0;
 }

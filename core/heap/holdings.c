@@ -159,8 +159,7 @@ static void learn(struct learnt *k, const struct pyr_emulated_call *call)
 			p.present |= UINT64_C(1) << bit;
 	}
 	for (i = 0; i < k->pattern_count; i++) {
-		if (k->patterns[i].present == (p.present & k->patterns[i].read) &&
-		    k->patterns[i].read == p.read)
+		if (k->patterns[i].present == p.present && k->patterns[i].read == p.read)
 			return;
 	}
 	/* A function of many patterns is cheaper to emulate than to look up. */
@@ -291,10 +290,11 @@ static void walk_inferred(struct pyr_holdings *h, struct pyr_reader *reader,
 enum pyr_way pyr_holdings_walk(struct pyr_holdings *h, struct pyr_reader *reader,
 			       const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
 {
+	enum pyr_coverage coverage = pyr_refs_coverage(h->refs, reader, type);
 	enum pyr_way way = PYR_WAY_NATIVE;
 	struct learnt *k;
 
-	switch (pyr_refs_coverage(h->refs, reader, type)) {
+	switch (coverage) {
 	case PYR_REFS_NATIVE:
 	case PYR_REFS_DAMAGED:
 		pyr_refs_walk(h->refs, reader, type, addr, fn, ctx);
@@ -313,7 +313,7 @@ enum pyr_way pyr_holdings_walk(struct pyr_holdings *h, struct pyr_reader *reader
 		} else {
 			way = PYR_WAY_INFERRED;
 			/* What is known of the layout is still exact. */
-			if (pyr_refs_coverage(h->refs, reader, type) == PYR_REFS_PARTIAL)
+			if (coverage == PYR_REFS_PARTIAL)
 				pyr_refs_walk(h->refs, reader, type, addr, fn, ctx);
 			else
 				walk_inferred(h, reader, type, addr, fn, ctx);

@@ -510,7 +510,6 @@ pyr_error *pyr_refs_create(struct pyr_types *types, struct pyr_refs **ret)
 	refs->tuple_items = pyr_offset(l, PyTupleObject, ob_item);
 	refs->ma_keys = pyr_offset(l, PyDictObject, ma_keys);
 	refs->ma_values = pyr_offset(l, PyDictObject, ma_values);
-	refs->ma_used = pyr_offset(l, PyDictObject, ma_used);
 	refs->rule = pyr_is(l, managed_dict_traversal, DICT_FIRST)     ? PYR_RULE_DICT_FIRST
 		     : pyr_is(l, managed_dict_traversal, VALUES_FIRST) ? PYR_RULE_VALUES_FIRST
 								       : PYR_RULE_UNDECIDED;

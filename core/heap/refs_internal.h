@@ -64,7 +64,7 @@ struct pyr_refs {
 	void *ask_ctx;
 	pyr_addr lookdict; /* dk_lookup of tables whose keys are visited (3.10-) */
 	int32_t ob_type, ob_size, list_items, tuple_items;
-	int32_t ma_keys, ma_values, ma_used;
+	int32_t ma_keys, ma_values;
 };
 
 struct pyr_walk {
