@@ -253,7 +253,9 @@ static void test_without_stopping(void **state)
 	assert_ok(pyr_target_open_pid(&control, pid, &options, &target));
 	assert_true(target->inconsistent);
 	assert_int_equal(target->pause_ns, 0);
-	assert_int_equal(target->incomplete.count, 1);
+	/* Beside that it ran: pages that it unmapped between the look and the copy. */
+	assert_in_range(target->incomplete.count, 1, 2);
+	assert_non_null(strstr(target->incomplete.data[target->incomplete.count - 1], "--no-stop"));
 	assert_true(target->threads.count >= 3);
 	pyr_target_destroy(target);
 	assert_runs(pid);

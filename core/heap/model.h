@@ -1,0 +1,41 @@
+/* The heap with its references: which object holds which, exactly or as inferred,
+ * in compressed rows over dense ids.
+ *
+ * Built in one pass over the objects in address order: types with native plans on
+ * all cores, the rest on the calling thread (holdings.h). Labels are not stored:
+ * pyr_model_walk() asks an object again. A word that is the address of no object of
+ * the heap makes no edge; `dangling` counts them. */
+#ifndef PYR_HEAP_MODEL_H
+#define PYR_HEAP_MODEL_H
+
+#include "heap/graph.h"
+#include "heap/heap.h"
+#include "heap/holdings.h"
+
+/* What is kept of an edge's label, in flags[]: the kind (enum pyr_edge_kind) in bits
+ * 0-4 and these. */
+#define PYR_MODEL_KIND(flags) ((enum pyr_edge_kind)((flags)&0x1f))
+#define PYR_MODEL_TRAVERSED 0x20u /* tp_traverse visits it */
+#define PYR_MODEL_OWNED 0x40u     /* counts in the target's reference count */
+#define PYR_MODEL_INFERRED 0x80u  /* a guess: neither of the above; keeps alive */
+
+struct pyr_model {
+	struct pyr_heap *heap;         /* borrowed */
+	struct pyr_holdings *holdings; /* owned; calling thread only */
+	struct pyr_graph graph;        /* in_start is NULL until pyr_model_reverse() */
+	uint8_t *flags;                /* by out edge, as graph.out */
+	uint64_t dangling;             /* words that are no object's address */
+	uint64_t inferred;             /* edges that are */
+	uint64_t damaged;              /* objects whose memory contradicted itself */
+};
+
+pyr_error *pyr_model_build(struct pyr_heap *heap, struct pyr_control *control,
+			   struct pyr_model **ret);
+/* Add the predecessors; at once if they are there. */
+pyr_error *pyr_model_reverse(struct pyr_model *model, struct pyr_control *control);
+void pyr_model_destroy(struct pyr_model *model); /* NULL is allowed */
+
+/* Tell every reference of object @id with its label; calling thread only. */
+enum pyr_way pyr_model_walk(struct pyr_model *model, uint32_t id, pyr_ref_fn fn, void *ctx);
+
+#endif
