@@ -1,0 +1,347 @@
+#include "analysis/collector.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parallel.h"
+#include "base/vec.h"
+#include "heap/model.h"
+
+#define GRAIN 16384u
+#define AHEAD 24u   /* references between asking for a count and using it */
+#define ROOTS 4096u /* objects that a marker looks through for roots at a time */
+#define SHARE 1024u /* objects handed to another marker at a time */
+#define HOARD 4096u /* a stack of this many is worth sharing */
+#define TARGETS 32u /* of references under way, a power of two */
+#define NODES 8u    /* whose rows are under way, a power of two */
+
+struct collector {
+	const struct pyr_collector_input *input;
+	const struct pyr_graph *graph;
+	const uint8_t *flags;
+	int32_t *refs;
+	struct pyr_control *control;
+	atomic_ullong negative;
+	_Atomic uint32_t first_negative;
+};
+
+static inline bool in_set(int32_t refs)
+{
+	return refs <= PYR_COLLECTOR_LIMIT;
+}
+
+static inline int32_t load(const int32_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+/* visit_decref() takes one off for whatever tp_traverse visits, counted or not, with
+ * one exception: _PyGC_VisitStackRef() (3.14+) passes over references of frames that
+ * are not counted. An instance's visit of its type is the other reference that may
+ * be visited without being counted (heap types made by C code before 3.8). */
+static inline bool subtracts(const struct collector *c, uint8_t flags)
+{
+	if (flags & PYR_MODEL_TRAVERSED)
+		return flags & PYR_MODEL_OWNED || PYR_MODEL_KIND(flags) == PYR_EDGE_TYPE;
+	return c->input->believe_inferred && flags & PYR_MODEL_INFERRED;
+}
+
+/* subtract_refs() for the rows [begin, end). */
+static pyr_error *subtract(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+	struct collector *c = ctx;
+	const struct pyr_graph *g = c->graph;
+	const uint8_t *interpreter = c->input->interpreter;
+	uint64_t e, last, limit = g->out_start[end];
+	uint32_t target;
+	int32_t count;
+	size_t n;
+
+	(void)worker;
+	for (n = begin; n < end; n++) {
+		if (!in_set(load(&c->refs[n])))
+			continue;
+		last = g->out_start[n + 1];
+		for (e = g->out_start[n]; e < last; e++) {
+			if (e + AHEAD < limit)
+				__builtin_prefetch(&c->refs[g->out[e + AHEAD]], 1);
+			if (!subtracts(c, c->flags[e]))
+				continue;
+			target = g->out[e];
+			count = load(&c->refs[target]);
+			/* The collector does not touch what is not in its set; a count so far
+			 * below zero needs no more. */
+			if (!in_set(count) || count < -PYR_COLLECTOR_LIMIT ||
+			    (interpreter && interpreter[target] != interpreter[n]))
+				continue;
+			if (c->input->workers > 1)
+				__atomic_fetch_sub(&c->refs[target], 1, __ATOMIC_RELAXED);
+			else
+				c->refs[target] = count - 1;
+		}
+	}
+	return NULL;
+}
+
+/* --- what is left over, and all it leads to --- */
+
+struct marking {
+	struct collector *c;
+	atomic_size_t next_root;
+	atomic_bool hungry; /* a marker waits */
+	pthread_mutex_t lock;
+	pthread_cond_t change;
+	PYR_VEC(uint32_t) shared; /* for whoever has nothing to do */
+	unsigned entered, idle;
+	bool done;
+};
+
+struct marker {
+	struct marking *m;
+	PYR_VEC(uint32_t) stack; /* reached; their references are not followed yet */
+	uint32_t nodes[NODES], targets[TARGETS];
+	unsigned node_in, node_out, target_in, target_out;
+	bool failed;
+};
+
+static void reach(struct marker *w, uint32_t target)
+{
+	struct collector *c = w->m->c;
+
+	if (!in_set(load(&c->refs[target])))
+		return;
+	/* Two markers may both come here: then both follow its references, to no harm. */
+	__atomic_store_n(&c->refs[target], PYR_COLLECTOR_OUTSIDE, __ATOMIC_RELAXED);
+	__builtin_prefetch(&c->graph->out_start[target]);
+	if (!pyr_vec_push(&w->stack, target))
+		w->failed = true;
+}
+
+static void follow(struct marker *w, uint32_t node)
+{
+	struct collector *c = w->m->c;
+	const struct pyr_graph *g = c->graph;
+	uint64_t e, last = g->out_start[node + 1];
+
+	for (e = g->out_start[node]; e < last; e++) {
+		if (!(c->flags[e] & (PYR_MODEL_TRAVERSED | PYR_MODEL_INFERRED)))
+			continue;
+		__builtin_prefetch(&c->refs[g->out[e]], 1);
+		if (w->target_in - w->target_out == TARGETS)
+			reach(w, w->targets[w->target_out++ % TARGETS]);
+		w->targets[w->target_in++ % TARGETS] = g->out[e];
+	}
+}
+
+static void share(struct marker *w)
+{
+	struct marking *m = w->m;
+	size_t half = w->stack.count / 2;
+
+	if (half > SHARE * 16)
+		half = SHARE * 16;
+	pthread_mutex_lock(&m->lock);
+	if (pyr_vec_reserve(&m->shared, half)) {
+		/* The oldest ones lead farthest. */
+		memcpy(m->shared.data + m->shared.count, w->stack.data,
+		       half * sizeof(*w->stack.data));
+		memmove(w->stack.data, w->stack.data + half,
+			(w->stack.count - half) * sizeof(*w->stack.data));
+		m->shared.count += half;
+		w->stack.count -= half;
+		atomic_store_explicit(&m->hungry, false, memory_order_relaxed);
+		pthread_cond_broadcast(&m->change);
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
+/* Until nothing is left to follow. Rows and counts are asked for well before they are
+ * looked at (Cher, Hosking, Vitek: Software prefetching for mark-sweep garbage
+ * collection, 2004). */
+static void drain(struct marker *w)
+{
+	const struct pyr_graph *g = w->m->c->graph;
+	unsigned steps = 0;
+	uint32_t node;
+
+	for (;;) {
+		while (w->stack.count && w->node_in - w->node_out < NODES) {
+			node = w->stack.data[--w->stack.count];
+			__builtin_prefetch(&g->out[g->out_start[node]]);
+			__builtin_prefetch(&w->m->c->flags[g->out_start[node]]);
+			w->nodes[w->node_in++ % NODES] = node;
+		}
+		if (w->node_in != w->node_out)
+			follow(w, w->nodes[w->node_out++ % NODES]);
+		else if (w->target_in != w->target_out)
+			reach(w, w->targets[w->target_out++ % TARGETS]);
+		else
+			return;
+		if (++steps % 1024 == 0) {
+			if (pyr_control_cancelled(w->m->c->control))
+				return;
+			if (w->stack.count > HOARD &&
+			    atomic_load_explicit(&w->m->hungry, memory_order_relaxed))
+				share(w);
+		}
+	}
+}
+
+static bool next_roots(struct marker *w)
+{
+	struct marking *m = w->m;
+	struct collector *c = m->c;
+	uint32_t n = c->graph->nodes, id, end;
+	size_t begin = atomic_fetch_add(&m->next_root, ROOTS);
+	int32_t refs;
+
+	if (begin >= n)
+		return false;
+	end = n - begin < ROOTS ? n : (uint32_t)begin + ROOTS;
+	for (id = (uint32_t)begin; id < end; id++) {
+		refs = load(&c->refs[id]);
+		if (refs == 0 || !in_set(refs))
+			continue;
+		if (refs < 0) {
+			atomic_fetch_add(&c->negative, 1);
+			if (id < atomic_load(&c->first_negative))
+				atomic_store(&c->first_negative, id);
+		}
+		reach(w, id);
+	}
+	return true;
+}
+
+/* Something from the others, or false when all have nothing left to do. */
+static bool take_shared(struct marker *w)
+{
+	struct marking *m = w->m;
+	bool found = false;
+	size_t n;
+
+	pthread_mutex_lock(&m->lock);
+	m->idle++;
+	while (!m->done) {
+		if (m->shared.count) {
+			n = m->shared.count < SHARE ? m->shared.count : SHARE;
+			if (!pyr_vec_reserve(&w->stack, n)) {
+				w->failed = true;
+				m->done = true;
+				break;
+			}
+			m->shared.count -= n;
+			memcpy(w->stack.data, m->shared.data + m->shared.count,
+			       n * sizeof(*w->stack.data));
+			w->stack.count = n;
+			m->idle--;
+			found = true;
+			break;
+		}
+		if (m->idle == m->entered || pyr_control_cancelled(m->c->control)) {
+			m->done = true;
+			break;
+		}
+		atomic_store_explicit(&m->hungry, true, memory_order_relaxed);
+		pthread_cond_wait(&m->change, &m->lock);
+	}
+	if (m->done)
+		pthread_cond_broadcast(&m->change);
+	pthread_mutex_unlock(&m->lock);
+	return found;
+}
+
+/* One marker. Whoever comes when all is done finds nothing to do. */
+static pyr_error *mark(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+	struct marking *m = ctx;
+	struct marker w = {.m = m};
+
+	(void)worker;
+	(void)begin;
+	(void)end;
+	pthread_mutex_lock(&m->lock);
+	m->entered++;
+	pthread_mutex_unlock(&m->lock);
+	do {
+		drain(&w);
+	} while (!w.failed && !pyr_control_cancelled(m->c->control) &&
+		 (next_roots(&w) || take_shared(&w)));
+	if (w.failed || pyr_control_cancelled(m->c->control)) {
+		pthread_mutex_lock(&m->lock);
+		m->done = true;
+		pthread_cond_broadcast(&m->change);
+		pthread_mutex_unlock(&m->lock);
+	}
+	pyr_vec_deinit(&w.stack);
+	return w.failed ? pyr_error_no_memory() : NULL;
+}
+
+static pyr_error *mark_all(struct collector *c)
+{
+	struct marking m = {.c = c};
+	pyr_error *err;
+
+	pthread_mutex_init(&m.lock, NULL);
+	pthread_cond_init(&m.change, NULL);
+	err = pyr_parallel(c->control, NULL, c->input->workers, c->input->workers, 1, mark, &m);
+	pthread_cond_destroy(&m.change);
+	pthread_mutex_destroy(&m.lock);
+	pyr_vec_deinit(&m.shared);
+	return err ? err : pyr_control_check(c->control);
+}
+
+pyr_error *pyr_collector_run(struct pyr_control *control, const struct pyr_collector_input *input,
+			     int32_t *refs, struct pyr_collector_result *ret)
+{
+	struct collector c = {
+		.input = input,
+		.graph = input->graph,
+		.flags = input->flags,
+		.refs = refs,
+		.control = control,
+		.first_negative = UINT32_MAX,
+	};
+	struct pyr_collector_result result = {0};
+	uint32_t n = input->graph->nodes, id;
+	pyr_error *err;
+
+	if ((err = pyr_parallel(control, "subtracting references", input->workers, n, GRAIN,
+				subtract, &c)) ||
+	    (err = mark_all(&c)))
+		return err;
+	for (id = 0; id < n; id++)
+		result.count += refs[id] == 0;
+	result.objects = malloc(((size_t)result.count + 1) * sizeof(*result.objects));
+	if (!result.objects)
+		return pyr_error_no_memory();
+	result.count = 0;
+	for (id = 0; id < n; id++)
+		if (refs[id] == 0)
+			result.objects[result.count++] = id;
+	result.negative = atomic_load(&c.negative);
+	result.first_negative = atomic_load(&c.first_negative);
+	*ret = result;
+	return NULL;
+}
+
+void pyr_collector_result_deinit(struct pyr_collector_result *result)
+{
+	free(result->objects);
+	memset(result, 0, sizeof(*result));
+}
+
+uint32_t pyr_collector_place(const uint32_t *sorted, uint32_t count, uint32_t id)
+{
+	uint32_t low = 0, high = count, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (sorted[middle] < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && sorted[low] == id ? low : UINT32_MAX;
+}
