@@ -27,6 +27,7 @@ struct pyr_root {
 struct pyr_roots {
 	struct pyr_model *model;        /* borrowed */
 	PYR_VEC(struct pyr_root) roots; /* by object, then kind, then slot */
+	struct pyr_roots_state *state;  /* roots_internal.h */
 };
 
 /* All roots. Exact ones first asked of the runtime; words of C memory are taken as

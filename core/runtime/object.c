@@ -28,6 +28,20 @@ static void decode_refcount(const struct pyr_layout *l, uint64_t word,
 	}
 }
 
+bool pyr_object_refcount(const struct pyr_layout *layout, struct pyr_reader *reader, pyr_addr addr,
+			 int64_t *refcount, bool *immortal)
+{
+	struct pyr_object_header header = {0};
+	uint64_t word;
+
+	if (!pyr_try_u64(reader, addr + (pyr_addr)pyr_offset(layout, PyObject, ob_refcnt), &word))
+		return false;
+	decode_refcount(layout, word, &header);
+	*refcount = header.refcount;
+	*immortal = header.immortal;
+	return header.refcount >= 0 && header.refcount <= REFCOUNT_MAX;
+}
+
 /* PyGC_Head; gcmodule.c, gc.c, pycore_gc.h. */
 static void read_gc_head(const struct pyr_layout *l, struct pyr_reader *reader, pyr_addr addr,
 			 struct pyr_object_header *header)

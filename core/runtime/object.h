@@ -18,6 +18,10 @@ struct pyr_object_header {
 pyr_error *pyr_object_header(struct pyr_types *types, struct pyr_reader *reader, pyr_addr addr,
 			     struct pyr_object_header *ret);
 
+/* The reference count alone; false where it cannot be read or is no count. Thread-safe. */
+bool pyr_object_refcount(const struct pyr_layout *layout, struct pyr_reader *reader, pyr_addr addr,
+			 int64_t *refcount, bool *immortal);
+
 /* What sys.getsizeof() answers: __sizeof__() of the builtin shape plus the
  * pre-headers. @exact is false when the type is foreign and may define its own
  * __sizeof__ (basicsize + itemsize * ob_size is answered). Thread-safe. */

@@ -1,0 +1,170 @@
+/* Frames that run. Until 3.10 they are objects, whose variables are edges of theirs
+ * (refs_frame.c); since 3.11 they lie on the data stack or in a generator and own what
+ * they refer to. ceval.c, frameobject.c, pycore_frame.h, pycore_interpframe.h. */
+#include "heap/roots_internal.h"
+
+enum { PART_FRAME, PART_FUNCTION, PART_CODE, PART_LOCALS, PART_FRAME_OBJECT, PART_GENERATOR };
+
+static const char *const parts[] = {"frame of",        "function of running",
+				    "code of running", "locals of running",
+				    "frame object of", "generator running"};
+
+struct place {
+	struct pyr_roots *roots;
+	struct pyr_reader *reader;
+	const struct pyr_layout *layout;
+	const struct pyr_frame *frame;
+	uint64_t thread, index;
+};
+
+static void push(struct place *p, enum pyr_root_kind kind, unsigned flags, pyr_addr object,
+		 pyr_addr slot, uint64_t what)
+{
+	pyr_roots_push(p->roots, kind, flags, object, slot, p->thread, p->index << 32 | what);
+}
+
+/* A reference in an interpreter frame, maybe a stack reference: bit 0 set means that it
+ * is not counted; both low bits, a tagged int. */
+static void push_reference(struct place *p, enum pyr_field field, bool owned, uint64_t part)
+{
+	uint64_t word;
+	int32_t offset = pyr_layout_offset(p->layout, field);
+	bool tagged = field == PYR_FIELD(_PyInterpreterFrame, f_executable) ||
+		      field == PYR_FIELD(_PyInterpreterFrame, f_funcobj);
+
+	if (!pyr_field_u64(p->layout, p->reader, p->frame->address, field, &word) || !word)
+		return;
+	if (tagged && pyr_is(p->layout, frame_layout, STACKREFS)) {
+		if (word & 2)
+			return;
+		owned = owned && !(word & 1);
+		word &= ~UINT64_C(3);
+	}
+	push(p, PYR_ROOT_FRAME, owned ? PYR_ROOT_OWNED : 0, word,
+	     p->frame->address + (pyr_addr)offset, part);
+}
+
+/* How many words of localsplus the walker of generators tells for a frame that runs. */
+static bool told_by_generator(const struct place *p, pyr_addr slot)
+{
+	const struct pyr_layout *l = p->layout;
+	pyr_addr first =
+		p->frame->address + (pyr_addr)pyr_offset(l, _PyInterpreterFrame, localsplus);
+	int64_t top = -1;
+
+	if (!p->frame->generator)
+		return false;
+	if (pyr_has(l, _PyInterpreterFrame, stackpointer))
+		return slot < pyr_get_addr(l, p->reader, p->frame->address, _PyInterpreterFrame,
+					   stackpointer);
+	pyr_get_i64(l, p->reader, p->frame->address, _PyInterpreterFrame, stacktop, &top);
+	return top > 0 && slot < first + (uint64_t)top * 8;
+}
+
+/* Every field is owned by the frame, which is nobody's; that of a generator is the
+ * generator's, and its fields are edges of the generator. */
+static void interpreter_frame(struct place *p)
+{
+	const struct pyr_frame *f = p->frame;
+	bool own = !f->generator;
+	size_t i;
+
+	push_reference(p, PYR_FIELD(_PyInterpreterFrame, f_funcobj), own, PART_FUNCTION);
+	push_reference(p, PYR_FIELD(_PyInterpreterFrame, f_executable), own, PART_CODE);
+	push_reference(p, PYR_FIELD(_PyInterpreterFrame, f_locals), own, PART_LOCALS);
+	push_reference(p, PYR_FIELD(_PyInterpreterFrame, frame_obj), own, PART_FRAME_OBJECT);
+	if (f->generator)
+		push(p, PYR_ROOT_FRAME, 0, f->generator, 0, PART_GENERATOR);
+	for (i = 0; i < f->variables.count; i++) {
+		const struct pyr_variable *v = &f->variables.data[i];
+		bool owned = v->counted && !v->possible && !told_by_generator(p, v->slot);
+
+		push(p, v->kind == PYR_VARIABLE_STACK ? PYR_ROOT_FRAME_STACK : PYR_ROOT_FRAME_LOCAL,
+		     (owned ? PYR_ROOT_OWNED : 0) | (v->possible ? PYR_ROOT_POSSIBLE : 0), v->value,
+		     v->slot, i);
+	}
+}
+
+/* Whoever called the frame owns one reference to it (_PyFunction_Vectorcall(),
+ * PyEval_EvalCode() and the like); that of a generator is the generator's own
+ * (gen_send_ex()). tstate->frame is borrowed. */
+static void frame_object(struct place *p)
+{
+	const struct pyr_frame *f = p->frame;
+	size_t i;
+
+	push(p, PYR_ROOT_FRAME, f->generator ? 0 : PYR_ROOT_OWNED, f->address, 0, PART_FRAME);
+	if (f->generator)
+		push(p, PYR_ROOT_FRAME, 0, f->generator, 0, PART_GENERATOR);
+	for (i = 0; i < f->variables.count; i++) {
+		const struct pyr_variable *v = &f->variables.data[i];
+
+		/* Variables, and a stack whose depth is known, are edges of the frame. */
+		if (v->kind != PYR_VARIABLE_STACK)
+			push(p, PYR_ROOT_FRAME_LOCAL, 0, v->value, v->slot, i);
+		else
+			push(p, PYR_ROOT_FRAME_STACK, v->possible ? PYR_ROOT_POSSIBLE : 0, v->value,
+			     v->slot, i);
+	}
+}
+
+pyr_error *pyr_roots_frames(struct pyr_roots *roots, struct pyr_control *control)
+{
+	struct pyr_python *python = pyr_roots_python(roots);
+	struct place p = {.roots = roots, .layout = &python->layout, .reader = &python->reader};
+	bool objects = pyr_is(p.layout, frame_layout, FRAME_OBJECTS);
+	struct pyr_frames frames;
+	pyr_error *err = NULL;
+	size_t i;
+
+	for (p.thread = 0; p.thread < python->threads.count; p.thread++) {
+		memset(&frames, 0, sizeof(frames));
+		if ((err = pyr_thread_frames(roots->model->heap->types, p.reader, p.thread,
+					     &frames)))
+			return err;
+		if (!pyr_vec_push(&roots->state->threads, frames)) {
+			pyr_frames_deinit(&frames);
+			return pyr_error_no_memory();
+		}
+		for (i = 0; i < frames.frames.count; i++) {
+			p.index = i;
+			p.frame = &frames.frames.data[i];
+			if (objects)
+				frame_object(&p);
+			else
+				interpreter_frame(&p);
+		}
+		if ((err = pyr_control_check(control)))
+			return err;
+	}
+	return NULL;
+}
+
+void pyr_root_frame_name(const struct pyr_roots *roots, const struct pyr_root *root,
+			 struct pyr_strbuf *out)
+{
+	const struct pyr_frames *frames =
+		root->a < roots->state->threads.count ? &roots->state->threads.data[root->a] : NULL;
+	const struct pyr_frame *frame;
+	uint32_t index = (uint32_t)(root->b >> 32), what = (uint32_t)root->b;
+	const char *name = NULL;
+
+	if (!frames || index >= frames->frames.count) {
+		pyr_strbuf_add(out, "a running frame");
+		return;
+	}
+	frame = &frames->frames.data[index];
+	if (root->kind == PYR_ROOT_FRAME) {
+		pyr_strbuf_add(out, what < sizeof(parts) / sizeof(*parts) ? parts[what] : parts[0]);
+		pyr_strbuf_printf(out, " %s", frame->name);
+	} else {
+		if (what < frame->variables.count)
+			name = frame->variables.data[what].name;
+		if (root->kind == PYR_ROOT_FRAME_LOCAL && name)
+			pyr_strbuf_printf(out, "local \"%s\" of %s", name, frame->name);
+		else
+			pyr_strbuf_printf(out, "value stack of %s", frame->name);
+	}
+	pyr_strbuf_printf(out, " at %s:%d in ", frame->filename, frame->line);
+	pyr_root_thread_name(roots, (size_t)root->a, out);
+}
