@@ -94,7 +94,7 @@ static inline struct pyr_kind *pyr_classifier_kind(struct pyr_classifier *c, pyr
 	unsigned slot =
 		(unsigned)(((type >> 4) * 0x9e3779b97f4a7c15u) >> 52) & (PYR_KIND_CACHE - 1);
 
-	if (c->cache[slot].type == type)
+	if (__builtin_expect(c->cache[slot].type == type, 1))
 		return c->cache[slot].kind;
 	return pyr_classifier_learn(c, type, slot);
 }
@@ -125,7 +125,8 @@ static inline bool pyr_refcount_plausible(const struct pyr_classifier *c, uint64
 static inline bool pyr_refcount_in_block(const struct pyr_classifier *c, uint64_t word)
 {
 	return pyr_refcount_plausible(c, word) &&
-	       !(word >> 16 && !(word & 7) && c->pointers && pyr_pages_has(c->pointers, word));
+	       !(__builtin_expect(word >> 16 != 0, 0) && !(word & 7) && c->pointers &&
+		 pyr_pages_has(c->pointers, word));
 }
 
 /* Links of a gc head: both absent, or both plausible pointers. */
@@ -134,7 +135,7 @@ static inline bool pyr_gc_head_plausible(const struct pyr_classifier *c, const u
 	uint64_t next = pyr_load64(head), prev = pyr_load64(head + 8);
 	int64_t refs;
 
-	if (c->gc_refs) {
+	if (__builtin_expect(c->gc_refs, 0)) {
 		/* objimpl.h: _PyGC_REFS_UNTRACKED -2, REACHABLE -3, TENTATIVELY_UNREACHABLE -4 */
 		refs = (int64_t)pyr_load64(head + 16) >> 1;
 		return refs >= -4 && refs != -1 && refs < (INT64_C(1) << 40);
@@ -149,7 +150,7 @@ static inline bool pyr_gc_head_plausible(const struct pyr_classifier *c, const u
 
 static inline bool pyr_gc_head_tracked(const struct pyr_classifier *c, const uint8_t *head)
 {
-	if (c->gc_refs)
+	if (__builtin_expect(c->gc_refs, 0))
 		return (int64_t)pyr_load64(head + 16) >> 1 != -2;
 	return pyr_load64(head) != 0;
 }
@@ -194,7 +195,7 @@ static inline struct pyr_kind *pyr_classify(struct pyr_classifier *c, const uint
 	struct pyr_kind *kind;
 	uint64_t requested;
 
-	if (c->debug_head) {
+	if (__builtin_expect(c->debug_head != 0, 0)) {
 		if (size < c->debug_total)
 			return NULL;
 		requested = __builtin_bswap64(pyr_load64(block));

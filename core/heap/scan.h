@@ -70,7 +70,7 @@ static inline void pyr_scanner_words(struct pyr_scanner *s, const uint8_t *p, co
 	for (; p + 8 <= end; p += 8) {
 		word = pyr_load64(p);
 		if (!(word & 7) && pyr_pages_has(s->outside, word) &&
-		    s->recent[(word >> 3) & (PYR_RECENT - 1)] != word)
+		    __builtin_expect(s->recent[(word >> 3) & (PYR_RECENT - 1)] != word, 0))
 			pyr_scanner_note_slow(s, word);
 	}
 }
