@@ -1,4 +1,5 @@
 /* Finding main_arena, the ring of arenas, mp_, and the heaps. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "native/glibc_internal.h"
@@ -142,37 +143,67 @@ static bool parameters_at(struct pyr_reader *r, struct pyr_glibc *g, pyr_addr sb
 	return false;
 }
 
+/* @strict: the brk heap begins at most a page after its mapping; else anywhere in it,
+ * as where it follows a program's .bss. */
+static bool find_parameters(struct pyr_reader *reader, struct pyr_glibc *g,
+			    const struct pyr_mapping *heap, const pyr_addr range[2], bool strict)
+{
+	pyr_addr at, limit = strict ? heap->start + 4096 : g->arenas.data[0].top;
+	uint64_t word, size;
+
+	for (at = (range[0] + 7) & ~UINT64_C(7); at + 8 <= range[1]; at += 8) {
+		if (!pyr_try_u64(reader, at, &word) || word < heap->start || word >= limit ||
+		    word % 8 || at < range[0] + 96)
+			continue;
+		if (!strict && (word % 16 || !glibc_chunk_size(reader, word, &size) ||
+				!(size & GLIBC_PREV_INUSE)))
+			continue;
+		if (parameters_at(reader, g, at)) {
+			g->sbrk_base = word;
+			return true;
+		}
+	}
+	return false;
+}
+
 void pyr_glibc_find_parameters(struct pyr_target *target, struct pyr_reader *reader,
 			       struct pyr_glibc *g)
 {
 	const struct pyr_image *image = pyr_target_image_at(target, g->arenas.data[0].address);
 	const struct pyr_mapping *heap = pyr_target_mapping_at(target, g->arenas.data[0].top);
-	pyr_addr ranges[8][2], at;
-	uint64_t word;
-	size_t k, n;
+	pyr_addr ranges[8][2];
+	size_t k, n, pass;
 
 	if (!image || !heap)
 		return;
 	n = pyr_image_writable(target, image, ranges, 8);
-	for (k = 0; k < n && k < 8; k++) {
-		for (at = (ranges[k][0] + 7) & ~UINT64_C(7); at + 8 <= ranges[k][1]; at += 8) {
-			/* The brk heap begins at most a page after its mapping. */
-			if (!pyr_try_u64(reader, at, &word) || word < heap->start ||
-			    word >= heap->start + 4096 || word % 8)
-				continue;
-			if (at >= ranges[k][0] + 96 && parameters_at(reader, g, at)) {
-				g->sbrk_base = word;
+	for (pass = 0; pass < 2; pass++)
+		for (k = 0; k < n && k < 8; k++)
+			if (find_parameters(reader, g, heap, ranges[k], pass == 0))
 				return;
-			}
-		}
-	}
 }
 
-static bool add_region(struct pyr_glibc *g, pyr_addr start, pyr_addr end, size_t arena)
+static bool add_region(struct pyr_glibc *g, const struct pyr_glibc_region *region)
 {
-	struct pyr_glibc_region region = {.start = start, .end = end, .arena = arena};
+	return region->start >= region->stops || pyr_vec_push(&g->regions, *region);
+}
 
-	return start >= end || pyr_vec_push(&g->regions, region);
+/* HEAP_MAX_SIZE: 64 MiB, or four huge pages (2.35+, glibc.malloc.hugetlb=2). */
+static const uint64_t heap_sizes[] = {UINT64_C(64) << 20, UINT64_C(8) << 20, UINT64_C(4) << 30};
+
+static uint64_t heap_max_of(struct pyr_reader *r, const struct pyr_glibc_arena *a)
+{
+	uint64_t arena, size;
+	pyr_addr heap;
+	size_t i;
+
+	for (i = 0; i < sizeof(heap_sizes) / sizeof(*heap_sizes); i++) {
+		heap = a->top & ~(heap_sizes[i] - 1);
+		if (heap && pyr_try_u64(r, heap, &arena) && arena == a->address &&
+		    pyr_try_u64(r, heap + 16, &size) && size <= heap_sizes[i])
+			return heap_sizes[i];
+	}
+	return 0;
 }
 
 /* The heaps of a thread's arena: heap_info at multiples of HEAP_MAX_SIZE, the
@@ -180,24 +211,32 @@ static bool add_region(struct pyr_glibc *g, pyr_addr start, pyr_addr end, size_t
 static bool add_heaps(struct pyr_reader *r, struct pyr_glibc *g, size_t index)
 {
 	struct pyr_glibc_arena *a = &g->arenas.data[index];
-	pyr_addr heap = a->top & ~(GLIBC_HEAP_MAX - 1), arena, prev, start;
-	/* heap_info is 32 bytes until 2.34, 48 since; the arena lies right behind it. */
-	uint64_t info = (a->address & (GLIBC_HEAP_MAX - 1)) == 0x30 ? 0x30 : 0x20, size;
+	uint64_t heap_max = heap_max_of(r, a), info, size;
+	pyr_addr heap = a->top & ~(heap_max - 1), arena, prev;
 
+	if (!heap_max) {
+		g->damaged++;
+		return true;
+	}
+	/* heap_info is 32 bytes until 2.34, 48 since; the arena lies right behind it. */
+	info = (a->address & (heap_max - 1)) == 0x30 ? 0x30 : 0x20;
 	while (heap) {
+		struct pyr_glibc_region region = {.begins = heap, .arena = index};
+
 		if (!pyr_try_u64(r, heap, &arena) || !pyr_try_u64(r, heap + 8, &prev) ||
-		    !pyr_try_u64(r, heap + 16, &size) || arena != a->address ||
-		    size > GLIBC_HEAP_MAX || a->heaps > 1u << 20) {
+		    !pyr_try_u64(r, heap + 16, &size) || arena != a->address || size > heap_max ||
+		    a->heaps > 1u << 20) {
 			g->damaged++;
 			return true;
 		}
 		a->heaps++;
-		start = heap + info;
-		if ((a->address & ~(GLIBC_HEAP_MAX - 1)) == heap)
-			start = (a->address + glibc_state_size(g->layout) + 15) & ~UINT64_C(15);
-		if (!add_region(g, start,
-				a->top >= heap && a->top < heap + size ? a->top : heap + size,
-				index))
+		region.start = heap + info;
+		if ((a->address & ~(heap_max - 1)) == heap)
+			region.start =
+				(a->address + glibc_state_size(g->layout) + 15) & ~UINT64_C(15);
+		region.stops = heap + size;
+		region.end = a->top >= heap && a->top < heap + size ? a->top : heap + size;
+		if (!add_region(g, &region))
 			return false;
 		heap = prev;
 	}
@@ -208,22 +247,76 @@ static int by_start(const void *x, const void *y)
 {
 	const struct pyr_glibc_region *a = x, *b = y;
 
-	return a->start < b->start ? -1 : a->start > b->start;
+	return a->begins < b->begins ? -1 : a->begins > b->begins;
+}
+
+/* The end of the mappings that follow each other without a gap from @addr on. */
+static pyr_addr stretch_end(const struct pyr_target *target, pyr_addr addr)
+{
+	const struct pyr_mapping *m = pyr_target_mapping_at(target, addr);
+	const struct pyr_mapping *last = target->mappings.data + target->mappings.count;
+
+	if (!m)
+		return addr;
+	while (m + 1 < last && m[1].start == m->end && m[1].write)
+		m++;
+	return m->end;
+}
+
+/* The main arena's memory: the brk heap, and what it got by mmap() when the heap could
+ * not grow (sysmalloc_mmap_fallback()). */
+static bool add_main(struct pyr_target *target, struct pyr_glibc *g)
+{
+	const struct pyr_glibc_arena *a = &g->arenas.data[0];
+	const struct pyr_mapping *heap = pyr_target_mapping_at(target, a->top);
+	pyr_addr start = g->sbrk_base ? g->sbrk_base : heap ? heap->start : 0, end;
+	struct pyr_glibc_region region = {.arena = 0};
+
+	if (!start)
+		return true;
+	region.begins = start;
+	region.start = (start + 15) & ~UINT64_C(15);
+	end = stretch_end(target, start);
+	if (a->top >= start && (a->top < end || !target->mappings.count)) {
+		region.end = a->top;
+		region.stops = a->top + a->top_size;
+		return add_region(g, &region);
+	}
+	region.end = region.stops = end;
+	if (!add_region(g, &region))
+		return false;
+	if (!heap)
+		return true;
+	region.begins = region.start = heap->start;
+	region.end = a->top;
+	region.stops = a->top + a->top_size;
+	return add_region(g, &region);
 }
 
 bool pyr_glibc_find_regions(struct pyr_target *target, struct pyr_reader *reader,
 			    struct pyr_glibc *g)
 {
-	const struct pyr_mapping *heap = pyr_target_mapping_at(target, g->arenas.data[0].top);
-	pyr_addr start = g->sbrk_base ? g->sbrk_base : heap ? heap->start : 0;
-	size_t i;
+	struct pyr_glibc_region *r;
+	size_t i, kept = 0;
 
-	if (start && !add_region(g, (start + 15) & ~UINT64_C(15), g->arenas.data[0].top, 0))
+	if (!add_main(target, g))
 		return false;
 	for (i = 1; i < g->arenas.count; i++)
 		if (!add_heaps(reader, g, i))
 			return false;
 	if (g->regions.count)
 		qsort(g->regions.data, g->regions.count, sizeof(*g->regions.data), by_start);
+	/* A damaged list of heaps may name one twice. */
+	for (i = 0, r = g->regions.data; i < g->regions.count; i++) {
+		if (r[i].end < r[i].start)
+			r[i].end = r[i].start;
+		if (r[i].stops < r[i].end)
+			r[i].stops = r[i].end;
+		if (kept && r[i].begins < r[kept - 1].stops)
+			g->damaged++;
+		else
+			r[kept++] = r[i];
+	}
+	g->regions.count = kept;
 	return true;
 }

@@ -8,7 +8,8 @@
 #define GLIBC_FASTBINS 10
 #define GLIBC_SIZE_MASK (~UINT64_C(7))
 #define GLIBC_PREV_INUSE 1u
-#define GLIBC_HEAP_MAX (UINT64_C(64) << 20) /* HEAP_MAX_SIZE without huge pages */
+#define GLIBC_IS_MMAPPED 2u
+#define GLIBC_MINSIZE 32u /* sizeof(struct malloc_chunk) without fd_nextsize, bk_nextsize */
 /* A free list longer than this is a damaged one. */
 #define GLIBC_LIST_MAX (UINT64_C(1) << 28)
 
@@ -30,14 +31,20 @@ static inline bool glibc_chunk_size(struct pyr_reader *r, pyr_addr chunk, uint64
 	return pyr_try_u64(r, chunk + 8, ret);
 }
 
+/* A link of a fastbin or tcache list that is stored at @place (REVEAL_PTR). */
+bool glibc_reveal(struct pyr_reader *r, struct pyr_glibc *g, pyr_addr place, pyr_addr *ret);
+/* The arena that a chunk belongs to: that of its region; NULL: none. */
+struct pyr_glibc_arena *glibc_arena_of(struct pyr_glibc *g, pyr_addr chunk);
+
+/* These answer false when memory ran out. */
 bool pyr_glibc_find_arenas(struct pyr_target *target, struct pyr_reader *reader,
 			   struct pyr_glibc *glibc);
 void pyr_glibc_find_parameters(struct pyr_target *target, struct pyr_reader *reader,
 			       struct pyr_glibc *glibc);
 bool pyr_glibc_find_regions(struct pyr_target *target, struct pyr_reader *reader,
 			    struct pyr_glibc *glibc);
-/* Bins, fastbins and tcaches; false: out of memory. */
-bool pyr_glibc_read_free(struct pyr_target *target, struct pyr_reader *reader,
-			 struct pyr_glibc *glibc);
+/* tcaches of all threads: glibc_tcache.c */
+bool pyr_glibc_read_tcaches(struct pyr_target *target, struct pyr_reader *reader,
+			    struct pyr_glibc *glibc);
 
 #endif

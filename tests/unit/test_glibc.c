@@ -79,18 +79,27 @@ static void write_core(const char *path)
 }
 
 struct totals {
-	uint64_t count[3], bytes[3];
+	uint64_t count[PYR_CHUNK_STATES], bytes[PYR_CHUNK_STATES], trimmable;
 };
 
-static bool add(void *ctx, pyr_addr memory, uint64_t size, enum pyr_chunk_state state, size_t arena)
+static bool add(void *ctx, pyr_addr memory, uint64_t size, enum pyr_chunk_state state,
+		size_t region)
 {
 	struct totals *t = ctx;
 
 	(void)memory;
-	(void)arena;
+	(void)region;
 	t->count[state]++;
 	t->bytes[state] += size;
 	return true;
+}
+
+static void add_trim(void *ctx, pyr_addr start, pyr_addr end, size_t region)
+{
+	struct totals *t = ctx;
+
+	(void)region;
+	t->trimmable += end - start;
 }
 
 static void totals_equal_mallinfo2(void **state)
@@ -103,8 +112,10 @@ static void totals_equal_mallinfo2(void **state)
 	struct pyr_reader reader;
 	struct pyr_glibc glibc;
 	struct totals t = {0};
+	struct pyr_glibc_visitor visitor = {.chunk = add, .trim = add_trim, .ctx = &t};
+	struct pyr_glibc_mapped_list mapped;
 	struct mallinfo2 m;
-	uint64_t chunks = 0, bytes = 0, system_mem = 0, tops = 0;
+	uint64_t chunks = 0, bytes = 0, system_mem = 0, tops = 0, fast = 0, tcache = 0;
 	pthread_t thread;
 	char path[100];
 	size_t i;
@@ -149,18 +160,32 @@ static void totals_equal_mallinfo2(void **state)
 	assert_true(ours.smblks > 0);
 
 	/* The chunk walk finds the same free chunks that the bins list. */
-	assert_null(pyr_glibc_walk(&glibc, &reader, add, &t));
+	assert_null(pyr_glibc_walk(&glibc, &reader, &visitor));
 	for (i = 0; i < glibc.arenas.count; i++) {
-		chunks += glibc.arenas.data[i].bin_chunks;
-		bytes += glibc.arenas.data[i].bin_bytes;
-		system_mem += glibc.arenas.data[i].system_mem;
-		tops += glibc.arenas.data[i].top_size;
+		const struct pyr_glibc_arena *a = &glibc.arenas.data[i];
+
+		chunks += a->unsorted.chunks + a->small.chunks + a->large.chunks;
+		bytes += a->unsorted.bytes + a->small.bytes + a->large.bytes;
+		fast += a->fast.chunks;
+		tcache += a->tcache.chunks;
+		system_mem += a->system_mem;
+		tops += a->top_size;
 	}
 	assert_int_equal(t.count[PYR_CHUNK_FREE], chunks);
 	assert_int_equal(t.bytes[PYR_CHUNK_FREE], bytes);
-	assert_int_equal(t.count[PYR_CHUNK_CACHED], glibc.cached.count);
+	assert_int_equal(t.count[PYR_CHUNK_FAST], fast);
+	assert_int_equal(t.count[PYR_CHUNK_TCACHE], tcache);
+	assert_int_equal(tcache + fast, glibc.cached.count);
+	/* The copy has one thread; the tcaches of the others are known by their shape. */
+	assert_int_equal(glibc.tcaches.count, THREADS + 1);
+	assert_true(t.trimmable > 0);
+	assert_null(pyr_glibc_find_mapped(&glibc, target, &reader, NULL, 0, &mapped));
+	assert_int_equal(mapped.v.count, m.hblks);
+	assert_int_equal(mapped.bytes, m.hblkhd);
+	assert_true(mapped.exact);
+	pyr_glibc_mapped_deinit(&mapped);
 	/* What is neither chunk nor top: heap headers and fence posts. */
-	bytes = t.bytes[0] + t.bytes[1] + t.bytes[2] + tops;
+	bytes = t.bytes[0] + t.bytes[1] + t.bytes[2] + t.bytes[3] + tops;
 	assert_true(bytes <= system_mem);
 	assert_true(system_mem - bytes < glibc.regions.count * 4096);
 	assert_int_equal(glibc.damaged, 0);
