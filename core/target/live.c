@@ -11,6 +11,7 @@
 #include "target/live.h"
 #include "target/live_copy.h"
 #include "target/procfs.h"
+#include "target/residency.h"
 #include "target/stopper.h"
 
 #define DEFAULT_MAX_PAUSE 5.0
@@ -190,6 +191,21 @@ void pyr_live_view_deinit(struct pyr_live_view *view)
 	pyr_vma_list_deinit(&view->vmas);
 }
 
+/* What is in memory now, before our reading changes it. */
+static pyr_error *note_residency(struct pyr_target *target, const struct live *live,
+				 const struct pyr_vma_list *vmas)
+{
+	struct pyr_residency *r = calloc(1, sizeof(*r));
+	pyr_error *err = r ? pyr_residency_read(&live->process, vmas, r) : pyr_error_no_memory();
+
+	if (err) {
+		free(r);
+		return err;
+	}
+	target->residency = r;
+	return NULL;
+}
+
 static void tell_refused(struct pyr_target *target, const struct pyr_copy_result *result)
 {
 	char text[32];
@@ -218,7 +234,9 @@ static pyr_error *compare_stopped(struct pyr_target *target, struct live *live,
 	if (!(err = pyr_live_look(&live->process, live->root, true, &now))) {
 		pyr_live_view_deinit(view);
 		*view = now;
-		err = pyr_copy_run(live->copy, &view->plan, &pass, &result);
+		err = note_residency(target, live, &view->vmas);
+		if (!err)
+			err = pyr_copy_run(live->copy, &view->plan, &pass, &result);
 	}
 	target->pause_ns = pyr_stopper_release(stopper);
 	if (!err)
@@ -262,6 +280,9 @@ static pyr_error *open_copied(struct pyr_target *target, struct live *live,
 	pyr_error *err;
 	int length;
 
+	if (options->no_stop || options->held) /* there is no other instant */
+		if ((err = note_residency(target, live, &view->vmas)))
+			return err;
 	if ((err = pyr_copy_create(target->control, &live->process, place, dir, &live->copy)) ||
 	    (err = pyr_copy_run(live->copy, &view->plan, &pass, &result)))
 		return err;
@@ -303,7 +324,7 @@ static pyr_error *open_in_place(struct pyr_target *target, struct live *live,
 		if (!(err = pyr_process_maps(&live->process, &view->vmas)))
 			err = add_stopped_threads(target, live->stopper);
 	}
-	if (err)
+	if (err || (err = note_residency(target, live, &view->vmas)))
 		return err;
 	length = asprintf(
 		&target->description,

@@ -9,26 +9,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "target/pagemap.h"
 #include "target/procfs.h"
 
-/* Documentation/admin-guide/mm/pagemap.rst */
-#define PAGEMAP_PRESENT (1ull << 63)
-#define PAGEMAP_SWAPPED (1ull << 62)
-#define PAGEMAP_FILE (1ull << 61)
 #define PAGEMAP_CHUNK 65536u
-
-/* include/uapi/linux/fs.h since Linux 6.7; not in every header that is about. */
-struct scan_region {
-	uint64_t start, end, categories;
-};
-struct scan_arg {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-#define SCAN_IOCTL _IOWR('f', 16, struct scan_arg)
-#define SCAN_FILE (1ull << 2)
-#define SCAN_PRESENT (1ull << 3)
-#define SCAN_SWAPPED (1ull << 4)
 #define SCAN_REGIONS 4096u
 
 void pyr_vma_list_deinit(struct pyr_vma_list *list)
@@ -152,9 +136,9 @@ static pyr_error *scan_pagemap(const struct pyr_process *process, pyr_addr start
 			       bool files, struct pyr_range_list *ranges, uint64_t *swapped,
 			       bool *scanned)
 {
-	struct scan_arg arg = {
+	struct pyr_scan_arg arg = {
 		.size = sizeof(arg), .start = start, .end = end, .vec_len = SCAN_REGIONS};
-	struct scan_region *regions = malloc(SCAN_REGIONS * sizeof(*regions));
+	struct pyr_scan_region *regions = malloc(SCAN_REGIONS * sizeof(*regions));
 	size_t first = ranges->v.count;
 	pyr_error *err = NULL;
 	long n, i;
@@ -162,12 +146,12 @@ static pyr_error *scan_pagemap(const struct pyr_process *process, pyr_addr start
 	if (!regions)
 		return pyr_error_no_memory();
 	arg.vec = (uintptr_t)regions;
-	arg.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED;
-	arg.category_inverted = arg.category_mask = files ? 0 : SCAN_FILE;
-	arg.return_mask = SCAN_SWAPPED;
+	arg.category_anyof_mask = PYR_SCAN_PRESENT | PYR_SCAN_SWAPPED;
+	arg.category_inverted = arg.category_mask = files ? 0 : PYR_SCAN_FILE;
+	arg.return_mask = PYR_SCAN_SWAPPED;
 	*scanned = true;
 	while (arg.start < end && !err) {
-		n = ioctl(process->pagemap, SCAN_IOCTL, &arg);
+		n = ioctl(process->pagemap, PYR_SCAN_IOCTL, &arg);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
@@ -176,7 +160,7 @@ static pyr_error *scan_pagemap(const struct pyr_process *process, pyr_addr start
 			break;
 		}
 		for (i = 0; i < n && !err; i++) {
-			if (regions[i].categories & SCAN_SWAPPED)
+			if (regions[i].categories & PYR_SCAN_SWAPPED)
 				*swapped +=
 					(regions[i].end - regions[i].start) / process->page_size;
 			if (!add_pages(ranges, first, regions[i].start, regions[i].end))
@@ -212,10 +196,10 @@ static pyr_error *read_pagemap(const struct pyr_process *process, pyr_addr start
 			uint64_t e = entries[i];
 			pyr_addr at = addr + i * page;
 
-			if (!(e & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) ||
-			    (e & PAGEMAP_FILE && !files))
+			if (!(e & (PYR_PAGEMAP_PRESENT | PYR_PAGEMAP_SWAPPED)) ||
+			    (e & PYR_PAGEMAP_FILE && !files))
 				continue;
-			*swapped += !!(e & PAGEMAP_SWAPPED);
+			*swapped += !!(e & PYR_PAGEMAP_SWAPPED);
 			if (!add_pages(ranges, first, at, at + page))
 				err = pyr_error_no_memory();
 		}

@@ -8,6 +8,7 @@
 
 #include "target/image.h"
 #include "target/reader.h"
+#include "target/residency.h"
 
 pyr_error *pyr_target_create(struct pyr_control *control, enum pyr_target_kind kind,
 			     const struct pyr_target_ops *ops, void *state, struct pyr_target **ret)
@@ -46,6 +47,9 @@ void pyr_target_destroy(struct pyr_target *target)
 	pyr_vec_deinit(&target->incomplete);
 	pyr_vec_deinit(&target->strings);
 	pyr_error_destroy(target->failure);
+	if (target->residency)
+		pyr_residency_deinit(target->residency);
+	free(target->residency);
 	free(target->description);
 	free(target->exe);
 	free(target->command_name);

@@ -65,7 +65,8 @@ struct pyr_target_ops {
 	void (*destroy)(struct pyr_target *target); /* frees ops' own state */
 };
 
-struct pyr_image; /* image.h: one ELF file in the address space */
+struct pyr_image;     /* image.h: one ELF file in the address space */
+struct pyr_residency; /* residency.h */
 
 struct pyr_target {
 	enum pyr_target_kind kind;
@@ -90,6 +91,8 @@ struct pyr_target {
 	 * 1.2 GiB of 2.0 GiB"); shown, and "incomplete" in JSON. Owned strings. */
 	PYR_VEC(char *) incomplete;
 
+	/* Live targets: which pages were in memory at that instant; NULL: not known. Owned. */
+	struct pyr_residency *residency;
 	/* Live targets: how long the process was stopped, nanoseconds; 0 if never. */
 	uint64_t pause_ns;
 	bool inconsistent; /* read without stopping */
