@@ -67,6 +67,9 @@ struct pyr_resolved {
 	const char *buffer; /* static name of the buffer ("ob_item", "ma_keys"), else NULL */
 };
 
+/* Bytes of the object's own block, from the object on: without heads and buffers. */
+uint64_t pyr_heap_own_size(struct pyr_heap *heap, struct pyr_reader *reader, uint32_t id);
+
 /* The object that @addr belongs to. Errors: freed (a block of pymalloc that is
  * free), not_an_object, unreadable. Linear in the heap when @addr lies in no
  * object's own block. */
