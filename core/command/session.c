@@ -21,6 +21,8 @@ pyr_session *pyr_session_create(void)
 
 void pyr_session_close(struct pyr_session *session)
 {
+	pyr_model_destroy(session->model);
+	session->model = NULL;
 	pyr_heap_destroy(session->heap);
 	session->heap = NULL;
 	pyr_types_destroy(session->types);
@@ -320,6 +322,19 @@ pyr_error *pyr_session_heap(struct pyr_session *session, struct pyr_heap **ret)
 	if (!session->heap && (err = pyr_heap_build(types, &session->control, &session->heap)))
 		return err;
 	*ret = session->heap;
+	return NULL;
+}
+
+pyr_error *pyr_session_model(struct pyr_session *session, struct pyr_model **ret)
+{
+	struct pyr_heap *heap;
+	pyr_error *err;
+
+	if ((err = pyr_session_heap(session, &heap)))
+		return err;
+	if (!session->model && (err = pyr_model_build(heap, &session->control, &session->model)))
+		return err;
+	*ret = session->model;
 	return NULL;
 }
 

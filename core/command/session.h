@@ -3,7 +3,7 @@
 #ifndef PYR_COMMAND_SESSION_H
 #define PYR_COMMAND_SESSION_H
 
-#include "heap/heap.h"
+#include "heap/model.h"
 #include "pyretain.h"
 #include "runtime/python.h"
 #include "runtime/types.h"
@@ -26,6 +26,7 @@ struct pyr_session {
 	struct pyr_python *python;
 	struct pyr_types *types;
 	struct pyr_heap *heap;
+	struct pyr_model *model;
 
 	/* What the core file was when it was opened: another file in its place is another target.
 	 */
@@ -44,6 +45,8 @@ pyr_error *pyr_session_target(struct pyr_session *session, struct pyr_target **r
 pyr_error *pyr_session_python(struct pyr_session *session, struct pyr_python **ret);
 pyr_error *pyr_session_types(struct pyr_session *session, struct pyr_types **ret);
 pyr_error *pyr_session_heap(struct pyr_session *session, struct pyr_heap **ret);
+/* With its references; the predecessors are added by who needs them. */
+pyr_error *pyr_session_model(struct pyr_session *session, struct pyr_model **ret);
 /* Close all layers; the source and options stay. */
 void pyr_session_close(struct pyr_session *session);
 /* The command listed this object. */

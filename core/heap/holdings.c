@@ -8,6 +8,7 @@
 #define OFFSETS_MAX 64u /* words of an instance that a learnt function may read */
 #define PATTERNS_MAX 32u
 #define RECHECK_EVERY 256u
+#define NAMED_MAX 4096u  /* bytes of an instance in which visited words are looked for */
 #define INFER_MAX 65536u /* bytes of an instance that are looked at for pointers */
 
 /* One call that was seen: which words it read, and which of them were not NULL. */
@@ -31,6 +32,7 @@ struct pyr_holdings {
 	struct learnt **learnt; /* by type index */
 	uint32_t capacity;
 	uint64_t counts[PYR_WAY_COUNT];
+	uint64_t damaged;
 };
 
 static bool ask_target(void *ctx, const struct pyr_type *type, pyr_addr object, size_t *visited)
@@ -60,7 +62,8 @@ pyr_error *pyr_holdings_create(struct pyr_types *types, struct pyr_holdings **re
 		pyr_holdings_destroy(h);
 		return err;
 	}
-	pyr_refs_ask(h->refs, ask_target, h);
+	if (h->emulator)
+		pyr_refs_ask(h->refs, ask_target, h);
 	*ret = h;
 	return NULL;
 }
@@ -77,6 +80,16 @@ void pyr_holdings_destroy(struct pyr_holdings *h)
 	pyr_emulator_destroy(h->emulator);
 	pyr_refs_destroy(h->refs);
 	free(h);
+}
+
+struct pyr_refs *pyr_holdings_refs(struct pyr_holdings *h)
+{
+	return h->refs;
+}
+
+uint64_t pyr_holdings_damaged(const struct pyr_holdings *h)
+{
+	return h->damaged;
 }
 
 const uint64_t *pyr_holdings_counts(const struct pyr_holdings *h)
@@ -205,15 +218,16 @@ static void tell_word(const struct pyr_holdings *h, uint32_t offset, pyr_addr ta
 	   offset);
 }
 
-static bool walk_learnt(struct pyr_holdings *h, struct learnt *k, struct pyr_reader *reader,
-			pyr_addr addr, pyr_ref_fn fn, void *ctx)
+/* False, and nothing told, when what was learnt does not say. */
+static bool tell_learnt(const struct pyr_holdings *h, const struct learnt *k,
+			struct pyr_reader *reader, pyr_addr addr, pyr_ref_fn fn, void *ctx)
 {
 	uint64_t words[OFFSETS_MAX], present;
 	const struct pattern *p;
 	uint32_t i;
 
-	if (k->rejected || !k->pattern_count || ++k->since_check % RECHECK_EVERY == 0 ||
-	    !read_words(k, reader, addr, words, &present) || !(p = match(k, present)))
+	if (k->rejected || !k->pattern_count || !read_words(k, reader, addr, words, &present) ||
+	    !(p = match(k, present)))
 		return false;
 	for (i = 0; i < k->offset_count; i++)
 		if (p->present & UINT64_C(1) << i)
@@ -221,17 +235,29 @@ static bool walk_learnt(struct pyr_holdings *h, struct learnt *k, struct pyr_rea
 	return true;
 }
 
+static bool walk_learnt(struct pyr_holdings *h, struct learnt *k, struct pyr_reader *reader,
+			pyr_addr addr, pyr_ref_fn fn, void *ctx)
+{
+	return ++k->since_check % RECHECK_EVERY && tell_learnt(h, k, reader, addr, fn, ctx);
+}
+
 /* --- emulation --- */
 
-/* Where in the instance the visited pointer lies, if it does: names the edge. */
+/* Where in the instance the visited pointer lies, if it does: names the edge. Words that
+ * are equal are visited one after the other; @named has a bit for each that was. */
 static uint64_t word_offset(struct pyr_reader *reader, pyr_addr addr, uint64_t size,
-			    pyr_addr target)
+			    pyr_addr target, uint64_t named[NAMED_MAX / 512])
 {
-	uint64_t offset, word;
+	uint64_t offset, word, *bits;
 
-	for (offset = 8; offset + 8 <= size && offset < 4096; offset += 8)
-		if (pyr_try_u64(reader, addr + offset, &word) && word == target)
+	for (offset = 8; offset + 8 <= size && offset < NAMED_MAX; offset += 8) {
+		bits = &named[offset / 512];
+		if (!(*bits >> offset / 8 % 64 & 1) && pyr_try_u64(reader, addr + offset, &word) &&
+		    word == target) {
+			*bits |= UINT64_C(1) << offset / 8 % 64;
 			return offset;
+		}
+	}
 	return UINT64_MAX;
 }
 
@@ -240,7 +266,7 @@ static bool walk_emulated(struct pyr_holdings *h, struct learnt *k, struct pyr_r
 {
 	struct pyr_emulated_call call;
 	const char *why = h->no_emulation;
-	uint64_t offset;
+	uint64_t offset, named[NAMED_MAX / 512] = {0};
 	size_t i;
 
 	if (!h->emulator || !pyr_emulator_traverse(h->emulator, type->traverse, addr,
@@ -249,8 +275,12 @@ static bool walk_emulated(struct pyr_holdings *h, struct learnt *k, struct pyr_r
 		return false;
 	}
 	learn(k, &call);
+	/* Told as it will be from now on. */
+	if (tell_learnt(h, k, reader, addr, fn, ctx))
+		return true;
 	for (i = 0; i < call.visited_count; i++) {
-		offset = word_offset(reader, addr, (uint64_t)type->basicsize, call.visited[i]);
+		offset = word_offset(reader, addr, (uint64_t)type->basicsize, call.visited[i],
+				     named);
 		if (offset != UINT64_MAX)
 			tell_word(h, (uint32_t)offset, call.visited[i], fn, ctx);
 		else
@@ -287,6 +317,12 @@ static void walk_inferred(struct pyr_holdings *h, struct pyr_reader *reader,
 	}
 }
 
+static void walk_natively(struct pyr_holdings *h, struct pyr_reader *reader,
+			  const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
+{
+	h->damaged += pyr_refs_walk(h->refs, reader, type, addr, fn, ctx) == PYR_REFS_DAMAGED;
+}
+
 enum pyr_way pyr_holdings_walk(struct pyr_holdings *h, struct pyr_reader *reader,
 			       const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
 {
@@ -297,10 +333,10 @@ enum pyr_way pyr_holdings_walk(struct pyr_holdings *h, struct pyr_reader *reader
 	switch (coverage) {
 	case PYR_REFS_NATIVE:
 	case PYR_REFS_DAMAGED:
-		pyr_refs_walk(h->refs, reader, type, addr, fn, ctx);
+		walk_natively(h, reader, type, addr, fn, ctx);
 		break;
 	case PYR_REFS_NONE:
-		pyr_refs_walk(h->refs, reader, type, addr, fn, ctx);
+		walk_natively(h, reader, type, addr, fn, ctx);
 		way = PYR_WAY_NONE;
 		break;
 	case PYR_REFS_PARTIAL:
@@ -314,7 +350,7 @@ enum pyr_way pyr_holdings_walk(struct pyr_holdings *h, struct pyr_reader *reader
 			way = PYR_WAY_INFERRED;
 			/* What is known of the layout is still exact. */
 			if (coverage == PYR_REFS_PARTIAL)
-				pyr_refs_walk(h->refs, reader, type, addr, fn, ctx);
+				walk_natively(h, reader, type, addr, fn, ctx);
 			else
 				walk_inferred(h, reader, type, addr, fn, ctx);
 		}

@@ -33,6 +33,11 @@ enum pyr_way pyr_holdings_walk(struct pyr_holdings *holdings, struct pyr_reader 
 			       const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
 			       void *ctx);
 
+/* What is told natively, for threads of their own. */
+struct pyr_refs *pyr_holdings_refs(struct pyr_holdings *holdings);
+
+/* How many walks so far met memory that was absent or contradicted itself. */
+uint64_t pyr_holdings_damaged(const struct pyr_holdings *holdings);
 /* How many objects were walked in each way so far, and why emulation is not to
  * be had (NULL: it is). */
 const uint64_t *pyr_holdings_counts(const struct pyr_holdings *holdings);

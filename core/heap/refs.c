@@ -286,15 +286,20 @@ void pyr_walk_array(struct pyr_walk *w, pyr_addr array, uint64_t count, uint32_t
 static void walk_sequence(struct pyr_walk *w, bool list)
 {
 	const struct pyr_refs *refs = w->refs;
-	uint64_t size;
+	uint64_t size, room = UINT64_C(1) << 48;
 	pyr_addr items = w->addr + (pyr_addr)refs->tuple_items;
 
 	if (!pyr_try_u64(w->reader, w->addr + (pyr_addr)refs->ob_size, &size) ||
-	    (list && !pyr_try_u64(w->reader, w->addr + (pyr_addr)refs->list_items, &items)) ||
-	    size > UINT64_C(1) << 48)
+	    (list && (!pyr_try_u64(w->reader, w->addr + (pyr_addr)refs->list_items, &items) ||
+		      !pyr_try_u64(w->reader, w->addr + (pyr_addr)refs->list_allocated, &room)))) {
 		w->damaged = true;
-	else
-		pyr_walk_array(w, items, size, PYR_EDGE_ITEM | PYR_BOTH);
+		return;
+	}
+	if (size > room) {
+		w->damaged = true;
+		size = room;
+	}
+	pyr_walk_array(w, items, size, PYR_EDGE_ITEM | PYR_BOTH);
 }
 
 /* type_traverse() visits heap types only; static types own the same things. */
@@ -366,25 +371,15 @@ static enum pyr_coverage coverage(const struct pyr_type *type, const struct pyr_
 	return plan->walker == PYR_WALK_MODULE ? PYR_REFS_PARTIAL : PYR_REFS_NATIVE;
 }
 
-enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader,
-				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
-				void *ctx)
+static enum pyr_coverage walk(struct pyr_walk w)
 {
-	struct pyr_walk w = {.refs = refs,
-			     .reader = reader,
-			     .type = type,
-			     .addr = addr,
-			     .fn = fn,
-			     .ctx = ctx,
-			     .plan = plan_of(refs, reader, type)};
 	const struct pyr_plan *plan = w.plan;
-	pyr_addr target;
+	const struct pyr_type *type = w.type;
+	pyr_addr addr = w.addr, target;
 	uint32_t i;
 
-	if (!plan)
-		return PYR_REFS_UNKNOWN;
 	for (i = 0; i < plan->count; i++) {
-		if (pyr_try_u64(reader, addr + (pyr_addr)plan->fields[i].offset, &target))
+		if (pyr_try_u64(w.reader, addr + (pyr_addr)plan->fields[i].offset, &target))
 			pyr_walk_tell(&w, target, plan->fields[i].label, plan->fields[i].detail);
 		else
 			w.damaged = true;
@@ -426,6 +421,46 @@ enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader
 		break;
 	}
 	return w.damaged ? PYR_REFS_DAMAGED : coverage(type, plan);
+}
+
+enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader,
+				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
+				void *ctx)
+{
+	struct pyr_walk w = {.refs = refs,
+			     .reader = reader,
+			     .type = type,
+			     .addr = addr,
+			     .fn = fn,
+			     .ctx = ctx,
+			     .plan = plan_of(refs, reader, type)};
+
+	return w.plan ? walk(w) : PYR_REFS_UNKNOWN;
+}
+
+enum pyr_coverage pyr_refs_walk_apart(struct pyr_refs *refs, struct pyr_reader *reader,
+				      const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
+				      void *ctx)
+{
+	struct pyr_walk w = {.refs = refs,
+			     .reader = reader,
+			     .type = type,
+			     .addr = addr,
+			     .fn = fn,
+			     .ctx = ctx,
+			     .plan = plan_of(refs, reader, type)};
+
+	return w.plan && !pyr_walk_must_ask(&w) ? walk(w) : PYR_REFS_UNKNOWN;
+}
+
+bool pyr_refs_nothing(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type)
+{
+	const struct pyr_plan *plan = plan_of(refs, reader, type);
+
+	return plan && !plan->count && plan->dict_mode == PYR_DICT_NOT_VISITED &&
+	       !plan->visits_type && !plan->owns_type &&
+	       (plan->walker == PYR_WALK_FIELDS ||
+		(plan->walker == PYR_WALK_UNKNOWN && coverage(type, plan) == PYR_REFS_NONE));
 }
 
 enum pyr_coverage pyr_refs_coverage(struct pyr_refs *refs, struct pyr_reader *reader,
@@ -507,6 +542,7 @@ pyr_error *pyr_refs_create(struct pyr_types *types, struct pyr_refs **ret)
 	refs->ob_type = pyr_offset(l, PyObject, ob_type);
 	refs->ob_size = pyr_offset(l, PyVarObject, ob_size);
 	refs->list_items = pyr_offset(l, PyListObject, ob_item);
+	refs->list_allocated = pyr_offset(l, PyListObject, allocated);
 	refs->tuple_items = pyr_offset(l, PyTupleObject, ob_item);
 	refs->ma_keys = pyr_offset(l, PyDictObject, ma_keys);
 	refs->ma_values = pyr_offset(l, PyDictObject, ma_values);

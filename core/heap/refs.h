@@ -59,9 +59,19 @@ enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader
 				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
 				void *ctx);
 
+/* The same for a thread that may not ask the target's code. PYR_REFS_UNKNOWN, nothing
+ * told: what matters here has not been asked yet. */
+enum pyr_coverage pyr_refs_walk_apart(struct pyr_refs *refs, struct pyr_reader *reader,
+				      const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
+				      void *ctx);
+
 /* What pyr_refs_walk() will answer for objects of @type, damage aside. */
 enum pyr_coverage pyr_refs_coverage(struct pyr_refs *refs, struct pyr_reader *reader,
 				    const struct pyr_type *type);
+
+/* Do objects of @type hold nothing at all? */
+bool pyr_refs_nothing(struct pyr_refs *refs, struct pyr_reader *reader,
+		      const struct pyr_type *type);
 
 /* "__code__", "__class__": the name behind PYR_REF_NAME(). */
 const char *pyr_ref_name(uint32_t name);

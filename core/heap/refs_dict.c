@@ -36,7 +36,8 @@ static bool read_keys(struct pyr_walk *w, pyr_addr keys, struct keys *ret)
 		unicode = kind != 0;
 		ret->general = !unicode;
 	}
-	if (entries > UINT64_C(1) << 40 || slots > UINT64_C(1) << 44)
+	/* Every slot is a byte at least, and has one entry at most. */
+	if (slots > UINT64_C(1) << 44 || entries > slots)
 		return false;
 	ret->entries = keys + (pyr_addr)pyr_offset(l, PyDictKeysObject, dk_indices) + slots;
 	ret->count = entries;
@@ -195,6 +196,22 @@ bool pyr_walk_dict_first(struct pyr_walk *w, pyr_addr dict)
 	return rule == PYR_RULE_DICT_FIRST;
 }
 
+bool pyr_walk_must_ask(struct pyr_walk *w)
+{
+	const struct pyr_layout *l = w->refs->layout;
+	pyr_addr dict = w->addr, values;
+	uint64_t embedded = 0;
+
+	if (atomic_load_explicit(&w->refs->rule, memory_order_relaxed) != PYR_RULE_UNDECIDED ||
+	    !w->refs->ask || !pyr_has(l, PyDictValues, embedded))
+		return false;
+	if (w->plan->dict_mode == PYR_DICT_MANAGED_INLINE && w->plan->inline_values)
+		return pyr_try_u64(w->reader, w->addr - 24, &dict) && dict;
+	return w->plan->walker == PYR_WALK_DICT &&
+	       (values = pyr_get_addr(l, w->reader, dict, PyDictObject, ma_values)) &&
+	       pyr_get_u64(l, w->reader, values, PyDictValues, embedded, &embedded) && embedded;
+}
+
 static void tell_dict(struct pyr_walk *w, pyr_addr dict, uint32_t flags)
 {
 	pyr_walk_tell(w, dict, PYR_FIELD_LABEL(flags, "__dict__"), 0);
@@ -282,7 +299,7 @@ void pyr_walk_set(struct pyr_walk *w)
 	int64_t hash;
 
 	if (!table || !pyr_get_u64(l, w->reader, w->addr, PySetObject, mask, &mask) ||
-	    mask > UINT64_C(1) << 40) {
+	    mask > UINT64_C(1) << 40 || mask & (mask + 1)) {
 		w->damaged = true;
 		return;
 	}

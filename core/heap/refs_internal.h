@@ -63,7 +63,7 @@ struct pyr_refs {
 	bool (*ask)(void *ctx, const struct pyr_type *type, pyr_addr object, size_t *visited);
 	void *ask_ctx;
 	pyr_addr lookdict; /* dk_lookup of tables whose keys are visited (3.10-) */
-	int32_t ob_type, ob_size, list_items, tuple_items;
+	int32_t ob_type, ob_size, list_items, list_allocated, tuple_items;
 	int32_t ma_keys, ma_values;
 };
 
@@ -93,6 +93,8 @@ void pyr_walk_array(struct pyr_walk *w, pyr_addr array, uint64_t count, uint32_t
 /* refs_dict.c */
 /* Is the dict visited before the values that it shares with the instance (gh-130327)? */
 bool pyr_walk_dict_first(struct pyr_walk *w, pyr_addr dict);
+/* Does the walk depend on that, and is it not settled yet? */
+bool pyr_walk_must_ask(struct pyr_walk *w);
 void pyr_walk_dict(struct pyr_walk *w, pyr_addr dict);
 void pyr_walk_set(struct pyr_walk *w);
 void pyr_walk_instance_dict(struct pyr_walk *w);

@@ -1,6 +1,5 @@
 /* What every tracked object refers to, read from outside, against gc.get_referents(), in a
- * copy of each CPython here. The copy is a raw fork that stops itself: the parent answers
- * for the same heap. */
+ * copy of each CPython here (references.h). */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,82 +13,7 @@
 
 #include "heap/holdings.h"
 #include "pythons.h"
-
-static const char script[] =
-	"import asyncio, collections, contextlib, ctypes, decimal, enum, functools, gc, io, "
-	"itertools\n"
-	"import os, random, re, sqlite3, sys, types, unittest, weakref, xml.etree.ElementTree as "
-	"ET\n"
-	"class A(object):\n"
-	"    def __init__(s, i): s.i = i; s.o = [i]\n"
-	"class S(object):\n"
-	"    __slots__ = ('a', 'b', '__weakref__')\n"
-	"class L(list): pass\n"
-	"class D(dict): pass\n"
-	"class T(tuple): pass\n"
-	"class I(int): pass\n"
-	"class E(ValueError): pass\n"
-	"class U(S):\n"
-	"    __slots__ = ('c', '__dict__')\n"
-	"def gen(x):\n"
-	"    y = [x]\n"
-	"    yield y\n"
-	"def outer(v, w=[1]):\n"
-	"    def inner(): return v, w\n"
-	"    return inner\n"
-	"async def co(x): await asyncio.sleep(x)\n"
-	"async def agen(x):\n"
-	"    yield x\n"
-	"xs = [A(i) for i in range(50)]\n"
-	"for a in xs[:10]: a.__dict__['zz'] = [1]\n"
-	"ds = [vars(a) for a in xs[20:30]]\n"
-	"ss = [S() for i in range(10)]\n"
-	"for s in ss: s.a = [s]\n"
-	"u = U(); u.c = [1]; u.z = u\n"
-	"ls = [L([1, [2]]), D(a=[1]), T(([1], 2)), I(7)]\n"
-	"for l in ls: l.attr = [l]\n"
-	"gs = [gen(i) for i in range(5)]\n"
-	"for g in gs[1:]: next(g)\n"
-	"try: raise E('x')\n"
-	"except E as e: ex = e\n"
-	"cos = [co(1), agen([2])]\n"
-	"st = {frozenset([A(1)]), A(2), outer}\n"
-	"mixed = {1: [2], 'a': [3], (1, 2): [4]}\n"
-	"od = collections.OrderedDict(a=[1], b=[2]); od.move_to_end('a')\n"
-	"dq = collections.deque([[1], [2]]); dd = collections.defaultdict(list, a=[1])\n"
-	"p = functools.partial(outer, [1])\n"
-	"lc = functools.lru_cache(maxsize=10)(lambda x: [x]); lc(1); lc(2)\n"
-	"sl = slice([1], [2]); mv = memoryview(bytearray(b'abc'))\n"
-	"wr = weakref.ref(xs[0], lambda r: None); wd = weakref.WeakValueDictionary(a=xs[1])\n"
-	"its = [iter([1]), iter((1,)), iter({1: 2}), iter({1}), zip([1], [2]), map(str, [1]),\n"
-	"       filter(None, [1]), enumerate([1]), reversed([1]), itertools.chain([1], [2]),\n"
-	"       itertools.groupby([1, 2]), itertools.tee([1])[0], itertools.product([1], [2])]\n"
-	"sup = super(A, xs[0]); meths = [xs[0].__init__, [].append, A.__init__, str.upper]\n"
-	"ns = types.SimpleNamespace(a=[1]); et = ET.fromstring('<a b=\"c\"><d>x</d></a>')\n"
-	"db = sqlite3.connect(':memory:'); cur = db.execute('select 1')\n"
-	"fields = ctypes.Structure.__class__('F', (ctypes.Structure,), {'_fields_': [('x', "
-	"ctypes.c_int)]})()\n"
-	"del a, s, l, g\n"
-	"gc.collect()\n"
-	"syscall = ctypes.PyDLL(None).syscall\n"
-	"syscall.restype = ctypes.c_long\n"
-	"def main():\n"
-	"    pid = syscall(57)\n"
-	"    if pid == 0: os.kill(os.getpid(), 19)\n"
-	"    objects = gc.get_objects()\n"
-	"    running = [id(sys._getframe()), id(sys._getframe(1))]\n"
-	"    print(pid)\n"
-	"    for o in objects:\n"
-	"        t = type(o)\n"
-	"        if id(o) not in running:\n"
-	"            print(id(o), '%s.%s' % (t.__module__, t.__qualname__.replace(' ', '_')),\n"
-	"                  *[id(r) for r in gc.get_referents(o)])\n"
-	"    print('end')\n"
-	"    sys.stdout.flush()\n"
-	"    sys.stdin.readline()\n"
-	"    os.kill(pid, 9)\n"
-	"    os._exit(0)\n"
-	"main()\n";
+#include "references.h"
 
 struct told {
 	uint64_t *data;
@@ -202,18 +126,22 @@ static void ask(const struct python *python)
 	struct pyr_target *target;
 	struct pyr_python *cpython;
 	const uint64_t *ways;
-	uint64_t type_addr;
+	uint64_t type_addr, cut;
 	char *line = NULL;
 	size_t capacity = 0, i;
 	pid_t copy;
 
 	pyr_control_init(&control);
-	python_start(python, script, &process);
+	python_start(python, references_script, &process);
 	assert_true(getline(&line, &capacity, process.out) > 0);
 	copy = (pid_t)atoi(line);
+	cut = strtoull(strchr(line, ' '), NULL, 10);
 	assert_true(copy > 0);
-	while (getline(&line, &capacity, process.out) > 0 && strcmp(line, "end\n") != 0)
-		assert_true(pyr_vec_push(&lines, strdup(line)));
+	while (getline(&line, &capacity, process.out) > 0 && strncmp(line, "referrers", 9) != 0)
+		if (strtoull(line, NULL, 10) != cut)
+			assert_true(pyr_vec_push(&lines, strdup(line)));
+	while (strcmp(line, "end\n") != 0)
+		assert_true(getline(&line, &capacity, process.out) > 0);
 	assert_true(lines.count > 5000);
 	open_target(copy, &control, python, &target, &cpython, &a);
 	for (i = 0; i < lines.count; i++)
