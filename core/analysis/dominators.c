@@ -9,8 +9,6 @@
  * arrays but `number` are indexed by these numbers. */
 struct work {
 	const struct pyr_graph *graph;
-	const uint32_t *roots;
-	size_t root_count;
 	uint32_t count;   /* numbers given, the virtual root included */
 	uint32_t *number; /* node -> number; 0: not reached */
 	uint32_t *node;   /* number -> node */
@@ -176,26 +174,54 @@ static void retain(const struct work *w, const uint64_t *sizes, struct pyr_domin
 	}
 }
 
+/* Number what the roots reach that are not reached yet, and mark those roots. */
+static pyr_error *search_phase(struct work *w, struct pyr_control *control, const uint32_t *roots,
+			       size_t count)
+{
+	uint32_t before = w->count;
+	pyr_error *err;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (roots[i] < w->graph->nodes && !w->number[roots[i]] &&
+		    (err = search(w, control, roots[i])))
+			return err;
+	for (i = 0; i < count; i++)
+		if (roots[i] < w->graph->nodes && w->number[roots[i]] >= before)
+			w->is_root[w->number[roots[i]]] = true;
+	return NULL;
+}
+
 pyr_error *pyr_dominators_compute(struct pyr_control *control, const struct pyr_graph *graph,
 				  const uint32_t *roots, size_t root_count, const uint64_t *sizes,
 				  struct pyr_dominators *ret)
 {
-	struct work w = {.graph = graph, .roots = roots, .root_count = root_count, .count = 1};
+	return pyr_dominators_compute_phased(control, graph, roots, &root_count, 1, sizes, NULL,
+					     ret);
+}
+
+pyr_error *pyr_dominators_compute_phased(struct pyr_control *control, const struct pyr_graph *graph,
+					 const uint32_t *roots, const size_t *phase_ends,
+					 size_t phases, const uint64_t *sizes, uint32_t *reached,
+					 struct pyr_dominators *ret)
+{
+	struct work w = {.graph = graph, .count = 1};
 	struct pyr_dominators d = {0};
 	pyr_error *err = NULL;
-	size_t i;
+	size_t phase, begin;
+	uint32_t before;
 
 	if (!allocate(&w)) {
 		err = pyr_error_no_memory();
 		goto out;
 	}
-	for (i = 0; i < root_count; i++)
-		if (roots[i] < graph->nodes && !w.number[roots[i]] &&
-		    (err = search(&w, control, roots[i])))
+	for (phase = 0, begin = 0; phase < phases; begin = phase_ends[phase++]) {
+		before = w.count;
+		if ((err = search_phase(&w, control, roots + begin, phase_ends[phase] - begin)))
 			goto out;
-	for (i = 0; i < root_count; i++)
-		if (roots[i] < graph->nodes)
-			w.is_root[w.number[roots[i]]] = true;
+		if (reached)
+			reached[phase] = w.count - before;
+	}
 	if (!allocate_second_phase(&w)) {
 		err = pyr_error_no_memory();
 		goto out;

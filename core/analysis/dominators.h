@@ -25,6 +25,13 @@ struct pyr_dominators {
 pyr_error *pyr_dominators_compute(struct pyr_control *control, const struct pyr_graph *graph,
 				  const uint32_t *roots, size_t root_count, const uint64_t *sizes,
 				  struct pyr_dominators *ret);
+/* Roots in @phases: those of phase i end at roots[phase_ends[i]]. A root counts only if
+ * nothing of an earlier phase reaches it; *@reached (may be NULL, else @phases long) is
+ * how many nodes each phase reached that no earlier one did. */
+pyr_error *pyr_dominators_compute_phased(struct pyr_control *control, const struct pyr_graph *graph,
+					 const uint32_t *roots, const size_t *phase_ends,
+					 size_t phases, const uint64_t *sizes, uint32_t *reached,
+					 struct pyr_dominators *ret);
 void pyr_dominators_deinit(struct pyr_dominators *dominators);
 
 #endif

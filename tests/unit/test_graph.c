@@ -159,6 +159,54 @@ static void retained_is_what_removal_frees(void **state)
 	pyr_control_deinit(&control);
 }
 
+/* Roots of a second phase count only for what the first does not reach. */
+static void later_roots_share_nothing_with_earlier_ones(void **state)
+{
+	uint64_t sizes[NODES_MAX];
+	uint8_t first[NODES_MAX];
+	struct pyr_dominators phased, plain;
+	struct random_graph r;
+	struct pyr_control control;
+	struct pyr_graph g;
+	uint32_t roots[8], kept[8], reached[2], n, count;
+	size_t ends[2], kept_count, i;
+	int round;
+
+	(void)state;
+	pyr_control_init(&control);
+	for (round = 0; round < 1000; round++) {
+		randomize(&r);
+		build(&control, &r, &g);
+		ends[0] = rnd(4);
+		ends[1] = ends[0] + rnd(5);
+		for (i = 0; i < ends[1]; i++)
+			roots[i] = rnd(r.nodes);
+		for (n = 0; n < r.nodes; n++)
+			sizes[n] = 1 + rnd(1000);
+		memset(first, 0, sizeof(first));
+		for (i = 0, kept_count = 0; i < ends[0]; i++) {
+			reach(&r, roots[i], UINT32_MAX, first);
+			kept[kept_count++] = roots[i];
+		}
+		for (; i < ends[1]; i++)
+			if (!first[roots[i]])
+				kept[kept_count++] = roots[i];
+		assert_null(pyr_dominators_compute_phased(&control, &g, roots, ends, 2, sizes,
+							  reached, &phased));
+		assert_null(pyr_dominators_compute(&control, &g, kept, kept_count, sizes, &plain));
+		for (n = 0, count = 0; n < r.nodes; n++) {
+			assert_int_equal(phased.parent[n], plain.parent[n]);
+			assert_int_equal(phased.retained[n], plain.retained[n]);
+			count += first[n];
+		}
+		assert_int_equal(reached[0], count);
+		pyr_dominators_deinit(&phased);
+		pyr_dominators_deinit(&plain);
+		pyr_graph_deinit(&g);
+	}
+	pyr_control_deinit(&control);
+}
+
 static void components_reach_each_other(void **state)
 {
 	uint8_t forth[NODES_MAX][NODES_MAX], member[NODES_MAX];
@@ -256,6 +304,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_are_what_was_told),
 		cmocka_unit_test(retained_is_what_removal_frees),
+		cmocka_unit_test(later_roots_share_nothing_with_earlier_ones),
 		cmocka_unit_test(components_reach_each_other),
 		cmocka_unit_test(depth_is_no_problem),
 	};

@@ -1,0 +1,48 @@
+/* What each object retains: the bytes that would be freed if it were gone.
+ *
+ * The dominator tree (dominators.h) of the whole heap. Every reference that keeps
+ * alive counts, exact or inferred; weak references are none. Roots are all exact ones.
+ * A word of C memory that equals an object's address may mean nothing, and a stray one
+ * on a stack must not take a cache's bytes from the object that holds it: such words are
+ * roots only of what no exact root reaches. Of the rest, objects with references that
+ * were not found anywhere (ledger.h) are held by something unknown: they are roots of
+ * what is reached by nothing else. What is left is garbage that was not collected yet; it
+ * retains nothing. */
+#ifndef PYR_ANALYSIS_RETAINED_H
+#define PYR_ANALYSIS_RETAINED_H
+
+#include "analysis/dominators.h"
+#include "analysis/ledger.h"
+
+/* What an object is reached by. */
+enum pyr_reach {
+	PYR_REACH_EXACT,    /* exact roots */
+	PYR_REACH_POSSIBLE, /* only words of C memory */
+	PYR_REACH_UNKNOWN,  /* only objects of which not all references were found */
+	PYR_REACH_NONE,     /* nothing */
+	PYR_REACH_COUNT
+};
+
+struct pyr_retained {
+	struct pyr_dominators tree;
+	uint64_t *sizes;                   /* shallow bytes by object, as sys.getsizeof() counts */
+	uint64_t bytes;                    /* of all objects */
+	uint32_t objects[PYR_REACH_COUNT]; /* by what reaches them */
+};
+
+/* The model needs both directions. */
+pyr_error *pyr_retained_compute(struct pyr_model *model, const struct pyr_roots *roots,
+				const struct pyr_ledger *ledger, struct pyr_control *control,
+				struct pyr_retained *ret);
+void pyr_retained_deinit(struct pyr_retained *retained);
+
+/* Shallow sizes of all objects, as sys.getsizeof() counts; the caller frees. */
+pyr_error *pyr_retained_sizes(struct pyr_heap *heap, struct pyr_control *control, uint64_t **ret);
+
+/* What would be freed if all objects of a type were gone, by type index (@ret[@types],
+ * zeroed): each object's retained bytes, those that another object of its own type
+ * dominates left out. 8 bytes per object while it runs. */
+pyr_error *pyr_retained_by_type(const struct pyr_retained *retained, const struct pyr_heap *heap,
+				struct pyr_control *control, uint64_t *ret, uint32_t types);
+
+#endif
