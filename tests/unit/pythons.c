@@ -102,6 +102,18 @@ size_t pythons_find(struct python ret[PYTHONS_MAX])
 	return count;
 }
 
+/* What the caller's environment says must not change what a script finds: a buffer
+ * that fills while it tells of its heap is another object each time. */
+static void settle_environment(void)
+{
+	setenv("PYTHONUNBUFFERED", "1", 1);
+	setenv("PYTHONDONTWRITEBYTECODE", "1", 1);
+	setenv("LC_ALL", "C.UTF-8", 1);
+	unsetenv("PYTHONPATH");
+	unsetenv("PYTHONHOME");
+	unsetenv("PYTHONSTARTUP");
+}
+
 void python_start(const struct python *python, const char *script, struct python_process *ret)
 {
 	int to[2], from[2];
@@ -120,6 +132,7 @@ void python_start(const struct python *python, const char *script, struct python
 		close(from[1]);
 		if (python->root[0] && (chroot(python->root) || chdir("/")))
 			_exit(126);
+		settle_environment();
 		execl(python->path, python->path, "-c", script, (char *)NULL);
 		_exit(127);
 	}
