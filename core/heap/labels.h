@@ -6,11 +6,26 @@
 #include "base/strbuf.h"
 #include "heap/refs.h"
 
-/* The name of the reference (@label, @detail), as pyr_ref_fn was told, that the object
- * at @owner of @type holds. Calling thread only. Never fails: what cannot be read is
- * written as what is known, `+0x18` at worst. */
+/* One reference: the object at @owner of @type holds @target, as pyr_ref_fn was told. */
+struct pyr_step {
+	pyr_addr owner, target; /* target 0: not known; some names then say less */
+	const struct pyr_type *type;
+	uint32_t label;
+	uint64_t detail;
+};
+
+/* The name of one reference. Calling thread only. Never fails: what cannot be read
+ * is written as what is known, `word +0x18` at worst. */
+void pyr_step_write(struct pyr_types *types, struct pyr_reader *reader, const struct pyr_step *step,
+		    struct pyr_strbuf *out);
+
+/* The same in parts, without a target. */
 void pyr_label_write(struct pyr_types *types, struct pyr_reader *reader,
 		     const struct pyr_type *type, pyr_addr owner, uint32_t label, uint64_t detail,
 		     struct pyr_strbuf *out);
+
+/* How telling a kind is when an object holds another in several ways: the lowest is
+ * shown. */
+unsigned pyr_label_rank(uint32_t label);
 
 #endif

@@ -213,3 +213,22 @@ pyr_error *pyr_generator_frame(struct pyr_types *types, struct pyr_reader *reade
 	*ret = frames;
 	return NULL;
 }
+
+pyr_error *pyr_frame_of_object(struct pyr_types *types, struct pyr_reader *reader, pyr_addr object,
+			       struct pyr_frames *ret)
+{
+	struct pyr_frame_walk walk = walk_of(types, reader);
+	struct pyr_frames frames = {0};
+	pyr_addr at = object;
+	pyr_error *err;
+
+	/* frameobject.h: since 3.11 it points to its frame */
+	if (!pyr_is(walk.raw.layout, frame_layout, FRAME_OBJECTS))
+		at = pyr_raw_get(walk.raw, object, PYR_FIELD(PyFrameObject, f_frame));
+	if ((err = walk_chain(&walk, at, 1, &frames))) {
+		pyr_frames_deinit(&frames);
+		return err;
+	}
+	*ret = frames;
+	return NULL;
+}

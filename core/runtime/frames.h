@@ -49,6 +49,9 @@ pyr_error *pyr_thread_frames(struct pyr_types *types, struct pyr_reader *reader,
  * zero or one frames. */
 pyr_error *pyr_generator_frame(struct pyr_types *types, struct pyr_reader *reader, pyr_addr gen,
 			       struct pyr_frames *ret);
+/* The frame of a frame object: none when it cannot be read, else one. */
+pyr_error *pyr_frame_of_object(struct pyr_types *types, struct pyr_reader *reader, pyr_addr object,
+			       struct pyr_frames *ret);
 void pyr_frames_deinit(struct pyr_frames *frames);
 
 /* The line of the instruction at byte offset @lasti of @code (all three line
