@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "command/retention.h"
 #include "target/debugger.h"
 
 pyr_session *pyr_session_create(void)
@@ -21,6 +22,12 @@ pyr_session *pyr_session_create(void)
 
 void pyr_session_close(struct pyr_session *session)
 {
+	pyr_retention_destroy(session->retention);
+	session->retention = NULL;
+	pyr_ledger_destroy(session->ledger);
+	session->ledger = NULL;
+	pyr_roots_destroy(session->roots);
+	session->roots = NULL;
 	pyr_model_destroy(session->model);
 	session->model = NULL;
 	pyr_heap_destroy(session->heap);
@@ -335,6 +342,33 @@ pyr_error *pyr_session_model(struct pyr_session *session, struct pyr_model **ret
 	if (!session->model && (err = pyr_model_build(heap, &session->control, &session->model)))
 		return err;
 	*ret = session->model;
+	return NULL;
+}
+
+pyr_error *pyr_session_roots(struct pyr_session *session, struct pyr_roots **ret)
+{
+	struct pyr_model *model;
+	pyr_error *err;
+
+	if ((err = pyr_session_model(session, &model)))
+		return err;
+	if (!session->roots && (err = pyr_roots_find(model, &session->control, &session->roots)))
+		return err;
+	*ret = session->roots;
+	return NULL;
+}
+
+pyr_error *pyr_session_ledger(struct pyr_session *session, struct pyr_ledger **ret)
+{
+	struct pyr_roots *roots;
+	pyr_error *err;
+
+	if ((err = pyr_session_roots(session, &roots)))
+		return err;
+	if (!session->ledger &&
+	    (err = pyr_ledger_build(session->model, roots, &session->control, &session->ledger)))
+		return err;
+	*ret = session->ledger;
 	return NULL;
 }
 

@@ -3,7 +3,9 @@
 #ifndef PYR_COMMAND_SESSION_H
 #define PYR_COMMAND_SESSION_H
 
+#include "analysis/ledger.h"
 #include "heap/model.h"
+#include "heap/roots.h"
 #include "pyretain.h"
 #include "runtime/python.h"
 #include "runtime/types.h"
@@ -27,6 +29,9 @@ struct pyr_session {
 	struct pyr_types *types;
 	struct pyr_heap *heap;
 	struct pyr_model *model;
+	struct pyr_roots *roots;
+	struct pyr_ledger *ledger;
+	struct pyr_retention *retention; /* command/retention.h */
 
 	/* What the core file was when it was opened: another file in its place is another target.
 	 */
@@ -47,6 +52,8 @@ pyr_error *pyr_session_types(struct pyr_session *session, struct pyr_types **ret
 pyr_error *pyr_session_heap(struct pyr_session *session, struct pyr_heap **ret);
 /* With its references; the predecessors are added by who needs them. */
 pyr_error *pyr_session_model(struct pyr_session *session, struct pyr_model **ret);
+pyr_error *pyr_session_roots(struct pyr_session *session, struct pyr_roots **ret);
+pyr_error *pyr_session_ledger(struct pyr_session *session, struct pyr_ledger **ret);
 /* Close all layers; the source and options stay. */
 void pyr_session_close(struct pyr_session *session);
 /* The command listed this object. */
