@@ -210,7 +210,8 @@ static void examine(const struct python *python)
 	s.name = "chunks";
 	chunks.heads = cpython->debug_allocator ? 32 : 0;
 	chunks.next = s.outside.data;
-	assert_null(pyr_glibc_walk(&glibc, s.reader, chunk, &chunks));
+	assert_null(pyr_glibc_walk(&glibc, s.reader,
+				   &(struct pyr_glibc_visitor){.chunk = chunk, .ctx = &chunks}));
 	print_message("  %s: %u planted, %zu buffers; %" PRIu64 " of %" PRIu64
 		      " bytes in malloc's chunks are Python's (%" PRIu64 " objects, %" PRIu64
 		      " buffers)\n",
