@@ -101,6 +101,10 @@ void pyr_python_fill_allocator(struct pyr_python *python)
 		debug = preconfig ? !(preconfig & 1) : python->layout.debug;
 		pymalloc = preconfig < 3 || preconfig == 5 || preconfig == 6;
 	}
+	/* One that was asked for by name (PyMemAllocatorName: 3 malloc, 5 pymalloc, 7 mimalloc, and
+	 * each with debug hooks); what malloc() hands out may look like a pool by chance. */
+	if (preconfig >= 3 && preconfig <= 8)
+		pymalloc = preconfig == 5 || preconfig == 6;
 	python->debug_allocator = debug;
 	python->malloc_name = strdup(pymalloc         ? (debug ? "pymalloc_debug" : "pymalloc")
 				     : preconfig >= 7 ? (debug ? "mimalloc_debug" : "mimalloc")

@@ -26,6 +26,8 @@ struct pyr_obmalloc_state {
 	uint64_t raw_allocated_blocks; /* blocks of the raw allocator, as sys.getallocatedblocks()
 					  adds */
 	bool has_raw_allocated_blocks;
+	uint64_t allocated_blocks; /* all of them, where that is what is counted (until 3.8) */
+	bool has_allocated_blocks;
 	uint64_t interpreters; /* bit i: python->interpreters.data[i] allocates here (the first 64)
 				*/
 };

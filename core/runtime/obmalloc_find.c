@@ -180,6 +180,9 @@ static pyr_error *find_by_symbol(struct pyr_python *python, struct pyr_obmalloc 
 	if (pyr_image_symbol(python->target, python->image, "raw_allocated_blocks", &raw, NULL) &&
 	    pyr_try_u64(&python->reader, raw, &s.raw_allocated_blocks))
 		s.has_raw_allocated_blocks = true;
+	if (pyr_image_symbol(python->target, python->image, "_Py_AllocatedBlocks", &raw, NULL) &&
+	    pyr_try_u64(&python->reader, raw, &s.allocated_blocks))
+		s.has_allocated_blocks = true;
 	if ((err = add_state(python, m, &s, false)))
 		return err;
 	m->source = PYR_OBMALLOC_SYMBOL;

@@ -28,34 +28,78 @@ import signal
 import sys
 import time
 
-# fork(); in the child: alarm(900), then pause() for ever; in the parent: return the pid.
+# fork(); in the child: alarm(900), then pause() for ever; in the parent: what pymalloc says of
+# itself, by calling the C functions whose addresses stand in the slots behind the code
+# (function, argument, function, answer), then return the pid.
 STUBS = {
     "x86_64": bytes.fromhex(
+        "53" "4883ec10"              # push rbx; sub rsp, 16
+        "488d1df4000000"             # lea rbx, [slots]
         "b839000000" "0f05"          # mov eax, fork; syscall
-        "85c0" "7401" "c3"           # test eax, eax; jz child; ret
+        "85c0" "742b"                # test eax, eax; jz child
+        "48890424"                   # mov [rsp], rax
+        "488b7b08" "31f6"            # mov rdi, [rbx+8]; xor esi, esi
+        "488b03" "4885c0" "740f"     # mov rax, [rbx]; test rax, rax; jz done
+        "ffd0"                       # call rax
+        "488b7b08" "31f6" "ff5310"   # mov rdi, [rbx+8]; xor esi, esi; call [rbx+16]
+        "48894318"                   # mov [rbx+24], rax
+        "488b0424" "4883c410" "5b" "c3"   # done: mov rax, [rsp]; add rsp, 16; pop rbx; ret
         "bf84030000" "b825000000" "0f05"  # child: mov edi, 900; mov eax, alarm; syscall
         "b822000000" "0f05" "ebf7"),      # again: mov eax, pause; syscall; jmp again
     "aarch64": b"".join(word.to_bytes(4, "little") for word in (
+        0xA9BE7BFD, 0xA90153F3,  # stp x29, x30, [sp, -32]!; stp x19, x20, [sp, 16]
+        0x100007D3,  # adr x19, slots
         0xD2800220,  # mov x0, SIGCHLD
         0xD2800001, 0xD2800002, 0xD2800003, 0xD2800004,  # mov x1..x4, 0
         0xD2801B88, 0xD4000001,  # mov x8, clone; svc 0
-        0xB4000040, 0xD65F03C0,  # cbz x0, child; ret
+        0xB4000200, 0xAA0003F4,  # cbz x0, child; mov x20, x0
+        0xF9400269, 0xB4000129,  # ldr x9, [x19]; cbz x9, done
+        0xF9400660, 0xD2800001, 0xD63F0120,  # ldr x0, [x19, 8]; mov x1, 0; blr x9
+        0xF9400660, 0xD2800001, 0xF9400A69, 0xD63F0120,  # the same with ldr x9, [x19, 16]
+        0xF9000E60,  # str x0, [x19, 24]
+        0xAA1403E0, 0xA94153F3, 0xA8C27BFD, 0xD65F03C0,  # done: mov x0, x20; ldp ...; ret
         0xD2800000, 0xD2800001, 0xD2800002, 0xD2800003, 0xD2800004,  # child: mov x0..x4, 0
         0xD2800928, 0xD4000001,  # mov x8, ppoll; svc 0
         0x17FFFFF9)),            # b child
 }
+SLOTS = 256
 
 
 class Forker(object):
-    """A callable that forks a frozen copy of this process and returns its pid."""
+    """A callable that forks a frozen copy of this process and returns its pid.
 
-    def __init__(self):
-        code = STUBS[platform.machine()]
+    Before it returns it has sys._debugmallocstats() print into the file at `path`, and
+    sys.getallocatedblocks() answer: nothing is allocated between the fork and those."""
+
+    def __init__(self, path):
+        self.path = path
         self.page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-        self.page.write(code)
+        self.page.write(STUBS[platform.machine()])
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.page))
+        self.slots = (ctypes.c_size_t * 4).from_buffer(self.page, SLOTS)
+        if hasattr(sys, "_debugmallocstats"):
+            # PyCFunctionObject: a header, m_ml, m_self; PyMethodDef: ml_name, ml_meth
+            word = ctypes.sizeof(ctypes.c_size_t)
+            for slot, function in ((0, sys._debugmallocstats), (2, sys.getallocatedblocks)):
+                m_ml = id(function) + object.__basicsize__
+                method = ctypes.c_size_t.from_address(m_ml).value
+                self.slots[slot] = ctypes.c_size_t.from_address(method + word).value
+                self.slots[1] = ctypes.c_size_t.from_address(m_ml + word).value
         # PYFUNCTYPE keeps the GIL: no other thread runs between the fork and the questions.
         self.call = ctypes.PYFUNCTYPE(ctypes.c_int)(self.address)
+        self.stderr = os.dup(2)
+        printed = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(printed, 2)
+        os.close(printed)
+
+    def allocator(self):
+        """What the two functions said; standard error is what it was again."""
+        os.dup2(self.stderr, 2)
+        os.close(self.stderr)
+        if not self.slots[3]:
+            return None
+        with open(self.path) as f:
+            return {"stats": f.read(), "allocated_blocks": ctypes.cast(self.slots[3], ctypes.py_object).value}
 
 
 def type_name(t, names={}, module=type.__dict__["__module__"], qualname=type.__dict__["__qualname__"]):
@@ -173,8 +217,9 @@ def finish(planted, extra=None):
     outdir = sys.argv[1]
     hold = len(sys.argv) > 2 and sys.argv[2] == "hold"
     os.chdir(outdir)
-    forker = Forker()
+    forker = Forker("mallocstats")
     rows = ask(forker.call)
+    rows["allocator"] = forker.allocator()
     pid = rows["core_pid"]
     try:
         rows.update(about())

@@ -58,7 +58,7 @@ def pairs(only=None, interpreters=None):
         if interpreters and not interpreters(interpreter):
             continue
         for program in programs.PROGRAMS.values():
-            if (only is None and program.threads) or (only is not None and program.name not in only):
+            if (only is None and (program.threads or program.apart)) or (only is not None and program.name not in only):
                 continue
             if program.runs_on(interpreter) is None:
                 rows.append(pytest.param((interpreter, program), id="%s-%s" % (interpreter, program.name),

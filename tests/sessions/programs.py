@@ -11,9 +11,10 @@ import matrix
 
 
 class Program(object):
-    def __init__(self, name, file=None, args=(), modules=(), any_of=(), skip=None, threads=False):
+    def __init__(self, name, file=None, args=(), modules=(), any_of=(), skip=None, threads=False, apart=False):
         self.name, self.file, self.args = name, file or name, list(args)
         self.modules, self.any_of, self.skip, self.threads = modules, any_of, skip, threads
+        self.apart = apart  # only for the tests that ask for it by name
 
     def runs_on(self, interpreter):
         """None, or why this program is no program for that interpreter."""
@@ -29,6 +30,10 @@ def _packages(interpreter):
     # Debian builds extension modules for the suite's default Python only; 3.15 sees the
     # files of numpy and pandas and has nothing to import.
     return "packaged for the suite's default Python only" if interpreter.minor >= (3, 15) else None
+
+
+def _from(minor):
+    return lambda interpreter: None if interpreter.minor >= minor else "from Python %d.%d on" % minor
 
 
 PROGRAMS = {p.name: p for p in (
@@ -48,6 +53,12 @@ PROGRAMS = {p.name: p for p in (
     Program("inside_collection"),
     Program("subinterpreters", any_of=("_interpreters", "_xxsubinterpreters")),
     Program("threads_and_generators", threads=True),
+    Program("allocator_debug", "allocators", ["debug"], apart=True),
+    Program("allocator_malloc", "allocators", ["malloc"], apart=True),
+    Program("allocator_mimalloc", "allocators", ["mimalloc"], apart=True, skip=_from((3, 13))),
+    Program("allocator_threads", "allocators", ["threads"], apart=True),
+    Program("allocator_isolated", "allocators", ["isolated"], apart=True, skip=_from((3, 12)),
+            any_of=("_interpreters", "_xxsubinterpreters")),
 )}
 
 

@@ -21,7 +21,8 @@ def tracked_by_type(census):
     return {row["type"]: row["gc_count"] for row in census["types"] if row["gc_count"]}
 
 
-ONE_INTERPRETER = [name for name, program in PROGRAMS.items() if not program.threads and name != "subinterpreters"]
+ONE_INTERPRETER = [name for name, program in PROGRAMS.items()
+                   if not program.threads and not program.apart and name != "subinterpreters"]
 
 
 @pytest.mark.parametrize("run", pairs(ONE_INTERPRETER), indirect=True)

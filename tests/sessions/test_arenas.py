@@ -1,0 +1,99 @@
+"""pymalloc's numbers, equal to sys._debugmallocstats() and sys.getallocatedblocks() at that instant."""
+import re
+import xml.etree.ElementTree
+
+import pytest
+
+from conftest import pairs
+from programs import PROGRAMS
+from sessions import shell_for
+
+FORKED = [name for name in PROGRAMS if name != "threads_and_generators"]
+# No symbols, and the counter of larger blocks is a static variable.
+NO_COUNTER = ("3.8-stripped", "system")
+
+
+def stats_of(text):
+    """What sys._debugmallocstats() printed: size classes, sums, free lists."""
+    classes, sums, lists = {}, {}, {}
+    for line in text.splitlines():
+        row = re.match(r"\s*\d+\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$", line)
+        if row:
+            size, pools, used, free = map(int, row.groups())
+            classes[size] = (pools, used, free)
+            continue
+        row = re.match(r"\s*(-?\d+) free (?:(\d+)-sized )?(\w+?)s? \* (\d+) bytes each", line)
+        if row:
+            count, length, name, _ = row.groups()
+            lists[name + (length or "")] = int(count)
+            continue
+        row = re.match(r"(.*\S)\s*=\s*([\d,]+)$", line)
+        if row and row.group(1) not in sums:  # a second Total is that of the map of arenas
+            sums[row.group(1)] = int(row.group(2).replace(",", ""))
+    return classes, sums, lists
+
+
+def classes_of(answer):
+    return {row["size"]: (row["pools"], row["blocks_used"], row["blocks_free"]) for row in answer["size_classes"]}
+
+
+@pytest.mark.parametrize("run", pairs(FORKED), indirect=True)
+def test_arenas_equal_cpythons(run):
+    oracle = run.oracle["allocator"]
+    classes, sums, _ = stats_of(oracle["stats"])
+    answer, = shell_for(run).json("arenas")
+    assert "incomplete" not in answer
+    if not classes:  # 3.6 and 3.7 put the hooks of "debug" on top of malloc()
+        assert run.program.name != "allocator_debug" or run.interpreter.minor < (3, 8)
+        assert answer["allocator"] == run.program.name.split("_")[1].replace("debug", "malloc_debug") + \
+            ("_debug" if run.oracle["debug_build"] and run.program.name != "allocator_debug" else "")
+        assert answer["arenas"] == answer["bytes"] == answer["blocks_used"] == 0
+        return
+    debug = run.program.name == "allocator_debug" or run.oracle["debug_build"]
+    assert answer["allocator"] == ("pymalloc_debug" if debug else "pymalloc")
+    assert classes_of(answer) == classes
+    assert answer["arenas"] == sums["# arenas allocated current"]
+    assert answer["bytes"] == sums["Total"]
+    assert answer["bytes_in_use"] == sums["# bytes in allocated blocks"]
+    assert answer["bytes_partly_used_pools"] == sums["# bytes in available blocks"]
+    assert answer["bytes_pool_headers"] == sums["# bytes lost to pool headers"]
+    assert answer["bytes_pool_tails"] == sums["# bytes lost to quantization"]
+    assert answer["bytes_alignment"] == sums["# bytes lost to arena alignment"]
+    unused = [v for k, v in sums.items() if "unused pools" in k]
+    assert answer["bytes_free_pools"] == unused[0]
+    assert answer["bytes_unknown"] == 0
+    assert answer["bytes_free"] == answer["bytes_partly_used_pools"] + answer["bytes_free_pools"]
+    assert 0 < answer["rounding_blocks"] <= answer["blocks_used"]
+    assert answer["rounding_blocks"] == answer["blocks_used"] or not debug
+    if run.interpreter.name in NO_COUNTER:
+        assert answer["allocated_blocks"] is None
+    else:
+        assert answer["allocated_blocks"] == oracle["allocated_blocks"]
+    process = answer["process"]
+    assert process["blocks_used"] == sum(row["blocks_used"] for row in answer["by_interpreter"])
+    assert process["bytes"] == process["arenas"] * answer["arena_size"]
+    assert process["bytes"] == sum(process[key] for key in (
+        "bytes_in_use", "bytes_free", "bytes_pool_headers", "bytes_pool_tails", "bytes_alignment"))
+    # interpreters of their own: isolated ones, which 3.12 makes unless it is told otherwise
+    shared = run.program.name != "allocator_isolated" and not (
+        run.program.name == "subinterpreters" and run.interpreter.minor == (3, 12))
+    assert len(answer["by_interpreter"]) == (1 if shared else 3)
+    assert sorted(i for row in answer["by_interpreter"] for i in row["interpreters"]) == \
+        list(range(3 if "made" in run.planted and run.program.name != "toy" else 1))
+
+
+@pytest.mark.parametrize("run", pairs(["stdlib_at_work"]), indirect=True)
+def test_pictures_show_every_pool(run):
+    shell = shell_for(run)
+    answer, = shell.json("arenas --map")
+    assert len(answer["arena_list"]) == answer["arenas"]
+    for row in answer["arena_list"]:
+        assert len(row["map"]) == answer["arena_size"] // answer["pool_size"] or \
+            len(row["map"]) == answer["arena_size"] // answer["pool_size"] - 1
+        assert sum(c in "▁▂▃▄▅▆▇█" for c in row["map"]) == row["pools"]
+        assert sum(c in " ." for c in row["map"]) == row["free_pools"]
+    text, few, svg = shell.text("arenas --map --limit 0", "arenas --map --limit 1", "arenas --format svg")
+    assert sum(text.count(c) for c in "▁▂▃▄▅▆▇█") == answer["process"]["pools"] + 8  # and the legend
+    if answer["arenas"] > 1:
+        assert sum(few.count(c) for c in "▁▂▃▄▅▆▇█") <= answer["arenas"] + 8
+    assert xml.etree.ElementTree.fromstring(svg).tag.endswith("svg")
