@@ -21,18 +21,21 @@ static int debug_header(struct pyr_reader *reader, pyr_addr block)
 	return 1;
 }
 
-/* Does @block lie in a pool of pymalloc, where a block of its class begins? */
+/* Does @block lie in a pool of pymalloc, where a block of its class begins? The head of a
+ * pool tells the class twice: as szidx, and by maxnextoffset (pymalloc_alloc()). */
 static int in_pool(struct pyr_raw raw, pyr_addr block)
 {
 	uint64_t pool = block & ~(uint64_t)(pyr_layout_pool_size(raw.layout) - 1);
 	uint32_t header = (pyr_sizeof(raw.layout, pool_header) + 15) & ~15u;
 	uint32_t alignment = pyr_layout_block_alignment(raw.layout);
-	uint64_t class, count;
+	uint64_t class, count, max;
 
 	if (!pyr_raw_field(raw, pool, PYR_FIELD(pool_header, szidx), &class) ||
+	    !pyr_raw_field(raw, pool, PYR_FIELD(pool_header, maxnextoffset), &max) ||
 	    !pyr_raw_field(raw, pool, PYR_FIELD(pool_header, ref_count), &count))
 		return -1;
 	return class < 64 && count > 0 && count < pyr_layout_pool_size(raw.layout) / alignment &&
+	       max == pyr_layout_pool_size(raw.layout) - (class + 1) * alignment &&
 	       block >= pool + header && (block - pool - header) % ((class + 1) * alignment) == 0;
 }
 
