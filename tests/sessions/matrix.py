@@ -98,6 +98,11 @@ class Interpreter(object):
             return "has no ctypes"
         return None
 
+    def has_debug_info(self):
+        """Whether a debugger knows the interpreter's own types: its binary says so itself."""
+        with open(self.exe, "rb") as f:
+            return b"\0.debug_info\0" in f.read()
+
     def has(self, *modules):
         return all(m in self.about["modules"] for m in modules)
 
