@@ -323,10 +323,28 @@ static void walk_natively(struct pyr_holdings *h, struct pyr_reader *reader,
 	h->damaged += pyr_refs_walk(h->refs, reader, type, addr, fn, ctx) == PYR_REFS_DAMAGED;
 }
 
+/* Was the type among what was told? And what is only visited, for others own it. */
+struct noticing {
+	pyr_ref_fn fn;
+	void *ctx;
+	bool type, through;
+};
+
+static void notice_type(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
+{
+	struct noticing *n = ctx;
+
+	n->type |= PYR_REF_KIND(label) == PYR_EDGE_TYPE;
+	if (n->through && PYR_REF_KIND(label) == PYR_EDGE_VISITED)
+		label &= ~PYR_REF_OWNED;
+	n->fn(n->ctx, target, label, detail);
+}
+
 enum pyr_way pyr_holdings_walk(struct pyr_holdings *h, struct pyr_reader *reader,
 			       const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
 {
 	enum pyr_coverage coverage = pyr_refs_coverage(h->refs, reader, type);
+	struct noticing seen = {.fn = fn, .ctx = ctx};
 	enum pyr_way way = PYR_WAY_NATIVE;
 	struct learnt *k;
 
@@ -342,9 +360,10 @@ enum pyr_way pyr_holdings_walk(struct pyr_holdings *h, struct pyr_reader *reader
 	case PYR_REFS_PARTIAL:
 	case PYR_REFS_UNKNOWN:
 		k = learnt_of(h, type);
-		if (k && walk_learnt(h, k, reader, addr, fn, ctx)) {
+		seen.through = pyr_refs_visits_through(h->refs, reader, type, addr);
+		if (k && walk_learnt(h, k, reader, addr, notice_type, &seen)) {
 			way = PYR_WAY_LEARNED;
-		} else if (k && walk_emulated(h, k, reader, type, addr, fn, ctx)) {
+		} else if (k && walk_emulated(h, k, reader, type, addr, notice_type, &seen)) {
 			way = PYR_WAY_EMULATED;
 		} else {
 			way = PYR_WAY_INFERRED;
@@ -354,6 +373,8 @@ enum pyr_way pyr_holdings_walk(struct pyr_holdings *h, struct pyr_reader *reader
 			else
 				walk_inferred(h, reader, type, addr, fn, ctx);
 		}
+		if (way != PYR_WAY_INFERRED || coverage == PYR_REFS_UNKNOWN)
+			pyr_refs_walk_owned(h->refs, reader, type, addr, seen.type, fn, ctx);
 		break;
 	}
 	h->counts[way]++;

@@ -7,6 +7,7 @@
 #include "base/parallel.h"
 #include "heap/edge_stream.h"
 #include "heap/index.h"
+#include "heap/interned.h"
 
 #define CHUNK 8192u   /* objects that are walked as one piece */
 #define PENDING 1024u /* references whose targets are looked up together */
@@ -327,6 +328,21 @@ static pyr_error *choose_routes(struct pass *p)
 	return pyr_reader_check(reader);
 }
 
+/* The table of interned strings, where nothing told it yet: its references do not count. */
+static pyr_error *find_interned(struct pass *p)
+{
+	pyr_addr dict;
+	pyr_error *err;
+	size_t count;
+
+	pyr_refs_interned(p->refs, &count);
+	if (count)
+		return NULL;
+	if ((err = pyr_interned_find(p->model->heap, p->control, &dict)))
+		return err;
+	return !dict || pyr_refs_add_interned(p->refs, dict) ? NULL : pyr_error_no_memory();
+}
+
 static pyr_error *prepare(struct pass *p)
 {
 	struct pyr_target *target = pyr_types_python(p->heap->types)->target;
@@ -384,7 +400,7 @@ pyr_error *pyr_model_build(struct pyr_heap *heap, struct pyr_control *control,
 		return err;
 	}
 	p.refs = pyr_holdings_refs(model->holdings);
-	if (!(err = prepare(&p)) && !(err = choose_routes(&p)) &&
+	if (!(err = find_interned(&p)) && !(err = prepare(&p)) && !(err = choose_routes(&p)) &&
 	    !(err = pyr_parallel(control, "collecting references", p.workers, heap->count, CHUNK,
 				 walk_chunk, &p)) &&
 	    !(err = walk_all_late(&p)))

@@ -84,7 +84,10 @@ static struct pyr_kind *check(struct pyr_survey *s, pyr_addr addr, bool *is_gc)
 	uint64_t flags;
 	int32_t at;
 
-	if (addr & 7 || !(p = pyr_peek(&c->reader, addr, c->type_at + 8)) ||
+	/* What an allocator gave is aligned; only C variables need not be. */
+	if (addr & 15 && (addr & 7 || !pyr_target_image_at(s->python->target, addr)))
+		return NULL;
+	if (!(p = pyr_peek(&c->reader, addr, c->type_at + 8)) ||
 	    !pyr_refcount_plausible(c, pyr_load64(p + c->refcnt_at)) ||
 	    !(kind = pyr_classifier_kind(c, pyr_load64(p + c->type_at))) ||
 	    !(p = pyr_peek(&c->reader, addr, kind->need)))

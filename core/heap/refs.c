@@ -12,16 +12,20 @@ struct row {
 	const char *name;
 };
 
+#define ROW_PLAIN 0x8000u
+
 static const struct row rows[] = {
 #define NATIVE(type, walker) {type, PYR_WALK_##walker, 0, 0, NULL},
 #define VISIT(s, f, name) {NULL, 0, PYR_FIELD(s, f), PYR_REF_TRAVERSED | PYR_REF_OWNED, name},
 #define OWN(s, f, name) {NULL, 0, PYR_FIELD(s, f), PYR_REF_OWNED, name},
 #define PASS(s, f, name) {NULL, 0, PYR_FIELD(s, f), PYR_REF_TRAVERSED, name},
+#define PLAIN(s, f, name) {NULL, 0, PYR_FIELD(s, f), PYR_REF_OWNED | ROW_PLAIN, name},
 #include "heap/refs.def"
 #undef NATIVE
 #undef VISIT
 #undef OWN
 #undef PASS
+#undef PLAIN
 };
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
@@ -62,6 +66,7 @@ static const char *const extra_names[] = {
 	"__dict__",
 	"mm_class",
 	"__weakref__",
+	"link",
 };
 #define EXTRA_NAMES (sizeof(extra_names) / sizeof(*extra_names))
 
@@ -83,27 +88,31 @@ uint32_t pyr_ref_name_number(const char *name)
 	return 0;
 }
 
-/* The row of the type that brings @type's tp_traverse: the farthest base whose
- * tp_traverse is the same. NULL when refs.def does not know it. */
-static const struct row *native_row(struct pyr_refs *refs, struct pyr_reader *reader,
-				    const struct pyr_type *type, const struct pyr_type **definer)
+static const struct row *row_of(struct pyr_refs *refs, const struct pyr_type *type)
 {
-	const struct pyr_type *base;
-	const char *name;
-	unsigned depth;
+	const char *name = pyr_type_name(refs->types, type);
 	size_t i;
 
-	for (depth = 0; depth < 200 && type->base; depth++) {
-		base = pyr_types_get(refs->types, reader, type->base);
-		if (!base || base->traverse != type->traverse)
-			break;
-		type = base;
-	}
-	*definer = type;
-	name = pyr_type_name(refs->types, type);
 	for (i = 0; i < ROWS; i++)
 		if (rows[i].type && !strcmp(rows[i].type, name))
 			return &rows[i];
+	return NULL;
+}
+
+/* The row of the type that brings @type's tp_traverse: of the nearest base with the same
+ * function that refs.def knows. NULL when it knows none of them. */
+static const struct row *native_row(struct pyr_refs *refs, struct pyr_reader *reader,
+				    const struct pyr_type *type)
+{
+	pyr_addr traverse = type->traverse;
+	const struct row *row;
+	unsigned depth;
+
+	for (depth = 0; depth < 200 && type && type->traverse == traverse; depth++) {
+		if ((row = row_of(refs, type)))
+			return row;
+		type = type->base ? pyr_types_get(refs->types, reader, type->base) : NULL;
+	}
 	return NULL;
 }
 
@@ -123,15 +132,18 @@ static void add_field(struct builder *b, int32_t offset, uint32_t label, uint64_
 		b->failed = true;
 }
 
-static void add_row_fields(struct builder *b, const struct row *row)
+/* @plain: the type has no tp_traverse. @only_owned: leave out what is visited. */
+static void add_row_fields(struct builder *b, const struct row *row, bool plain, bool only_owned)
 {
 	const struct row *r;
 
 	for (r = row + 1; r < rows + ROWS && !r->type; r++)
-		add_field(b, pyr_layout_offset(b->refs->layout, r->field),
-			  PYR_EDGE_FIELD | r->flags |
-				  (uint32_t)(EXTRA_NAMES + (size_t)(r - rows)) << 16,
-			  0);
+		if ((plain || !(r->flags & ROW_PLAIN)) &&
+		    !(only_owned && r->flags & PYR_REF_TRAVERSED))
+			add_field(b, pyr_layout_offset(b->refs->layout, r->field),
+				  PYR_EDGE_FIELD | (r->flags & PYR_BOTH) |
+					  (uint32_t)(EXTRA_NAMES + (size_t)(r - rows)) << 16,
+				  0);
 }
 
 /* T_OBJECT_EX members behind the heap type: traverse_slots(), typeobject.c. */
@@ -209,11 +221,30 @@ static const struct pyr_type *add_subtype(struct builder *b, const struct pyr_ty
 	return base;
 }
 
+/* What a type owns whose traverse function is asked (or that has none): what refs.def
+ * knows of it and of its bases that is not visited. */
+static void add_owned(struct builder *b, const struct pyr_type *type)
+{
+	bool plain = !type->traverse;
+	const struct row *row;
+	unsigned depth;
+
+	for (depth = 0; depth < 200 && type; depth++) {
+		if ((row = row_of(b->refs, type))) {
+			add_row_fields(b, row, plain, true);
+			if (row->walker != PYR_WALK_UNKNOWN && row->walker != PYR_WALK_FIELDS &&
+			    b->plan.owner == PYR_WALK_UNKNOWN)
+				b->plan.owner = row->walker;
+		}
+		type = type->base ? pyr_types_get(b->refs->types, b->reader, type->base) : NULL;
+	}
+}
+
 static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader,
 				const struct pyr_type *type)
 {
 	struct builder b = {.refs = refs, .reader = reader};
-	const struct pyr_type *base = type, *definer;
+	const struct pyr_type *base = type;
 	const struct row *row;
 	struct pyr_plan *plan = NULL;
 
@@ -225,9 +256,12 @@ static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader
 	/* A base without a traverse function holds nothing that the collector sees. */
 	if (base && !base->traverse)
 		b.plan.walker = PYR_WALK_FIELDS;
-	if (base && (row = native_row(refs, reader, base, &definer))) {
+	if (base && (row = native_row(refs, reader, base)) && row->walker != PYR_WALK_UNKNOWN &&
+	    row->walker != PYR_WALK_LRU_CACHE) {
 		b.plan.walker = row->walker;
-		add_row_fields(&b, row);
+		add_row_fields(&b, row, !base->traverse, false);
+	} else if (base) {
+		add_owned(&b, base);
 	}
 	if (!b.failed && (plan = malloc(sizeof(*plan) + b.fields.count * sizeof(*plan->fields)))) {
 		*plan = b.plan;
@@ -371,19 +405,61 @@ static enum pyr_coverage coverage(const struct pyr_type *type, const struct pyr_
 	return plan->walker == PYR_WALK_MODULE ? PYR_REFS_PARTIAL : PYR_REFS_NATIVE;
 }
 
+static void walk_fields(struct pyr_walk *w)
+{
+	const struct pyr_plan *plan = w->plan;
+	pyr_addr target;
+	uint32_t i;
+
+	for (i = 0; i < plan->count; i++) {
+		if (pyr_try_u64(w->reader, w->addr + (pyr_addr)plan->fields[i].offset, &target))
+			pyr_walk_tell(w, target, plan->fields[i].label, plan->fields[i].detail);
+		else
+			w->damaged = true;
+	}
+}
+
+static void walk_special(struct pyr_walk *w, enum pyr_walker walker)
+{
+	switch (walker) {
+	case PYR_WALK_UNKNOWN:
+	case PYR_WALK_FIELDS:
+	case PYR_WALK_MODULE:
+		break;
+	case PYR_WALK_LIST:
+	case PYR_WALK_TUPLE:
+		walk_sequence(w, walker == PYR_WALK_LIST);
+		break;
+	case PYR_WALK_DICT:
+		pyr_walk_dict(w, w->addr);
+		break;
+	case PYR_WALK_SET:
+		pyr_walk_set(w);
+		break;
+	case PYR_WALK_TYPE:
+		walk_type(w);
+		break;
+	case PYR_WALK_CFUNCTION:
+		walk_cfunction(w);
+		break;
+	case PYR_WALK_GENERATOR:
+		pyr_walk_generator(w);
+		break;
+	case PYR_WALK_FRAME:
+		pyr_walk_frame(w);
+		break;
+	case PYR_WALK_LRU_CACHE:
+		pyr_walk_lru_cache(w);
+		break;
+	}
+}
+
 static enum pyr_coverage walk(struct pyr_walk w)
 {
 	const struct pyr_plan *plan = w.plan;
 	const struct pyr_type *type = w.type;
-	pyr_addr addr = w.addr, target;
-	uint32_t i;
 
-	for (i = 0; i < plan->count; i++) {
-		if (pyr_try_u64(w.reader, addr + (pyr_addr)plan->fields[i].offset, &target))
-			pyr_walk_tell(&w, target, plan->fields[i].label, plan->fields[i].detail);
-		else
-			w.damaged = true;
-	}
+	walk_fields(&w);
 	if (plan->dict_mode != PYR_DICT_NOT_VISITED)
 		pyr_walk_instance_dict(&w);
 	if (plan->visits_type || plan->owns_type)
@@ -391,36 +467,43 @@ static enum pyr_coverage walk(struct pyr_walk w)
 			      PYR_EDGE_TYPE | (plan->visits_type ? PYR_REF_TRAVERSED : 0) |
 				      (plan->owns_type ? PYR_REF_OWNED : 0),
 			      0);
-	switch (plan->walker) {
-	case PYR_WALK_UNKNOWN:
-		return coverage(type, plan);
-	case PYR_WALK_FIELDS:
-	case PYR_WALK_MODULE:
-		break;
-	case PYR_WALK_LIST:
-	case PYR_WALK_TUPLE:
-		walk_sequence(&w, plan->walker == PYR_WALK_LIST);
-		break;
-	case PYR_WALK_DICT:
-		pyr_walk_dict(&w, addr);
-		break;
-	case PYR_WALK_SET:
-		pyr_walk_set(&w);
-		break;
-	case PYR_WALK_TYPE:
-		walk_type(&w);
-		break;
-	case PYR_WALK_CFUNCTION:
-		walk_cfunction(&w);
-		break;
-	case PYR_WALK_GENERATOR:
-		pyr_walk_generator(&w);
-		break;
-	case PYR_WALK_FRAME:
-		pyr_walk_frame(&w);
-		break;
-	}
+	walk_special(&w, plan->walker);
 	return w.damaged ? PYR_REFS_DAMAGED : coverage(type, plan);
+}
+
+struct owned {
+	pyr_ref_fn fn;
+	void *ctx;
+};
+
+static void tell_owned(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
+{
+	struct owned *o = ctx;
+
+	if ((label & PYR_BOTH) == PYR_REF_OWNED)
+		o->fn(o->ctx, target, label, detail);
+}
+
+void pyr_refs_walk_owned(struct pyr_refs *refs, struct pyr_reader *reader,
+			 const struct pyr_type *type, pyr_addr addr, bool visits_type,
+			 pyr_ref_fn fn, void *ctx)
+{
+	struct owned o = {.fn = fn, .ctx = ctx};
+	struct pyr_walk w = {.refs = refs,
+			     .reader = reader,
+			     .type = type,
+			     .addr = addr,
+			     .fn = tell_owned,
+			     .ctx = &o,
+			     .plan = plan_of(refs, reader, type)};
+
+	if (!w.plan)
+		return;
+	walk_fields(&w);
+	if (w.plan->owns_type && !visits_type)
+		pyr_walk_tell(&w, type->address, PYR_EDGE_TYPE | PYR_REF_OWNED, 0);
+	if (w.plan->owner != PYR_WALK_UNKNOWN)
+		walk_special(&w, w.plan->owner);
 }
 
 enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader,
@@ -451,6 +534,14 @@ enum pyr_coverage pyr_refs_walk_apart(struct pyr_refs *refs, struct pyr_reader *
 			     .plan = plan_of(refs, reader, type)};
 
 	return w.plan && !pyr_walk_must_ask(&w) ? walk(w) : PYR_REFS_UNKNOWN;
+}
+
+enum pyr_walker pyr_refs_owner(struct pyr_refs *refs, struct pyr_reader *reader,
+			       const struct pyr_type *type)
+{
+	const struct pyr_plan *plan = plan_of(refs, reader, type);
+
+	return plan ? plan->owner : PYR_WALK_UNKNOWN;
 }
 
 bool pyr_refs_nothing(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type)
@@ -523,6 +614,44 @@ static pyr_addr find_lookdict(struct pyr_types *types)
 	return keys ? pyr_get_addr(l, &python->reader, keys, PyDictKeysObject, dk_lookup) : 0;
 }
 
+bool pyr_refs_add_interned(struct pyr_refs *refs, pyr_addr dict)
+{
+	size_t i;
+
+	for (i = 0; i < refs->interned.count; i++)
+		if (refs->interned.data[i] == dict)
+			return true;
+	return pyr_vec_push(&refs->interned, dict);
+}
+
+const pyr_addr *pyr_refs_interned(const struct pyr_refs *refs, size_t *count)
+{
+	*count = refs->interned.count;
+	return refs->interned.data;
+}
+
+/* The tables of interned strings that can be had without looking through the heap. */
+static bool find_interned(struct pyr_refs *refs)
+{
+	struct pyr_python *python = pyr_types_python(refs->types);
+	pyr_addr place, dict = 0;
+	size_t i;
+
+	if (pyr_is(refs->layout, interned_location, STATIC))
+		return !python->image ||
+		       !pyr_image_symbol(python->target, python->image, "interned", &place, NULL) ||
+		       !pyr_try_u64(&python->reader, place, &dict) || !dict ||
+		       pyr_refs_add_interned(refs, dict);
+	for (i = 0; i < python->interpreters.count; i++) {
+		dict = pyr_get_addr(refs->layout, &python->reader,
+				    python->interpreters.data[i].address, PyInterpreterState,
+				    interned_strings);
+		if (dict && !pyr_refs_add_interned(refs, dict))
+			return false;
+	}
+	return true;
+}
+
 pyr_error *pyr_refs_create(struct pyr_types *types, struct pyr_refs **ret)
 {
 	const struct pyr_layout *l = &pyr_types_python(types)->layout;
@@ -551,6 +680,10 @@ pyr_error *pyr_refs_create(struct pyr_types *types, struct pyr_refs **ret)
 								       : PYR_RULE_UNDECIDED;
 	refs->subtype_traverse = find_subtype_traverse(types);
 	refs->lookdict = find_lookdict(types);
+	if (!find_interned(refs)) {
+		pyr_refs_destroy(refs);
+		return pyr_error_no_memory();
+	}
 	*ret = refs;
 	return NULL;
 }
@@ -573,5 +706,6 @@ void pyr_refs_destroy(struct pyr_refs *refs)
 	for (i = 0; i < refs->capacity; i++)
 		free(atomic_load(&refs->plans[i]));
 	free(refs->plans);
+	pyr_vec_deinit(&refs->interned);
 	free(refs);
 }

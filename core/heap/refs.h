@@ -65,6 +65,12 @@ enum pyr_coverage pyr_refs_walk_apart(struct pyr_refs *refs, struct pyr_reader *
 				      const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
 				      void *ctx);
 
+/* What an object of coverage UNKNOWN owns that its tp_traverse does not visit, as far as it is
+ * known; its type too, unless that was visited. */
+void pyr_refs_walk_owned(struct pyr_refs *refs, struct pyr_reader *reader,
+			 const struct pyr_type *type, pyr_addr addr, bool visits_type,
+			 pyr_ref_fn fn, void *ctx);
+
 /* What pyr_refs_walk() will answer for objects of @type, damage aside. */
 enum pyr_coverage pyr_refs_coverage(struct pyr_refs *refs, struct pyr_reader *reader,
 				    const struct pyr_type *type);
@@ -72,6 +78,16 @@ enum pyr_coverage pyr_refs_coverage(struct pyr_refs *refs, struct pyr_reader *re
 /* Do objects of @type hold nothing at all? */
 bool pyr_refs_nothing(struct pyr_refs *refs, struct pyr_reader *reader,
 		      const struct pyr_type *type);
+
+/* Does the object's tp_traverse visit references that others own, which it owns? */
+bool pyr_refs_visits_through(struct pyr_refs *refs, struct pyr_reader *reader,
+			     const struct pyr_type *type, pyr_addr addr);
+
+/* Dicts whose keys and values do not count, for they are the tables of interned strings.
+ * Those that a symbol or an interpreter tells are there; others are added by who finds
+ * them, before the first walk. False without memory. */
+bool pyr_refs_add_interned(struct pyr_refs *refs, pyr_addr dict);
+const pyr_addr *pyr_refs_interned(const struct pyr_refs *refs, size_t *count);
 
 /* "__code__", "__class__": the name behind PYR_REF_NAME(). */
 const char *pyr_ref_name(uint32_t name);

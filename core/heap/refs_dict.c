@@ -50,9 +50,20 @@ static bool read_keys(struct pyr_walk *w, pyr_addr keys, struct keys *ret)
 	return true;
 }
 
+static bool is_interned_table(const struct pyr_walk *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->refs->interned.count; i++)
+		if (w->refs->interned.data[i] == w->addr)
+			return true;
+	return false;
+}
+
 /* dict_traverse(): keys of general tables are visited, str keys need not be. */
 static void walk_combined(struct pyr_walk *w, const struct keys *k)
 {
+	uint32_t owned = is_interned_table(w) ? 0 : PYR_REF_OWNED;
 	const uint8_t *run, *entry;
 	uint64_t i = 0, n, at;
 	pyr_addr key, value;
@@ -76,10 +87,9 @@ static void walk_combined(struct pyr_walk *w, const struct keys *k)
 			if (!value)
 				continue;
 			pyr_walk_tell(w, key,
-				      PYR_EDGE_KEY | PYR_REF_OWNED |
-					      (k->general ? PYR_REF_TRAVERSED : 0),
+				      PYR_EDGE_KEY | owned | (k->general ? PYR_REF_TRAVERSED : 0),
 				      key);
-			pyr_walk_tell(w, value, PYR_EDGE_VALUE | PYR_BOTH, key);
+			pyr_walk_tell(w, value, PYR_EDGE_VALUE | PYR_REF_TRAVERSED | owned, key);
 		}
 		i += n;
 	}

@@ -17,6 +17,7 @@ enum pyr_walker {
 	PYR_WALK_CFUNCTION,
 	PYR_WALK_GENERATOR,
 	PYR_WALK_FRAME,
+	PYR_WALK_LRU_CACHE,
 };
 
 /* How the instance dict is reached; see the trait instance_dict. */
@@ -37,6 +38,8 @@ struct pyr_plan_field {
 
 struct pyr_plan {
 	enum pyr_walker walker;
+	/* Of a type whose traverse function is asked: what tells what is owned besides. */
+	enum pyr_walker owner;
 	enum pyr_dict_mode dict_mode;
 	int64_t dictoffset;
 	pyr_addr cached_keys; /* ht_cached_keys of the type, for names of values */
@@ -62,6 +65,9 @@ struct pyr_refs {
 	_Atomic int rule; /* enum pyr_managed_rule */
 	bool (*ask)(void *ctx, const struct pyr_type *type, pyr_addr object, size_t *visited);
 	void *ask_ctx;
+	/* Tables of interned strings: their references do not count (unicodeobject.c,
+	 * PyUnicode_InternInPlace()). One in a process; of each interpreter since 3.12. */
+	PYR_VEC(pyr_addr) interned;
 	pyr_addr lookdict; /* dk_lookup of tables whose keys are visited (3.10-) */
 	int32_t ob_type, ob_size, list_items, list_allocated, tuple_items;
 	int32_t ma_keys, ma_values;
@@ -98,6 +104,11 @@ bool pyr_walk_must_ask(struct pyr_walk *w);
 void pyr_walk_dict(struct pyr_walk *w, pyr_addr dict);
 void pyr_walk_set(struct pyr_walk *w);
 void pyr_walk_instance_dict(struct pyr_walk *w);
+/* plan->owner of the type's plan */
+enum pyr_walker pyr_refs_owner(struct pyr_refs *refs, struct pyr_reader *reader,
+			       const struct pyr_type *type);
+/* refs_stdlib.c */
+void pyr_walk_lru_cache(struct pyr_walk *w);
 /* refs_frame.c */
 void pyr_walk_frame(struct pyr_walk *w);
 void pyr_walk_generator(struct pyr_walk *w);

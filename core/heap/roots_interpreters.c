@@ -177,15 +177,10 @@ static void push_static_types(const struct place *p, pyr_addr interpreter, enum 
 
 static void push_one(struct place *p, const struct pyr_interpreter *in)
 {
-	static const enum pyr_field modules = PYR_FIELD(PyInterpreterState, modules),
-				    interned = PYR_FIELD(PyInterpreterState, interned_strings);
-	int32_t at = pyr_layout_offset(p->layout, modules);
+	int32_t at = pyr_offset(p->layout, PyInterpreterState, modules);
 
 	p->kind = PYR_ROOT_MODULE;
 	if (at >= 0)
-		push_word(p, in->address + (pyr_addr)at, 0, 0);
-	p->kind = PYR_ROOT_INTERNED;
-	if ((at = pyr_layout_offset(p->layout, interned)) >= 0)
 		push_word(p, in->address + (pyr_addr)at, 0, 0);
 	p->kind = PYR_ROOT_INTERPRETER;
 	push_rows(p, OF_INTERPRETER, PYR_STRUCT(PyInterpreterState), in->address);
@@ -196,6 +191,27 @@ static void push_one(struct place *p, const struct pyr_interpreter *in)
 	push_static_types(p, in->address, PYR_FIELD(PyInterpreterState, types_for_extensions));
 	if (in->gc && pyr_is(p->layout, gc_location, INTERPRETER))
 		push_rows(p, OF_GC, PYR_STRUCT(_gc_runtime_state), in->gc);
+}
+
+/* The tables are owned by a C variable, or each by its interpreter (3.12+). */
+static void push_interned(struct place *p)
+{
+	int32_t at = pyr_offset(p->layout, PyInterpreterState, interned_strings);
+	struct pyr_python *python = pyr_roots_python(p->roots);
+	const pyr_addr *tables;
+	size_t count, i;
+
+	p->kind = PYR_ROOT_INTERNED;
+	if (at >= 0 && pyr_is(p->layout, interned_location, INTERPRETER)) {
+		for (i = 0; i < python->interpreters.count; i++) {
+			p->number = i;
+			push_word(p, python->interpreters.data[i].address + (pyr_addr)at, 0, 0);
+		}
+		return;
+	}
+	tables = pyr_refs_interned(pyr_holdings_refs(p->roots->model->holdings), &count);
+	for (i = 0; i < count; i++)
+		pyr_roots_push(p->roots, p->kind, PYR_ROOT_OWNED, tables[i], 0, 0, 0);
 }
 
 pyr_error *pyr_roots_interpreters(struct pyr_roots *roots, struct pyr_control *control)
@@ -211,6 +227,7 @@ pyr_error *pyr_roots_interpreters(struct pyr_roots *roots, struct pyr_control *c
 		if ((err = pyr_control_check(control)))
 			return err;
 	}
+	push_interned(&p);
 	if (pyr_is(p.layout, gc_location, RUNTIME) && python->interpreters.count &&
 	    python->interpreters.data[0].gc) {
 		p.kind = PYR_ROOT_RUNTIME;
