@@ -1,0 +1,431 @@
+#include "analysis/garbage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/collector.h"
+#include "base/parallel.h"
+#include "runtime/access.h"
+
+#define GRAIN 16384u
+#define WORKERS_MAX 64u
+
+/* What the collector asks of a type, once. */
+struct type_facts {
+	bool known, finalize, del;
+};
+
+struct finder {
+	struct pyr_model *model;
+	struct pyr_heap *heap;
+	struct pyr_types *types;
+	const struct pyr_layout *layout;
+	struct pyr_reader *reader; /* of the calling thread */
+	struct pyr_control *control;
+	unsigned workers;
+	struct pyr_reader readers[WORKERS_MAX];
+	int32_t *refs;
+	atomic_ullong considered;
+	struct type_facts *facts; /* by type */
+	uint32_t fact_count;
+	PYR_VEC(uint32_t) decided; /* what a running collection found unreachable */
+	struct pyr_garbage garbage;
+};
+
+static pyr_addr address_of(const struct finder *f, uint32_t id)
+{
+	return f->heap->address[id];
+}
+
+/* The count as the collector copies it; Py_REFCNT() and _Py_IsImmortal() of object.h.
+ * Immortal objects drop out of every collection, and what is no count is no object. */
+static int32_t count_of(enum pyr_trait_value encoding, uint64_t word)
+{
+	if (encoding != PYR_TRAIT(immortal_encoding, NONE) && (int32_t)(uint32_t)word < 0)
+		return PYR_COLLECTOR_OUTSIDE;
+	if (encoding == PYR_TRAIT(immortal_encoding, HIGH_BIT_32))
+		word = (uint32_t)word;
+	return word == 0 || word > PYR_COLLECTOR_LIMIT ? PYR_COLLECTOR_OUTSIDE : (int32_t)word;
+}
+
+static bool takes_part(uint8_t generation, int oldest)
+{
+	return generation == PYR_GEN_COLLECTING ||
+	       (generation <= PYR_GEN_2 && generation <= oldest);
+}
+
+/* update_refs() */
+static pyr_error *read_counts(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+	struct finder *f = ctx;
+	struct pyr_reader *reader = f->workers > 1 ? &f->readers[worker] : f->reader;
+	enum pyr_trait_value encoding = pyr_trait(f->layout, immortal_encoding);
+	pyr_addr offset = (pyr_addr)pyr_offset(f->layout, PyObject, ob_refcnt);
+	uint64_t word, considered = 0;
+	size_t i;
+
+	for (i = begin; i < end; i++) {
+		f->refs[i] = PYR_COLLECTOR_OUTSIDE;
+		if (!takes_part(f->heap->generation[i], f->garbage.generation) ||
+		    !pyr_try_u64(reader, f->heap->address[i] + offset, &word))
+			continue;
+		f->refs[i] = count_of(encoding, word);
+		considered += f->refs[i] != PYR_COLLECTOR_OUTSIDE;
+	}
+	atomic_fetch_add(&f->considered, considered);
+	return pyr_reader_check(reader);
+}
+
+static pyr_error *read_all_counts(struct finder *f)
+{
+	pyr_error *err;
+	unsigned w;
+
+	atomic_store(&f->considered, 0);
+	for (w = 0; w < f->workers; w++)
+		pyr_reader_init(&f->readers[w], f->model->heap->types->python->target);
+	err = pyr_parallel(f->control, "reading reference counts", f->workers, f->heap->count,
+			   GRAIN, read_counts, f);
+	for (w = 0; w < f->workers; w++)
+		pyr_reader_deinit(&f->readers[w]);
+	return err;
+}
+
+/* --- a collection in progress --- */
+
+/* Once it is decided what is unreachable, the survivors have joined a generation and
+ * lost their mark; only the unreachable still have it, and they are on no generation's
+ * list (move_unreachable(), move_legacy_finalizers()). Before, marked objects are on the
+ * list of the generation that is collected. */
+static pyr_error *find_phase(struct finder *f)
+{
+	struct pyr_object_header header;
+	struct pyr_gc_state *states;
+	uint64_t counting = 0;
+	bool collecting = false;
+	size_t count, i;
+	pyr_error *err;
+	uint32_t id;
+
+	if ((err = pyr_gc_states_read(f->types, f->reader, &states, &count)))
+		return err;
+	for (i = 0; i < count; i++)
+		collecting |= states[i].collecting;
+	pyr_gc_states_destroy(states, count);
+	if (!collecting)
+		return NULL;
+	for (id = 0; id < f->heap->count; id++) {
+		if (f->heap->generation[id] >= PYR_GEN_UNTRACKED)
+			continue;
+		err = pyr_object_header(f->types, f->reader, address_of(f, id), &header);
+		if (err) {
+			pyr_error_destroy(err);
+			continue;
+		}
+		if (!header.collecting || header.immortal)
+			continue;
+		if (f->heap->generation[id] != PYR_GEN_COLLECTING)
+			counting++;
+		else if (!pyr_vec_push(&f->decided, id))
+			return pyr_error_no_memory();
+	}
+	if (counting) {
+		f->decided.count = 0;
+		f->garbage.phase = PYR_COLLECTION_COUNTING;
+	} else {
+		f->garbage.phase =
+			f->decided.count ? PYR_COLLECTION_FINALIZING : PYR_COLLECTION_STARTING;
+	}
+	return NULL;
+}
+
+/* What was decided stays decided, whatever finalizers hold by now; what it holds is held
+ * by garbage. */
+static void leave_out_decided(struct finder *f)
+{
+	const struct pyr_graph *g = &f->model->graph;
+	uint64_t e;
+	uint32_t t;
+	size_t i;
+
+	for (i = 0; i < f->decided.count; i++)
+		f->refs[f->decided.data[i]] = PYR_COLLECTOR_OUTSIDE;
+	for (i = 0; i < f->decided.count; i++)
+		for (e = g->out_start[f->decided.data[i]]; e < g->out_start[f->decided.data[i] + 1];
+		     e++) {
+			t = g->out[e];
+			if ((f->model->flags[e] & (PYR_MODEL_TRAVERSED | PYR_MODEL_OWNED)) ==
+				    (PYR_MODEL_TRAVERSED | PYR_MODEL_OWNED) &&
+			    f->refs[t] <= PYR_COLLECTOR_LIMIT)
+				f->refs[t]--;
+		}
+}
+
+static int by_id(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static pyr_error *add_decided(struct finder *f, struct pyr_collector_result *result)
+{
+	uint32_t *all;
+
+	if (!f->decided.count)
+		return NULL;
+	all = realloc(result->objects, (result->count + f->decided.count) * sizeof(*all));
+	if (!all)
+		return pyr_error_no_memory();
+	memcpy(all + result->count, f->decided.data, f->decided.count * sizeof(*all));
+	result->objects = all;
+	result->count += (uint32_t)f->decided.count;
+	qsort(all, result->count, sizeof(*all), by_id);
+	return NULL;
+}
+
+/* --- the algorithm --- */
+
+static void count_type(void *ctx, const struct pyr_type *type, const char *why)
+{
+	(void)type;
+	(void)why;
+	++*(uint32_t *)ctx;
+}
+
+static pyr_error *run(struct finder *f, bool believe, struct pyr_collector_result *ret)
+{
+	struct pyr_collector_input input = {
+		.graph = &f->model->graph,
+		.flags = f->model->flags,
+		.interpreter =
+			f->types->python->interpreters.count > 1 ? f->heap->interpreter : NULL,
+		.believe_inferred = believe,
+		.workers = f->workers,
+	};
+	pyr_error *err = read_all_counts(f);
+
+	if (err)
+		return err;
+	leave_out_decided(f);
+	return pyr_collector_run(f->control, &input, f->refs, ret);
+}
+
+static pyr_error *find_unreachable(struct finder *f)
+{
+	struct pyr_garbage *g = &f->garbage;
+	struct pyr_collector_result result, more;
+	pyr_error *err;
+
+	if ((err = run(f, false, &result)))
+		return err;
+	if ((err = add_decided(f, &result))) {
+		pyr_collector_result_deinit(&result);
+		return err;
+	}
+	g->objects = result.objects;
+	g->count = result.count;
+	g->considered = atomic_load(&f->considered);
+	g->negative = result.negative;
+	if (result.negative)
+		g->first_negative = address_of(f, result.first_negative);
+	if (!f->model->inferred)
+		return NULL;
+	pyr_holdings_fallbacks(f->model->holdings, count_type, &g->guessed_types);
+	if ((err = run(f, true, &more)))
+		return err;
+	more.count += (uint32_t)f->decided.count;
+	g->hidden = more.count > g->count ? more.count - g->count : 0;
+	pyr_collector_result_deinit(&more);
+	return NULL;
+}
+
+/* --- what would be done with it --- */
+
+static const struct type_facts *facts_of(struct finder *f, uint32_t id)
+{
+	const struct pyr_type *type = pyr_types_at(f->types, f->heap->type[id]);
+	struct type_facts *facts = &f->facts[type->index];
+
+	if (!facts->known) {
+		facts->finalize = pyr_get_addr(f->layout, f->reader, type->address, PyTypeObject,
+					       tp_finalize);
+		facts->del =
+			pyr_get_addr(f->layout, f->reader, type->address, PyTypeObject, tp_del);
+		facts->known = true;
+	}
+	return facts;
+}
+
+/* @list, which are of the set, and all of the set that they reach; sorted. `mark` is a
+ * zeroed byte for each of the set. */
+static pyr_error *close_over(const struct finder *f, uint8_t *mark, const uint32_t *list,
+			     size_t count, void *vector)
+{
+	typedef PYR_VEC(uint32_t) ids;
+	const struct pyr_graph *graph = &f->model->graph;
+	const struct pyr_garbage *g = &f->garbage;
+	ids *out = vector;
+	uint32_t place;
+	uint64_t e;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		mark[pyr_collector_place(g->objects, g->count, list[i])] = 1;
+		if (!pyr_vec_push(out, list[i]))
+			return pyr_error_no_memory();
+	}
+	for (i = 0; i < out->count; i++)
+		for (e = graph->out_start[out->data[i]]; e < graph->out_start[out->data[i] + 1];
+		     e++) {
+			if (!(f->model->flags[e] & PYR_MODEL_TRAVERSED))
+				continue;
+			place = pyr_collector_place(g->objects, g->count, graph->out[e]);
+			if (place == UINT32_MAX || mark[place])
+				continue;
+			mark[place] = 1;
+			if (!pyr_vec_push(out, graph->out[e]))
+				return pyr_error_no_memory();
+		}
+	if (out->count)
+		qsort(out->data, out->count, sizeof(*out->data), by_id);
+	return NULL;
+}
+
+/* move_legacy_finalizers(), move_legacy_finalizer_reachable() */
+static pyr_error *find_legacy(struct finder *f, uint8_t *mark)
+{
+	struct pyr_garbage *g = &f->garbage;
+	PYR_VEC(uint32_t) own = {0};
+	pyr_error *err = NULL;
+	uint32_t i;
+
+	for (i = 0; i < g->count && !err; i++)
+		if (facts_of(f, g->objects[i])->del && !pyr_vec_push(&own, g->objects[i]))
+			err = pyr_error_no_memory();
+	if (!err && own.count)
+		err = close_over(f, mark, own.data, own.count, &g->legacy);
+	pyr_vec_deinit(&own);
+	return err;
+}
+
+/* finalize_garbage() */
+static pyr_error *find_finalizers(struct finder *f, uint8_t *mark)
+{
+	struct pyr_garbage *g = &f->garbage;
+	struct pyr_object_header header;
+	pyr_error *err;
+	uint32_t i;
+
+	for (i = 0; i < g->count; i++) {
+		if (mark[i] || !facts_of(f, g->objects[i])->finalize)
+			continue;
+		err = pyr_object_header(f->types, f->reader, address_of(f, g->objects[i]), &header);
+		if (err)
+			pyr_error_destroy(err);
+		else if (!header.finalized && !pyr_vec_push(&g->finalizers, g->objects[i]))
+			return pyr_error_no_memory();
+	}
+	if (!g->finalizers.count)
+		return NULL;
+	memset(mark, 0, g->count);
+	return close_over(f, mark, g->finalizers.data, g->finalizers.count,
+			  &g->finalizer_reachable);
+}
+
+/* handle_weakrefs(): callbacks of weak references that are not garbage themselves. */
+static pyr_error *find_callbacks(struct finder *f, const uint8_t *kept)
+{
+	struct pyr_garbage *g = &f->garbage;
+	const struct pyr_type *type;
+	pyr_addr weakref;
+	uint64_t steps;
+	uint32_t i, id;
+
+	for (i = 0; i < g->count; i++) {
+		type = pyr_types_at(f->types, f->heap->type[g->objects[i]]);
+		if (kept[i] || !type->weaklistoffset ||
+		    !pyr_try_u64(f->reader,
+				 address_of(f, g->objects[i]) + (pyr_addr)type->weaklistoffset,
+				 &weakref))
+			continue;
+		for (steps = 0; weakref && steps < f->heap->count; steps++) {
+			id = pyr_heap_id(f->heap, weakref);
+			if (pyr_get_addr(f->layout, f->reader, weakref, PyWeakReference,
+					 wr_callback) &&
+			    (id == PYR_NO_ID ||
+			     pyr_collector_place(g->objects, g->count, id) == UINT32_MAX) &&
+			    !pyr_vec_push(&g->callbacks, weakref))
+				return pyr_error_no_memory();
+			weakref = pyr_get_addr(f->layout, f->reader, weakref, PyWeakReference,
+					       wr_next);
+		}
+	}
+	return pyr_reader_check(f->reader);
+}
+
+static pyr_error *find_consequences(struct finder *f)
+{
+	struct pyr_garbage *g = &f->garbage;
+	uint8_t *mark = calloc((size_t)g->count + 1, 1);
+	pyr_error *err;
+
+	f->fact_count = pyr_types_count(f->types);
+	f->facts = calloc((size_t)f->fact_count + 1, sizeof(*f->facts));
+	if (!mark || !f->facts) {
+		free(mark);
+		return pyr_error_no_memory();
+	}
+	if (!(err = find_legacy(f, mark)) && !(err = find_callbacks(f, mark)))
+		err = find_finalizers(f, mark);
+	g->exact = !g->finalizers.count && !g->callbacks.count &&
+		   g->phase != PYR_COLLECTION_FINALIZING && f->heap->proven;
+	free(mark);
+	return err;
+}
+
+pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control, int generation,
+			    struct pyr_garbage *ret)
+{
+	struct pyr_python *python = pyr_types_python(model->heap->types);
+	struct finder f = {
+		.model = model,
+		.heap = model->heap,
+		.types = model->heap->types,
+		.layout = &python->layout,
+		.reader = &python->reader,
+		.control = control,
+		.workers = pyr_target_concurrent(python->target) ? pyr_parallel_workers() : 1,
+		.garbage = {.model = model, .generation = generation},
+	};
+	pyr_error *err;
+
+	f.refs = malloc(((size_t)f.heap->count + 1) * sizeof(*f.refs));
+	if (!f.refs)
+		return pyr_error_no_memory();
+	if (!(err = find_phase(&f)) && !(err = find_unreachable(&f)))
+		err = find_consequences(&f);
+	free(f.refs);
+	free(f.facts);
+	pyr_vec_deinit(&f.decided);
+	if (err) {
+		pyr_garbage_deinit(&f.garbage);
+		return err;
+	}
+	if (f.garbage.phase == PYR_COLLECTION_STARTING ||
+	    f.garbage.phase == PYR_COLLECTION_COUNTING)
+		f.garbage.exact = !f.garbage.finalizers.count && !f.garbage.callbacks.count;
+	*ret = f.garbage;
+	return NULL;
+}
+
+void pyr_garbage_deinit(struct pyr_garbage *g)
+{
+	free(g->objects);
+	pyr_vec_deinit(&g->finalizers);
+	pyr_vec_deinit(&g->finalizer_reachable);
+	pyr_vec_deinit(&g->legacy);
+	pyr_vec_deinit(&g->callbacks);
+	pyr_vec_deinit(&g->owned);
+	memset(g, 0, sizeof(*g));
+}

@@ -1,0 +1,70 @@
+/* What a collection would find in the target now: the set of unreachable objects, what
+ * the collector would do with each (legacy finalizers, finalizers, callbacks of weak
+ * references), and what else would go with them.
+ *
+ * gc_collect_main() of Modules/gcmodule.c (3.12-) and Python/gc.c up to the first
+ * finalizer, on the snapshot. Where the target was stopped inside a collection, what
+ * that one did so far is undone; see enum pyr_collection_phase. */
+#ifndef PYR_ANALYSIS_GARBAGE_H
+#define PYR_ANALYSIS_GARBAGE_H
+
+#include "heap/model.h"
+#include "runtime/gcstate.h"
+
+/* How far a collection is that was running when the target was stopped. */
+enum pyr_collection_phase {
+	PYR_COLLECTION_NONE,
+	PYR_COLLECTION_STARTING, /* or ending: gc.callbacks run; nothing was touched */
+	PYR_COLLECTION_COUNTING, /* counts lie in the objects' heads; reference counts do not change
+				  */
+	PYR_COLLECTION_FINALIZING, /* what is unreachable is decided; weak references, finalizers
+				    * and tp_clear are at work on it */
+};
+
+/* An object outside of the set that only the set owns, directly or through others. */
+struct pyr_owned {
+	uint32_t object;
+	uint32_t owner; /* index into pyr_garbage.objects: who lets go of it last */
+};
+
+struct pyr_garbage {
+	struct pyr_model *model; /* borrowed */
+	int generation;          /* of the collection: it and the younger ones are looked at */
+	enum pyr_collection_phase phase;
+
+	uint32_t *objects; /* the set: unreachable, by id, sorted */
+	uint32_t count;
+	uint64_t considered; /* objects that the collection looks at */
+	/* The size of the set is what gc.collect() would answer: nothing in it runs code. */
+	bool exact;
+
+	PYR_VEC(uint32_t) finalizers;          /* whose tp_finalize would be called */
+	PYR_VEC(uint32_t) finalizer_reachable; /* they and what they can reach */
+	PYR_VEC(uint32_t) legacy;              /* with tp_del, and what those reach: kept */
+	PYR_VEC(pyr_addr) callbacks;           /* weak references whose callbacks would run */
+
+	PYR_VEC(struct pyr_owned) owned;
+	uint64_t tracked_bytes, owned_bytes; /* as sys.getsizeof() counts, native data included */
+	uint64_t native_bytes; /* of both: data of arrays and buffers, outside of Python's heap */
+
+	uint64_t negative; /* objects visited more often than they are counted; see collector.h */
+	pyr_addr first_negative;
+	/* Types whose references are guesses: were all guesses right, this many objects more
+	 * would be unreachable. */
+	uint32_t guessed_types;
+	uint64_t hidden;
+};
+
+/* Errors: of reading the collector's state, no_memory, interrupted. */
+pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control, int generation,
+			    struct pyr_garbage *ret);
+/* Fill `owned` and the bytes. */
+pyr_error *pyr_garbage_weigh(struct pyr_garbage *garbage, struct pyr_control *control);
+void pyr_garbage_deinit(struct pyr_garbage *garbage);
+
+/* The bytes of the object that lie outside of Python's heap: an array's data, a
+ * bytearray's buffer; they are part of its size. */
+uint64_t pyr_native_bytes(struct pyr_types *types, struct pyr_reader *reader,
+			  const struct pyr_type *type, pyr_addr addr);
+
+#endif
