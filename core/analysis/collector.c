@@ -53,7 +53,6 @@ static pyr_error *subtract(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct collector *c = ctx;
 	const struct pyr_graph *g = c->graph;
-	const uint8_t *interpreter = c->input->interpreter;
 	uint64_t e, last, limit = g->out_start[end];
 	uint32_t target;
 	int32_t count;
@@ -73,8 +72,7 @@ static pyr_error *subtract(void *ctx, unsigned worker, size_t begin, size_t end)
 			count = load(&c->refs[target]);
 			/* The collector does not touch what is not in its set; a count so far
 			 * below zero needs no more. */
-			if (!in_set(count) || count < -PYR_COLLECTOR_LIMIT ||
-			    (interpreter && interpreter[target] != interpreter[n]))
+			if (!in_set(count) || count < -PYR_COLLECTOR_LIMIT)
 				continue;
 			if (c->input->workers > 1)
 				__atomic_fetch_sub(&c->refs[target], 1, __ATOMIC_RELAXED);

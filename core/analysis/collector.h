@@ -23,8 +23,7 @@
 
 struct pyr_collector_input {
 	const struct pyr_graph *graph;
-	const uint8_t *flags;       /* by out edge, as in struct pyr_model */
-	const uint8_t *interpreter; /* by object; NULL: all objects are of one interpreter */
+	const uint8_t *flags; /* by out edge, as in struct pyr_model */
 	/* Follow inferred references as the collector would follow visited ones: the most
 	 * that could be garbage, were every guess right. */
 	bool believe_inferred;

@@ -67,6 +67,7 @@ static pyr_error *read_counts(void *ctx, unsigned worker, size_t begin, size_t e
 	for (i = begin; i < end; i++) {
 		f->refs[i] = PYR_COLLECTOR_OUTSIDE;
 		if (!takes_part(f->heap->generation[i], f->garbage.generation) ||
+		    f->heap->interpreter[i] != f->garbage.interpreter ||
 		    !pyr_try_u64(reader, f->heap->address[i] + offset, &word))
 			continue;
 		f->refs[i] = count_of(encoding, word);
@@ -110,12 +111,14 @@ static pyr_error *find_phase(struct finder *f)
 	if ((err = pyr_gc_states_read(f->types, f->reader, &states, &count)))
 		return err;
 	for (i = 0; i < count; i++)
-		collecting |= states[i].collecting;
+		collecting |=
+			states[i].interpreter == f->garbage.interpreter && states[i].collecting;
 	pyr_gc_states_destroy(states, count);
 	if (!collecting)
 		return NULL;
 	for (id = 0; id < f->heap->count; id++) {
-		if (f->heap->generation[id] >= PYR_GEN_UNTRACKED)
+		if (f->heap->generation[id] >= PYR_GEN_UNTRACKED ||
+		    f->heap->interpreter[id] != f->garbage.interpreter)
 			continue;
 		err = pyr_object_header(f->types, f->reader, address_of(f, id), &header);
 		if (err) {
@@ -198,8 +201,6 @@ static pyr_error *run(struct finder *f, bool believe, struct pyr_collector_resul
 	struct pyr_collector_input input = {
 		.graph = &f->model->graph,
 		.flags = f->model->flags,
-		.interpreter =
-			f->types->python->interpreters.count > 1 ? f->heap->interpreter : NULL,
 		.believe_inferred = believe,
 		.workers = f->workers,
 	};
@@ -328,6 +329,13 @@ static pyr_error *find_finalizers(struct finder *f, uint8_t *mark)
 	}
 	if (!g->finalizers.count)
 		return NULL;
+	if (pyr_is(f->layout, resurrection, SAVES_ALL)) {
+		if (!pyr_vec_reserve(&g->finalizer_reachable, g->count))
+			return pyr_error_no_memory();
+		memcpy(g->finalizer_reachable.data, g->objects, g->count * sizeof(*g->objects));
+		g->finalizer_reachable.count = g->count;
+		return NULL;
+	}
 	memset(mark, 0, g->count);
 	return close_over(f, mark, g->finalizers.data, g->finalizers.count,
 			  &g->finalizer_reachable);
@@ -385,7 +393,7 @@ static pyr_error *find_consequences(struct finder *f)
 }
 
 pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control, int generation,
-			    struct pyr_garbage *ret)
+			    size_t interpreter, struct pyr_garbage *ret)
 {
 	struct pyr_python *python = pyr_types_python(model->heap->types);
 	struct finder f = {
@@ -396,7 +404,7 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
 		.reader = &python->reader,
 		.control = control,
 		.workers = pyr_target_concurrent(python->target) ? pyr_parallel_workers() : 1,
-		.garbage = {.model = model, .generation = generation},
+		.garbage = {.model = model, .generation = generation, .interpreter = interpreter},
 	};
 	pyr_error *err;
 

@@ -30,6 +30,7 @@ struct pyr_owned {
 struct pyr_garbage {
 	struct pyr_model *model; /* borrowed */
 	int generation;          /* of the collection: it and the younger ones are looked at */
+	size_t interpreter;      /* whose objects are looked at */
 	enum pyr_collection_phase phase;
 
 	uint32_t *objects; /* the set: unreachable, by id, sorted */
@@ -39,7 +40,9 @@ struct pyr_garbage {
 	bool exact;
 
 	PYR_VEC(uint32_t) finalizers;          /* whose tp_finalize would be called */
-	PYR_VEC(uint32_t) finalizer_reachable; /* they and what they can reach */
+	/* What finalizers may bring back or free themselves: they and what they can reach; where
+	 * one resurrected object saves all (the trait `resurrection`), the whole set. */
+	PYR_VEC(uint32_t) finalizer_reachable;
 	PYR_VEC(uint32_t) legacy;              /* with tp_del, and what those reach: kept */
 	PYR_VEC(pyr_addr) callbacks;           /* weak references whose callbacks would run */
 
@@ -55,9 +58,11 @@ struct pyr_garbage {
 	uint64_t hidden;
 };
 
-/* Errors: of reading the collector's state, no_memory, interrupted. */
+/* What gc.collect(@generation) would find that the interpreter of this index calls; up
+ * to 3.8 all interpreters share one collector, and 0 stands for it. Errors: of reading
+ * the collector's state, no_memory, interrupted. */
 pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control, int generation,
-			    struct pyr_garbage *ret);
+			    size_t interpreter, struct pyr_garbage *ret);
 /* Fill `owned` and the bytes. */
 pyr_error *pyr_garbage_weigh(struct pyr_garbage *garbage, struct pyr_control *control);
 void pyr_garbage_deinit(struct pyr_garbage *garbage);

@@ -41,6 +41,10 @@ static void collector(struct pyr_layout *l, unsigned minor)
 		SET(weakref_clearing, CALLBACKS_BEFORE_FINALIZERS);
 	else
 		SET(weakref_clearing, BEFORE_FINALIZERS);
+	if (minor >= 9)
+		SET(resurrection, SAVES_REACHABLE);
+	else
+		SET(resurrection, SAVES_ALL);
 }
 
 static void references(struct pyr_layout *l, unsigned minor)

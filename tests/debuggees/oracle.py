@@ -142,6 +142,7 @@ def ask(fork):
         everything = get_objects()
         lists = [everything]
     ours = {id(count), id(g0), id(g1), id(g2), id(everything), id(lists)}
+    there = {id(o) for objects in lists for o in objects} - ours - {id(sys._getframe())}
     types = {}
     addresses = {}
     totals = []
@@ -173,10 +174,23 @@ def ask(fork):
         },
         "generations": totals if by_generation else None,
         "tracked": sum(totals),
-        "types": {name: row if by_generation else sum(row) for name, row in types.items()},
+        "types": types if by_generation else dict(zip(types, map(sum, types.values()))),
         # every address of the types that have few objects: enough to compare sets, not only counts
         "addresses": {name: rows for name, rows in addresses.items() if len(rows) <= 40},
-    }
+    }, there
+
+
+def collect(there):
+    """The addresses of what a full collection finds unreachable: `collected`. Of what came to be
+    after the fork (not `there`) nothing is told. Finalizers run, here in the parent."""
+    type_name.__defaults__[0].clear()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    before = len(gc.garbage)
+    returned = gc.collect()
+    return {"collected": [id(o) for o in gc.garbage[before:] if id(o) in there], "returned": returned}
+
+
+PINNED = []  # with PYRETAIN_ORACLE_PIN: every object there is
 
 
 def describe(planted):
@@ -218,13 +232,17 @@ def finish(planted, extra=None):
     hold = len(sys.argv) > 2 and sys.argv[2] == "hold"
     os.chdir(outdir)
     forker = Forker("mallocstats")
-    rows = ask(forker.call)
+    if os.environ.get("PYRETAIN_ORACLE_PIN"):
+        PINNED.append(gc.get_objects())
+    rows, there = ask(forker.call)
     rows["allocator"] = forker.allocator()
     pid = rows["core_pid"]
     try:
         rows.update(about())
         rows["planted"] = describe(planted)
         rows.update(extra() if extra else {})
+        if "collecting" not in rows:  # inside a collection there is no other
+            rows.update(collect(there))
         write(outdir, rows)
         if hold:
             print("holding %d" % pid)

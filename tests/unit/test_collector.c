@@ -25,8 +25,7 @@ struct heap {
 	uint32_t nodes, edge_count;
 	struct edge edges[MAX_EDGES];
 	int32_t refs[MAX_NODES];
-	uint8_t interpreter[MAX_NODES];
-	bool believe, several;
+	bool believe;
 	/* rows */
 	uint64_t start[MAX_NODES + 1];
 	uint32_t out[MAX_EDGES];
@@ -63,7 +62,6 @@ static void collect(struct heap *h, unsigned workers, struct pyr_collector_resul
 	struct pyr_collector_input input = {
 		.graph = &h->graph,
 		.flags = h->flags,
-		.interpreter = h->several ? h->interpreter : NULL,
 		.believe_inferred = h->believe,
 		.workers = workers,
 	};
@@ -89,8 +87,7 @@ static void collect_slowly(const struct heap *h, bool garbage[MAX_NODES])
 	for (i = 0; i < h->edge_count; i++) {
 		e = &h->edges[i];
 		member = h->refs[e->from] != PYR_COLLECTOR_OUTSIDE &&
-			 h->refs[e->to] != PYR_COLLECTOR_OUTSIDE &&
-			 (!h->several || h->interpreter[e->from] == h->interpreter[e->to]);
+			 h->refs[e->to] != PYR_COLLECTOR_OUTSIDE;
 		counted = e->flags & PYR_MODEL_TRAVERSED
 				  ? e->flags & PYR_MODEL_OWNED ||
 					    PYR_MODEL_KIND(e->flags) == PYR_EDGE_TYPE
@@ -228,20 +225,6 @@ static void test_uncounted_stack_references(void **state)
 	expect(h, "xx");
 }
 
-static void test_interpreters_are_apart(void **state)
-{
-	struct heap *h = fresh(2);
-
-	(void)state;
-	add(h, 0, 1, BOTH);
-	add(h, 1, 0, BOTH);
-	h->refs[0] = h->refs[1] = 1;
-	expect(h, "xx");
-	h->several = true;
-	h->interpreter[1] = 1;
-	expect(h, "--");
-}
-
 static uint32_t seed = 12345;
 
 static uint32_t random_below(uint32_t n)
@@ -256,11 +239,9 @@ static void random_heap(struct heap *h, uint32_t round)
 	uint32_t i, edges, from, to, kind;
 	uint8_t flags;
 
-	h->several = round % 5 == 0;
 	h->believe = round % 7 == 0;
 	edges = h->nodes + random_below(h->nodes * (1 + round % 4));
 	for (i = 0; i < h->nodes; i++) {
-		h->interpreter[i] = (uint8_t)random_below(2);
 		if (random_below(10) == 0)
 			h->refs[i] = PYR_COLLECTOR_OUTSIDE;
 	}
@@ -371,7 +352,6 @@ int main(void)
 		cmocka_unit_test(test_what_keeps_alive),
 		cmocka_unit_test(test_negative_is_told),
 		cmocka_unit_test(test_uncounted_stack_references),
-		cmocka_unit_test(test_interpreters_are_apart),
 		cmocka_unit_test(test_equals_the_obvious_way),
 		cmocka_unit_test(test_large),
 	};
