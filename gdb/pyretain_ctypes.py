@@ -14,6 +14,8 @@ READ_DONE, READ_UNREADABLE, READ_INTERRUPTED, READ_GONE = range(4)
 READ = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t)
 WRITE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(ctypes.c_char), ctypes.c_size_t)
 PROGRESS = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64, ctypes.c_uint64)
+FRAME_AT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p,
+                            ctypes.c_size_t)
 ADD = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)
 
 
@@ -38,6 +40,7 @@ _SIGNATURES = {
     "pyr_debugger_add_mapping": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64,
                                                 ctypes.c_char_p, ctypes.c_uint64, ctypes.c_char_p]),
     "pyr_debugger_add_thread": (ctypes.c_int, [ctypes.c_void_p] + [ctypes.c_uint64] * 4 + [ctypes.c_char_p]),
+    "pyr_debugger_name_frames": (ctypes.c_int, [ctypes.c_void_p, FRAME_AT, ctypes.c_void_p]),
     "pyr_debugger_offer_core": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p]),
     "pyr_debugger_offer_pid": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int]),
     "pyr_session_invalidate": (None, [ctypes.c_void_p]),

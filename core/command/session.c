@@ -211,6 +211,18 @@ int pyr_debugger_add_thread(pyr_session *session, uint64_t tid, uint64_t tls, ui
 	return pyr_vec_push(&session->debugger->threads, thread) ? 0 : -1;
 }
 
+int pyr_debugger_name_frames(pyr_session *session,
+			     int (*frame_at)(void *ctx, uint64_t tid, uint64_t addr, char *name,
+					     size_t size),
+			     void *ctx)
+{
+	if (!session->debugger)
+		return -1;
+	session->debugger->frames.at = frame_at;
+	session->debugger->frames.ctx = ctx;
+	return 0;
+}
+
 int pyr_debugger_offer_core(pyr_session *session, const char *path)
 {
 	char *copy;

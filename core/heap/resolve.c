@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "heap/buffers.h"
+#include "runtime/access.h"
 #include "runtime/obmalloc.h"
 
 struct span {
@@ -50,19 +51,26 @@ static void answer(const struct pyr_heap *heap, uint32_t id, pyr_addr addr,
 
 uint64_t pyr_heap_own_size(struct pyr_heap *heap, struct pyr_reader *reader, uint32_t id)
 {
+	const struct pyr_layout *l = &pyr_types_python(heap->types)->layout;
 	const struct pyr_type *type = pyr_types_at(heap->types, heap->type[id]);
 	uint64_t size = type->basicsize > 0 ? (uint64_t)type->basicsize : 16, whole;
 	pyr_error *err;
 	bool exact;
 
 	switch (type->shape) {
+	case PYR_SHAPE_TYPE:
+		/* A type that is a C variable is a PyTypeObject and no more. */
+		if (pyr_field_u64(l, reader, heap->address[id], PYR_FIELD(PyTypeObject, tp_flags),
+				  &whole) &&
+		    !(whole & PYR_TPFLAGS_HEAPTYPE) && pyr_sizeof(l, PyTypeObject))
+			return pyr_sizeof(l, PyTypeObject);
+		return size;
 	case PYR_SHAPE_LIST:
 	case PYR_SHAPE_DICT:
 	case PYR_SHAPE_ODICT:
 	case PYR_SHAPE_SET:
 	case PYR_SHAPE_FROZENSET:
 	case PYR_SHAPE_DEQUE:
-	case PYR_SHAPE_TYPE:
 	case PYR_SHAPE_BYTEARRAY:
 	case PYR_SHAPE_ARRAY:
 	case PYR_SHAPE_NDARRAY:

@@ -1,20 +1,240 @@
-/* Words of C memory that may be references. */
-#include "heap/roots_internal.h"
+/* Words of C memory that may be references: C variables here, C stacks and registers in
+ * roots_stacks.c, malloc's chunks in roots_chunks.c. */
+#include <string.h>
+
+#include "heap/statics.h"
+#include "heap/words.h"
+
+#define IGNORED_MAX 256u
+
+/* Ranges of C variables whose words hold nothing: the cache of attributes. */
+struct ignored {
+	pyr_addr ranges[IGNORED_MAX][2];
+	size_t count;
+};
+
+static void ignore(struct ignored *ignored, pyr_addr start, uint64_t size)
+{
+	if (start && size && ignored->count < IGNORED_MAX) {
+		ignored->ranges[ignored->count][0] = start;
+		ignored->ranges[ignored->count++][1] = start + size;
+	}
+}
+
+/* The values of the cache of attributes are borrowed (typeobject.c, struct type_cache), and
+ * what free lists had is still there behind what they have. */
+static void find_ignored(struct pyr_python *python, struct ignored *ignored)
+{
+	static const enum pyr_field fields[] = {
+		PYR_FIELD(PyInterpreterState, type_cache),
+		PYR_FIELD(PyInterpreterState, freelists),
+		PYR_FIELD(PyInterpreterState, freelist_float),
+		PYR_FIELD(PyInterpreterState, freelist_tuple),
+		PYR_FIELD(PyInterpreterState, freelist_list),
+		PYR_FIELD(PyInterpreterState, freelist_dict),
+		PYR_FIELD(PyInterpreterState, freelist_frame),
+		PYR_FIELD(PyInterpreterState, freelist_async_gen),
+		PYR_FIELD(PyInterpreterState, freelist_context),
+		PYR_FIELD(PyInterpreterState, memerrors_freelist),
+	};
+	const struct pyr_field_place *place;
+	size_t i, k;
+
+	for (i = 0; i < python->interpreters.count; i++) {
+		for (k = 0; k < sizeof(fields) / sizeof(*fields); k++) {
+			place = pyr_layout_place(&python->layout, fields[k]);
+			if (place->offset >= 0)
+				ignore(ignored,
+				       python->interpreters.data[i].address +
+					       (pyr_addr)place->offset,
+				       place->size);
+		}
+	}
+}
+
+/* The same as static variables of the interpreter (until 3.9), where they have names. */
+static bool is_static_cache(struct pyr_python *python, pyr_addr addr)
+{
+	const char *symbol;
+	uint64_t offset;
+
+	return python->image && addr >= python->image->start && addr < python->image->end &&
+	       pyr_image_symbol_at(python->target, python->image, addr, &symbol, &offset) &&
+	       (strstr(symbol, "free_list") || strstr(symbol, "freelist") ||
+		!strcmp(symbol, "method_cache"));
+}
+
+static bool is_ignored(const struct ignored *ignored, pyr_addr addr)
+{
+	size_t i;
+
+	for (i = 0; i < ignored->count; i++)
+		if (addr >= ignored->ranges[i][0] && addr < ignored->ranges[i][1])
+			return true;
+	return false;
+}
+
+/* Where the range is written to by the program: what the dynamic linker made read-only
+ * holds the addresses of C variables. Without mappings everything is taken. */
+static bool next_writable(const struct pyr_target *target, pyr_addr *at, pyr_addr end,
+			  pyr_addr *stop)
+{
+	const struct pyr_mapping *m;
+
+	while (*at < end) {
+		m = pyr_target_mapping_at(target, *at);
+		*stop = m && m->end < end ? m->end : end;
+		if (!m) {
+			if (!target->mappings.count)
+				return true;
+			*at = (*at | (target->page_size - 1)) + 1;
+		} else if (m->write && !m->shared) {
+			return true;
+		} else {
+			*at = m->end;
+		}
+	}
+	return false;
+}
+
+struct walk {
+	struct pyr_roots *roots;
+	const struct pyr_words *words;
+	const struct ignored *ignored;
+	uint64_t image;
+	uint32_t next; /* the first object that ends behind the place */
+};
+
+/* The end of the object that @addr lies in, or @addr. Rising addresses. */
+static pyr_addr skip_object(struct walk *w, pyr_addr addr)
+{
+	struct pyr_heap *heap = w->roots->model->heap;
+	struct pyr_reader *reader = &pyr_roots_python(w->roots)->reader;
+
+	while (w->next < heap->count && heap->address[w->next] <= addr) {
+		pyr_addr end = heap->address[w->next] +
+			       ((pyr_heap_own_size(heap, reader, w->next) + 7) & ~UINT64_C(7));
+
+		if (end > addr)
+			return end;
+		w->next++;
+	}
+	return addr;
+}
+
+static void scan(struct walk *w, pyr_addr at, pyr_addr end)
+{
+	struct pyr_reader *reader = &pyr_roots_python(w->roots)->reader;
+	const uint8_t *run;
+	pyr_addr behind;
+	uint64_t word;
+	size_t n, i;
+	uint32_t id;
+
+	at = (at + 7) & ~UINT64_C(7);
+	while (at < end && end - at >= 8) {
+		n = pyr_peek_run(reader, at, end - at, &run) / 8;
+		if (!n) {
+			at = pyr_peek_next(reader, at, end);
+			continue;
+		}
+		for (i = 0; i < n; i++) {
+			memcpy(&word, run + 8 * i, 8);
+			if (!word || (id = pyr_words_object(w->words, word)) == PYR_NO_ID)
+				continue;
+			behind = skip_object(w, at + 8 * i);
+			if (behind == at + 8 * i && !is_ignored(w->ignored, behind) &&
+			    !is_static_cache(pyr_roots_python(w->roots), behind))
+				pyr_roots_push_id(w->roots, PYR_ROOT_C_STATIC, PYR_ROOT_POSSIBLE,
+						  id, behind, w->image, 0);
+		}
+		at += 8 * n;
+	}
+}
+
+static pyr_error *scan_statics(struct pyr_roots *roots, const struct pyr_words *words,
+			       struct pyr_control *control)
+{
+	struct pyr_target *target = pyr_roots_python(roots)->target;
+	struct walk w = {.roots = roots, .words = words};
+	struct ignored ignored = {.count = 0};
+	struct pyr_statics statics;
+	pyr_addr at, stop;
+	pyr_error *err;
+	size_t i;
+
+	if ((err = pyr_statics_init(target, &statics)))
+		return err;
+	find_ignored(pyr_roots_python(roots), &ignored);
+	w.ignored = &ignored;
+	for (i = 0; i < statics.ranges.count && !err; i++) {
+		const struct pyr_static_range *range = &statics.ranges.data[i];
+
+		w.image = range->image ? (uint64_t)(range->image - target->images) : 0;
+		for (at = range->start; next_writable(target, &at, range->end, &stop); at = stop)
+			scan(&w, at, stop);
+		err = pyr_control_progress(control, "C variables", i, statics.ranges.count);
+	}
+	pyr_statics_deinit(&statics);
+	return err ? err : pyr_reader_check(&pyr_roots_python(roots)->reader);
+}
 
 pyr_error *pyr_roots_native(struct pyr_roots *roots, struct pyr_control *control)
 {
-	(void)roots;
-	return pyr_control_check(control);
-}
+	struct pyr_words words;
+	pyr_error *err;
 
-void pyr_root_native_name(const struct pyr_roots *roots, const struct pyr_root *root,
-			  struct pyr_strbuf *out)
-{
-	(void)roots;
-	pyr_strbuf_printf(out, "0x%llx", (unsigned long long)root->slot);
+	pyr_words_init(&words, roots);
+	if ((err = scan_statics(roots, &words, control)) ||
+	    (err = pyr_roots_stacks(roots, &words, control)) ||
+	    (err = pyr_roots_chunks(roots, &words, control)))
+		return err;
+	return pyr_control_check(control);
 }
 
 void pyr_roots_native_deinit(struct pyr_roots *roots)
 {
 	(void)roots;
+}
+
+/* --- names --- */
+
+void pyr_image_place_name(struct pyr_target *target, const struct pyr_image *image, pyr_addr addr,
+			  struct pyr_strbuf *out)
+{
+	const char *slash = strrchr(image->path, '/'), *symbol;
+	uint64_t offset;
+
+	pyr_strbuf_add(out, slash ? slash + 1 : image->path);
+	if (!pyr_image_symbol_at(target, image, addr, &symbol, &offset)) {
+		pyr_strbuf_printf(out, "+0x%llx", (unsigned long long)(addr - image->start));
+		return;
+	}
+	pyr_strbuf_printf(out, ":%s", symbol);
+	if (offset)
+		pyr_strbuf_printf(out, "+0x%llx", (unsigned long long)offset);
+}
+
+void pyr_root_native_name(const struct pyr_roots *roots, const struct pyr_root *root,
+			  struct pyr_strbuf *out)
+{
+	struct pyr_target *target = pyr_roots_python(roots)->target;
+
+	switch ((enum pyr_root_kind)root->kind) {
+	case PYR_ROOT_C_STACK:
+	case PYR_ROOT_REGISTER:
+		pyr_root_stack_name(roots, root, out);
+		break;
+	case PYR_ROOT_NATIVE:
+		pyr_root_chunk_name(roots, root, out);
+		break;
+	default:
+		if (root->a & PYR_WORDS_TLS)
+			pyr_root_stack_name(roots, root, out);
+		else if (root->a < target->image_count)
+			pyr_image_place_name(target, &target->images[root->a], root->slot, out);
+		else
+			pyr_strbuf_printf(out, "0x%llx", (unsigned long long)root->slot);
+		break;
+	}
 }

@@ -61,6 +61,15 @@ PYR_API int pyr_debugger_add_mapping(pyr_session *session, uint64_t start, uint6
 				     const char *flags, uint64_t file_offset, const char *path);
 PYR_API int pyr_debugger_add_thread(pyr_session *session, uint64_t tid, uint64_t tls, uint64_t sp,
 				    uint64_t pc, const char *name);
+/* How C frames are named. @frame_at is called while a command runs, on the calling
+ * thread, when a word of a C stack is shown: it writes the name of the function whose
+ * frame of thread @tid the stack address @addr lies in to @name, NUL-terminated UTF-8 of
+ * at most @size bytes, and answers 0; anything else: not known. Must not throw. It must
+ * live as long as the source. */
+PYR_API int pyr_debugger_name_frames(pyr_session *session,
+				     int (*frame_at)(void *ctx, uint64_t tid, uint64_t addr,
+						     char *name, size_t size),
+				     void *ctx);
 /* Offer a faster way to the same bytes: a core file (path) or a process (pid)
  * that is believed to be what the debugger shows. Before it is used the 16
  * AT_RANDOM bytes and a sample of stack words are compared through both

@@ -348,6 +348,7 @@ pyr_error *pyr_target_open_debugger(struct pyr_control *control,
 	}
 	if (!*why)
 		*why = strdup("read through the debugger");
+	target->frames = s->frames;
 	*ret = target;
 	return NULL;
 }

@@ -12,6 +12,7 @@ struct pyr_debugger_source {
 	uint8_t *auxv;
 	PYR_VEC(struct pyr_mapping) mappings; /* paths owned */
 	PYR_VEC(struct pyr_thread) threads;
+	struct pyr_c_frames frames;
 	char *offered_core;
 	pid_t offered_pid;
 };

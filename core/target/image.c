@@ -171,6 +171,17 @@ bool pyr_image_debuglink(const struct pyr_image *image, const char **name, uint3
 	return true;
 }
 
+uint64_t pyr_image_tls_size(const struct pyr_image *image)
+{
+	const struct pyr_image_state *state = pyr_image_state(image);
+	size_t i;
+
+	for (i = 0; i < state->segment_count; i++)
+		if (state->segments[i].p_type == PT_TLS && state->segments[i].p_memsz)
+			return state->segments[i].p_memsz + state->segments[i].p_align;
+	return 0;
+}
+
 size_t pyr_image_writable(struct pyr_target *target, const struct pyr_image *image,
 			  pyr_addr ranges[][2], size_t max)
 {

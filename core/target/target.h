@@ -55,6 +55,12 @@ struct pyr_thread {
 	char name[16]; /* comm; "" when unknown */
 };
 
+/* How C frames are named, where a debugger can: see pyr_debugger_name_frames(). */
+struct pyr_c_frames {
+	int (*at)(void *ctx, uint64_t tid, uint64_t addr, char *name, size_t size);
+	void *ctx;
+};
+
 struct pyr_target;
 struct pyr_target_ops {
 	/* Copy @len bytes at @addr, all or nothing. NULL when segments are all
@@ -103,6 +109,8 @@ struct pyr_target {
 	/* The first failure of ops->read that was more than a missing page: what was
 	 * learnt since then may lack anything. The session answers with it. Owned. */
 	pyr_error *failure;
+
+	struct pyr_c_frames frames; /* at is NULL: nobody can */
 
 	const struct pyr_target_ops *ops;
 	void *state;                   /* of ops */
