@@ -41,6 +41,9 @@ const struct pyr_image *pyr_target_image_at(const struct pyr_target *target, pyr
  * outputs may be NULL. */
 bool pyr_image_symbol(struct pyr_target *target, const struct pyr_image *image, const char *name,
 		      pyr_addr *address, uint64_t *size);
+/* A static variable or function of one source file ("floatobject.c"), from .symtab. */
+bool pyr_image_file_symbol(const struct pyr_image *image, const char *file, const char *name,
+			   pyr_addr *address, uint64_t *size);
 /* The symbol that contains @addr (functions and data), or false. @name is
  * borrowed from the image. */
 bool pyr_image_symbol_at(struct pyr_target *target, const struct pyr_image *image, pyr_addr addr,

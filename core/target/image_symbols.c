@@ -263,6 +263,18 @@ bool pyr_image_symbol(struct pyr_target *target, const struct pyr_image *image, 
 	return true;
 }
 
+bool pyr_image_file_symbol(const struct pyr_image *image, const char *file, const char *name,
+			   pyr_addr *address, uint64_t *size)
+{
+	Elf64_Sym symbol;
+
+	if (!pyr_symbols_find_in_file(static_symbols(image), file, name, &symbol))
+		return false;
+	*address = symbol.st_value + image->bias;
+	*size = symbol.st_size;
+	return true;
+}
+
 bool pyr_image_symbol_at(struct pyr_target *target, const struct pyr_image *image, pyr_addr addr,
 			 const char **name, uint64_t *offset)
 {

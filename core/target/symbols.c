@@ -141,6 +141,26 @@ bool pyr_symbols_find(struct pyr_symbols *s, const char *name, Elf64_Sym *ret)
 	return false;
 }
 
+bool pyr_symbols_find_in_file(const struct pyr_symbols *s, const char *file, const char *name,
+			      Elf64_Sym *ret)
+{
+	bool inside = false;
+	const char *text;
+	Elf64_Sym symbol;
+	size_t i;
+
+	for (i = 1; symbol_at(s, i, &symbol); i++) {
+		if (ELF64_ST_TYPE(symbol.st_info) == STT_FILE) {
+			text = name_of(s, &symbol);
+			inside = text && !strcmp(text, file);
+		} else if (inside && ELF64_ST_BIND(symbol.st_info) == STB_LOCAL &&
+			   is_named(s, i, name, ret)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void pyr_symbols_deinit(struct pyr_symbols *s)
 {
 	free(s->index);

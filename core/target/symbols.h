@@ -25,6 +25,10 @@ struct pyr_symbols {
 /* A defined symbol with an address (no TLS, sections, files). A global one is
  * preferred to a local one of the same name. False also when memory ran out. */
 bool pyr_symbols_find(struct pyr_symbols *symbols, const char *name, Elf64_Sym *ret);
+/* The one of that name among those of a source file ("floatobject.c"): local symbols follow
+ * that of their file. Linear. */
+bool pyr_symbols_find_in_file(const struct pyr_symbols *symbols, const char *file, const char *name,
+			      Elf64_Sym *ret);
 void pyr_symbols_deinit(struct pyr_symbols *symbols); /* what was built, not the table */
 
 struct pyr_symbol_span {

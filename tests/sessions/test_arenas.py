@@ -96,3 +96,41 @@ def test_pictures_show_every_pool(run):
     if answer["arenas"] > 1:
         assert sum(few.count(c) for c in "▁▂▃▄▅▆▇█") <= answer["arenas"] + 8
     assert xml.etree.ElementTree.fromstring(svg).tag.endswith("svg")
+
+
+# Kept in static variables that a stripped interpreter has no names for.
+UNKNOWN = ("3.8-stripped",)
+# What sys._debugmallocstats() calls the types.
+NAMES = {"builtins.dict": "PyDictObject", "PyDictKeysObject": "PyDictKeysObject", "builtins.float": "PyFloatObject",
+         "builtins.list": "PyListObject", "builtins.frame": "PyFrameObject", "builtins.method": "PyMethodObject",
+         "builtins.builtin_function_or_method": "PyCFunctionObject"}
+
+
+@pytest.mark.parametrize("run", pairs(FORKED), indirect=True)
+def test_free_lists_equal_cpythons(run):
+    _, _, lists = stats_of(run.oracle["allocator"]["stats"])
+    answer, arenas = shell_for(run).json("freelists", "arenas")
+    if run.interpreter.name in UNKNOWN:
+        assert answer["unknown"] and "incomplete" in answer
+        assert [row["type"] for row in answer["types"]] in ([], ["_asyncio.FutureIter"])  # the module has its symbols
+        return
+    assert not answer["unknown"]
+    rows = {row["type"]: row for row in answer["types"]}
+    assert len(rows) == len(answer["types"])
+    # every list's length is the count that CPython keeps
+    assert [row["type"] for row in answer["types"] if not row["agrees"]] == []
+    ours = {}
+    for type_name, row in rows.items():
+        if type_name == "builtins.tuple":
+            ours.update(("PyTupleObject%d" % n["length"], n["objects"]) for n in row["lengths"])
+        elif NAMES.get(type_name) in lists:
+            ours[NAMES[type_name]] = row["objects"]
+        assert row["objects"] <= row["maximum"]
+        assert bool(row["bytes"]) == bool(row["objects"])
+    assert ours == {name: n for name, n in lists.items()}
+    assert answer["objects"] == sum(row["objects"] for row in answer["types"]) > 0
+    assert answer["bytes"] == sum(row["bytes"] for row in answer["types"])
+    if arenas["arenas"]:
+        assert answer["bytes"] < arenas["bytes_in_use"]
+        assert not any(row.get("estimated") for type_name, row in rows.items()
+                       if type_name not in ("_PyObjectStackChunk", "block of collections.deque", "builtins.frame"))
