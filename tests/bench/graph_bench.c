@@ -1,0 +1,197 @@
+/* graph_bench CORE [--types|--ledger]: how long the references of a heap take, and what memory.
+ * Prints "name value" lines; tests/bench/bench.py turns them into ratios. --types says how
+ * the objects of each type are walked, --ledger whose reference counts are not explained. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "analysis/dominators.h"
+#include "base/parallel.h"
+#include "heap/model.h"
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void die(pyr_error *err)
+{
+	if (!err)
+		return;
+	fprintf(stderr, "graph_bench: %s: %s\n", pyr_error_code_name(err->code), err->message);
+	pyr_error_destroy(err);
+	exit(1);
+}
+
+static void ignore(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
+{
+	(void)ctx;
+	(void)target;
+	(void)label;
+	(void)detail;
+}
+
+static void by_type(struct pyr_model *model)
+{
+	static const char *const ways[] = {"native", "learned", "emulated", "inferred", "none"};
+	struct pyr_types *types = model->heap->types;
+	uint32_t count = pyr_types_count(types), id, i, w;
+	uint64_t(*table)[PYR_WAY_COUNT] = calloc(count, sizeof(*table));
+
+	for (id = 0; table && id < model->heap->count; id++)
+		table[model->heap->type[id]][pyr_model_walk(model, id, ignore, NULL)]++;
+	for (i = 0; table && i < count; i++)
+		for (w = 0; w < PYR_WAY_COUNT; w++)
+			if (table[i][w])
+				printf("way %s %llu %s\n", ways[w], (unsigned long long)table[i][w],
+				       pyr_type_name(types, pyr_types_at(types, i)));
+	free(table);
+}
+
+/* References that no object holds, by type; those of roots are among them. */
+static void ledger(struct pyr_model *model, struct pyr_control *control)
+{
+	const struct pyr_graph *g = &model->graph;
+	struct pyr_types *types = model->heap->types;
+	struct pyr_python *python = pyr_types_python(types);
+	uint32_t *owned = calloc(g->nodes + 1, sizeof(*owned)), n;
+	struct sum {
+		uint64_t objects, not_found, over, overheld;
+	} *sums = calloc(pyr_types_count(types), sizeof(*sums)), all = {0};
+	uint64_t e, total = 0;
+	bool immortal;
+	int64_t refcount;
+
+	(void)control;
+	for (e = 0; owned && e < g->edges; e++)
+		owned[g->out[e]] += (model->flags[e] & PYR_MODEL_OWNED) != 0;
+	for (n = 0; owned && sums && n < g->nodes; n++) {
+		struct sum *s = &sums[model->heap->type[n]];
+
+		if (!pyr_object_refcount(&python->layout, &python->reader, model->heap->address[n],
+					 &refcount, &immortal) ||
+		    immortal || refcount > 1 << 28)
+			continue;
+		total += (uint64_t)refcount;
+		s->objects++;
+		if ((int64_t)owned[n] > refcount) {
+			s->over += owned[n] - (uint64_t)refcount;
+			s->overheld++;
+			all.over += owned[n] - (uint64_t)refcount;
+		} else {
+			s->not_found += (uint64_t)refcount - owned[n];
+			all.not_found += (uint64_t)refcount - owned[n];
+		}
+	}
+	for (n = 0; sums && n < pyr_types_count(types); n++)
+		if (sums[n].not_found || sums[n].over)
+			printf("ledger %llu not found, %llu over (%llu objects) of %llu %s\n",
+			       (unsigned long long)sums[n].not_found,
+			       (unsigned long long)sums[n].over,
+			       (unsigned long long)sums[n].overheld,
+			       (unsigned long long)sums[n].objects,
+			       pyr_type_name(types, pyr_types_at(types, n)));
+	printf("refcounts %llu\nnot_found %llu\nover %llu\n", (unsigned long long)total,
+	       (unsigned long long)all.not_found, (unsigned long long)all.over);
+	free(owned);
+	free(sums);
+}
+
+/* One root that holds all that nothing holds, and what is held from itself. */
+static void dominate(struct pyr_model *model, struct pyr_control *control)
+{
+	const struct pyr_graph *g = &model->graph;
+	uint32_t *roots = malloc(((size_t)g->nodes + 1) * sizeof(*roots)), n;
+	uint64_t *sizes = malloc(((size_t)g->nodes + 1) * sizeof(*sizes));
+	size_t count = 0;
+	struct pyr_dominators d;
+	double t;
+
+	if (!roots || !sizes)
+		exit(1);
+	for (n = 0; n < g->nodes; n++) {
+		sizes[n] = 64;
+		/* Static objects and modules hold the program. */
+		if (g->in_start[n] == g->in_start[n + 1] ||
+		    !(model->heap->found[n] & (PYR_FOUND_BLOCK | PYR_FOUND_GC_LIST)))
+			roots[count++] = n;
+	}
+	t = now();
+	die(pyr_dominators_compute(control, g, roots, count, sizes, &d));
+	printf("dominators_seconds %.6f\nroots %zu\n", now() - t, count);
+	pyr_dominators_deinit(&d);
+	free(roots);
+	free(sizes);
+}
+
+int main(int argc, char **argv)
+{
+	struct pyr_target_options target_options = {0};
+	struct pyr_python_options python_options = {0};
+	struct pyr_control control;
+	struct pyr_target *target;
+	struct pyr_python *python;
+	struct pyr_types *types;
+	struct pyr_heap *heap;
+	struct pyr_model *model;
+	double start, t, out = 1e9, both = 1e9;
+	const uint64_t *ways;
+	int round, rounds = argc > 2 ? 1 : 3;
+	size_t i;
+
+	if (argc < 2) {
+		fprintf(stderr, "usage: graph_bench CORE [--types|--ledger|--once]\n");
+		return 2;
+	}
+	pyr_control_init(&control);
+	start = t = now();
+	die(pyr_target_open_core(&control, argv[1], &target_options, &target));
+	die(pyr_python_open(target, &python_options, &python));
+	die(pyr_types_create(python, &types));
+	die(pyr_heap_build(types, &control, &heap));
+	printf("heap_seconds %.6f\n", now() - start);
+	for (round = 0;; round++) {
+		t = now();
+		die(pyr_model_build(heap, &control, &model));
+		if (now() - t < out)
+			out = now() - t;
+		die(pyr_model_reverse(model, &control));
+		if (now() - t < both)
+			both = now() - t;
+		if (round == 0)
+			printf("first_seconds %.6f\n", now() - t);
+		if (round + 1 == rounds)
+			break;
+		pyr_model_destroy(model);
+	}
+	ways = pyr_holdings_counts(model->holdings);
+	printf("out_seconds %.6f\nboth_seconds %.6f\n", out, both);
+	printf("objects %u\nreferences %llu\n", heap->count,
+	       (unsigned long long)model->graph.edges);
+	printf("late native %llu none %llu learned %llu emulated %llu inferred %llu\n",
+	       (unsigned long long)ways[PYR_WAY_NATIVE], (unsigned long long)ways[PYR_WAY_NONE],
+	       (unsigned long long)ways[PYR_WAY_LEARNED],
+	       (unsigned long long)ways[PYR_WAY_EMULATED],
+	       (unsigned long long)ways[PYR_WAY_INFERRED]);
+	printf("dangling %llu\ndamaged %llu\n", (unsigned long long)model->dangling,
+	       (unsigned long long)model->damaged);
+	if (argc > 2 && !strcmp(argv[2], "--types"))
+		by_type(model);
+	else if (argc > 2 && !strcmp(argv[2], "--ledger"))
+		ledger(model, &control);
+	else if (argc < 3)
+		dominate(model, &control);
+	for (i = 0; i < control.diagnostic_count; i++)
+		printf("diagnostic %s\n", control.diagnostics[i].message);
+	pyr_model_destroy(model);
+	pyr_heap_destroy(heap);
+	pyr_types_destroy(types);
+	pyr_python_destroy(python);
+	pyr_target_destroy(target);
+	pyr_control_deinit(&control);
+	return 0;
+}
