@@ -5,12 +5,11 @@
 
 #include "base/large.h"
 #include "base/parallel.h"
-#include "heap/edge_stream.h"
-#include "heap/index.h"
+#include "heap/collector.h"
 #include "heap/interned.h"
+#include "heap/refs_internal.h"
 
-#define CHUNK 8192u   /* objects that are walked as one piece */
-#define PENDING 1024u /* references whose targets are looked up together */
+#define CHUNK 8192u /* objects that are walked as one piece */
 #define GRAIN 65536u
 
 /* How objects of a type are walked. */
@@ -37,24 +36,16 @@ struct late {
 	uint64_t from, count;  /* in the late stream */
 };
 
-struct pending {
-	pyr_addr target;
-	uint32_t owner;
-	uint8_t flags;
+/* One per worker, then one for late objects. */
+struct worker {
+	struct pyr_collector collector;
+	PYR_VEC(uint32_t) late;
+	bool out_of_memory;
 };
 
-/* Takes what a thread's objects tell. */
-struct collector {
-	struct pyr_reader reader;
-	const struct pyr_index *index;
-	struct pyr_edge_stream stream;
-	uint64_t *counts; /* by id: edges that the stream got */
-	uint32_t owner;   /* whose references are told now */
-	uint32_t pending_count;
-	struct pending pending[PENDING];
-	PYR_VEC(uint32_t) late;
-	uint64_t dangling, inferred, damaged;
-	bool out_of_memory;
+struct seen_type {
+	const struct pyr_type *type;
+	const struct pyr_plan *plan;
 };
 
 struct pass {
@@ -62,84 +53,35 @@ struct pass {
 	struct pyr_control *control;
 	const struct pyr_heap *heap;
 	struct pyr_refs *refs;
-	const struct pyr_type **types; /* by index */
-	uint8_t *routes;               /* enum route, by index */
+	struct seen_type *types; /* by index */
+	uint8_t *routes;         /* enum route, by index */
 	uint32_t type_count;
 	unsigned workers;
-	struct collector *collectors; /* one per worker, then one for late objects */
+	struct worker *w; /* workers + 1 */
 	struct chunk *chunks;
 	size_t chunk_count;
 	PYR_VEC(struct late) late;
 };
 
-/* --- collecting --- */
+/* --- what any thread can walk --- */
 
-static void flush(struct collector *c)
+static void defer(struct worker *w, uint32_t id)
 {
-	uint32_t i, id;
-
-	for (i = 0; i < c->pending_count; i++) {
-		const struct pending *p = &c->pending[i];
-
-		id = pyr_index_find(c->index, p->target);
-		if (id == PYR_NO_ID) {
-			c->dangling++;
-			continue;
-		}
-		c->inferred += p->flags >> 7;
-		pyr_edge_stream_push(&c->stream, id, p->flags);
-		c->counts[p->owner]++;
-	}
-	c->pending_count = 0;
-}
-
-/* The label's flags are three bits higher than the model's. */
-_Static_assert(PYR_REF_TRAVERSED >> 3 == PYR_MODEL_TRAVERSED &&
-		       PYR_REF_OWNED >> 3 == PYR_MODEL_OWNED &&
-		       PYR_REF_INFERRED >> 3 == PYR_MODEL_INFERRED && PYR_EDGE_COUNT <= 0x20,
-	       "flags of an edge");
-
-static void collect(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
-{
-	struct collector *c = ctx;
-
-	(void)detail;
-	if (c->pending_count == PENDING)
-		flush(c);
-	c->pending[c->pending_count++] = (struct pending){
-		.target = target,
-		.owner = c->owner,
-		.flags = (uint8_t)((label & 0x1f) | (label >> 3 & 0xe0)),
-	};
-}
-
-static void walk_apart(struct pass *p, struct collector *c, uint32_t id)
-{
-	const struct pyr_type *type = p->types[p->heap->type[id]];
-	enum pyr_coverage coverage;
-
-	c->owner = id;
-	/* The calling thread is one of the workers, and may ask. */
-	if (c == p->collectors)
-		coverage =
-			pyr_refs_walk(p->refs, &c->reader, type, p->heap->address[id], collect, c);
-	else
-		coverage = pyr_refs_walk_apart(p->refs, &c->reader, type, p->heap->address[id],
-					       collect, c);
-	if (coverage == PYR_REFS_UNKNOWN && !pyr_vec_push(&c->late, id))
-		c->out_of_memory = true;
-	c->damaged += coverage == PYR_REFS_DAMAGED;
+	if (!pyr_vec_push(&w->late, id))
+		w->out_of_memory = true;
 }
 
 static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct pass *p = ctx;
-	struct collector *c = &p->collectors[worker];
+	struct worker *w = &p->w[worker];
+	struct pyr_collector *c = &w->collector;
 	struct chunk *chunk = &p->chunks[begin / CHUNK];
+	const struct seen_type *seen;
 	size_t id;
 
 	chunk->worker = worker;
-	chunk->late = c->late.count;
+	chunk->late = w->late.count;
 	chunk->from = pyr_edge_stream_count(&c->stream);
 	memset(&c->counts[begin], 0, (end - begin) * sizeof(*c->counts));
 	for (id = begin; id < end; id++) {
@@ -148,36 +90,38 @@ static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t en
 		case ROUTE_NOTHING:
 			break;
 		case ROUTE_APART:
-			walk_apart(p, c, (uint32_t)id);
+			seen = &p->types[p->heap->type[id]];
+			if (!pyr_collector_walk(c, seen->type, seen->plan, (uint32_t)id,
+						p->heap->address[id]))
+				defer(w, (uint32_t)id);
 			break;
 		case ROUTE_LATE:
-			if (!pyr_vec_push(&c->late, (uint32_t)id))
-				c->out_of_memory = true;
+			defer(w, (uint32_t)id);
 			break;
 		}
 	}
-	flush(c);
-	chunk->late_count = c->late.count - chunk->late;
+	pyr_collector_flush(c);
+	chunk->late_count = w->late.count - chunk->late;
 	chunk->told = pyr_edge_stream_count(&c->stream) - chunk->from;
-	if (c->out_of_memory || c->stream.failed)
+	if (w->out_of_memory || c->stream.failed)
 		return pyr_error_no_memory();
 	return pyr_reader_check(&c->reader);
 }
 
 /* --- what one thread alone can walk --- */
 
-static pyr_error *walk_late(struct pass *p, struct collector *c, struct late *late)
+static pyr_error *walk_late(struct pass *p, struct pyr_collector *c, struct late *late)
 {
-	const struct pyr_type *type = p->types[p->heap->type[late->id]];
+	const struct pyr_type *type = p->types[p->heap->type[late->id]].type;
 
 	c->owner = late->id;
 	late->from = pyr_edge_stream_count(&c->stream);
 	/* counts[] becomes that of the late stream. */
 	late->count_before = (uint32_t)c->counts[late->id];
 	c->counts[late->id] = 0;
-	pyr_holdings_walk(p->model->holdings, &c->reader, type, p->heap->address[late->id], collect,
-			  c);
-	flush(c);
+	pyr_holdings_walk(p->model->holdings, &c->reader, type, p->heap->address[late->id],
+			  pyr_collector_take, c);
+	pyr_collector_flush(c);
 	late->count = c->counts[late->id];
 	if (c->stream.failed)
 		return pyr_error_no_memory();
@@ -186,13 +130,13 @@ static pyr_error *walk_late(struct pass *p, struct collector *c, struct late *la
 
 static pyr_error *walk_all_late(struct pass *p)
 {
-	struct collector *c = &p->collectors[p->workers];
+	struct pyr_collector *c = &p->w[p->workers].collector;
 	pyr_error *err;
 	size_t i, k;
 
 	for (i = 0; i < p->chunk_count; i++) {
 		struct chunk *chunk = &p->chunks[i];
-		const struct collector *from = &p->collectors[chunk->worker];
+		const struct worker *from = &p->w[chunk->worker];
 		size_t first = p->late.count;
 
 		for (k = 0; k < chunk->late_count; k++) {
@@ -220,7 +164,7 @@ static pyr_error *walk_all_late(struct pass *p)
 static void place_chunk(struct pass *p, struct chunk *chunk, size_t begin, size_t end)
 {
 	struct pyr_graph *g = &p->model->graph;
-	struct pyr_edge_stream *stream = &p->collectors[chunk->worker].stream;
+	struct pyr_edge_stream *stream = &p->w[chunk->worker].collector.stream;
 	uint64_t at = chunk->from, to = chunk->base, run = 0;
 	const struct late *late = p->late.data + chunk->late, *late_end = late + chunk->late_count;
 	size_t id;
@@ -231,7 +175,7 @@ static void place_chunk(struct pass *p, struct chunk *chunk, size_t begin, size_
 			at += run + late->count_before;
 			to += run;
 			run = 0;
-			pyr_edge_stream_copy(&p->collectors[p->workers].stream, late->from,
+			pyr_edge_stream_copy(&p->w[p->workers].collector.stream, late->from,
 					     late->count, g->out + to, p->model->flags + to);
 			to += late->count;
 			g->out_start[id + 1] = to;
@@ -304,6 +248,7 @@ static pyr_error *choose_routes(struct pass *p)
 	struct pyr_types *types = p->heap->types;
 	struct pyr_reader *reader = &pyr_types_python(types)->reader;
 	enum pyr_coverage coverage;
+	struct seen_type *seen;
 	pyr_error *err;
 	uint32_t i;
 
@@ -316,14 +261,15 @@ static pyr_error *choose_routes(struct pass *p)
 				p)))
 		return err;
 	for (i = 0; i < p->type_count; i++) {
-		p->types[i] = pyr_types_at(types, i);
-		if (!p->routes[i] || !p->types[i])
+		seen = &p->types[i];
+		seen->type = pyr_types_at(types, i);
+		if (!p->routes[i] || !seen->type ||
+		    !(seen->plan = pyr_refs_plan(p->refs, reader, seen->type)))
 			continue;
-		coverage = pyr_refs_coverage(p->refs, reader, p->types[i]);
+		coverage = pyr_plan_coverage(seen->type, seen->plan);
 		if (coverage == PYR_REFS_NATIVE || coverage == PYR_REFS_NONE)
-			p->routes[i] = pyr_refs_nothing(p->refs, reader, p->types[i])
-					       ? ROUTE_NOTHING
-					       : ROUTE_APART;
+			p->routes[i] = pyr_refs_nothing(p->refs, reader, seen->type) ? ROUTE_NOTHING
+										     : ROUTE_APART;
 	}
 	return pyr_reader_check(reader);
 }
@@ -351,16 +297,21 @@ static pyr_error *prepare(struct pass *p)
 	p->workers = pyr_target_concurrent(target) ? pyr_parallel_workers() : 1;
 	p->chunk_count = ((size_t)p->heap->count + CHUNK - 1) / CHUNK;
 	p->chunks = calloc(p->chunk_count + 1, sizeof(*p->chunks));
-	p->collectors = calloc(p->workers + 1, sizeof(*p->collectors));
+	p->w = calloc(p->workers + 1, sizeof(*p->w));
 	p->model->graph.nodes = p->heap->count;
 	p->model->graph.out_start =
 		pyr_large_alloc((size_t)p->heap->count + 1, sizeof(*p->model->graph.out_start));
-	if (!p->chunks || !p->collectors || !p->model->graph.out_start)
+	if (!p->chunks || !p->w || !p->model->graph.out_start)
 		return pyr_error_no_memory();
 	for (i = 0; i <= p->workers; i++) {
-		pyr_reader_init(&p->collectors[i].reader, target);
-		p->collectors[i].index = p->heap->index;
-		p->collectors[i].counts = p->model->graph.out_start + 1;
+		struct pyr_collector *c = &p->w[i].collector;
+
+		pyr_reader_init(&c->reader, target);
+		c->index = p->heap->index;
+		c->refs = p->refs;
+		c->counts = p->model->graph.out_start + 1;
+		/* The calling thread is one of the workers. */
+		c->may_ask = i == 0;
 	}
 	return NULL;
 }
@@ -369,16 +320,17 @@ static void finish(struct pass *p)
 {
 	unsigned i;
 
-	for (i = 0; p->collectors && i <= p->workers; i++) {
-		p->model->dangling += p->collectors[i].dangling;
-		p->model->inferred += p->collectors[i].inferred;
-		p->model->damaged += p->collectors[i].damaged;
-		pyr_reader_deinit(&p->collectors[i].reader);
-		pyr_edge_stream_deinit(&p->collectors[i].stream);
-		pyr_vec_deinit(&p->collectors[i].late);
+	for (i = 0; p->w && i <= p->workers; i++) {
+		struct pyr_collector *c = &p->w[i].collector;
+
+		p->model->dangling += c->dangling;
+		p->model->inferred += c->inferred;
+		p->model->damaged += c->damaged;
+		pyr_collector_deinit(c);
+		pyr_vec_deinit(&p->w[i].late);
 	}
 	p->model->damaged += pyr_holdings_damaged(p->model->holdings);
-	free(p->collectors);
+	free(p->w);
 	free(p->chunks);
 	pyr_vec_deinit(&p->late);
 	free(p->types);

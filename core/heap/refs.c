@@ -1,5 +1,5 @@
 /* Plans: what instances of each type own, compiled once per type. */
-#include "heap/refs_internal.h"
+#include "heap/refs_walk.h"
 
 #include <stdlib.h>
 
@@ -31,42 +31,9 @@ static const struct row rows[] = {
 
 /* Names of references that walkers make up themselves. */
 static const char *const extra_names[] = {
-	"__class__",
-	"tp_dict",
-	"__mro__",
-	"__bases__",
-	"__base__",
-	"tp_cache",
-	"__module__",
-	"__name__",
-	"__qualname__",
-	"__slots__",
-	"__subclasses__",
-	"tp_token",
-	"f_back",
-	"f_code",
-	"f_builtins",
-	"f_globals",
-	"f_locals",
-	"f_trace",
-	"f_func",
-	"frame_obj",
-	"f_extra_locals",
-	"f_locals_cache",
-	"f_overwritten_fast_locals",
-	"gi_frame",
-	"gi_code",
-	"gi_name",
-	"gi_qualname",
-	"exc_type",
-	"exc_value",
-	"exc_traceback",
-	"cr_origin",
-	"ag_finalizer",
-	"__dict__",
-	"mm_class",
-	"__weakref__",
-	"link",
+#define NAME(text) text,
+#include "heap/refs_names.def"
+#undef NAME
 };
 #define EXTRA_NAMES (sizeof(extra_names) / sizeof(*extra_names))
 
@@ -76,16 +43,6 @@ const char *pyr_ref_name(uint32_t name)
 		return extra_names[name];
 	name -= EXTRA_NAMES;
 	return name < ROWS && rows[name].name ? rows[name].name : "?";
-}
-
-uint32_t pyr_ref_name_number(const char *name)
-{
-	uint32_t i;
-
-	for (i = 0; i < EXTRA_NAMES; i++)
-		if (!strcmp(extra_names[i], name))
-			return i;
-	return 0;
 }
 
 static const struct row *row_of(struct pyr_refs *refs, const struct pyr_type *type)
@@ -273,9 +230,8 @@ static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader
 	return plan;
 }
 
-/* The plan of @type, compiled on first use; threads that race agree on one. */
-static const struct pyr_plan *plan_of(struct pyr_refs *refs, struct pyr_reader *reader,
-				      const struct pyr_type *type)
+const struct pyr_plan *pyr_refs_plan(struct pyr_refs *refs, struct pyr_reader *reader,
+				     const struct pyr_type *type)
 {
 	struct pyr_plan *plan, *none = NULL;
 
@@ -292,183 +248,30 @@ static const struct pyr_plan *plan_of(struct pyr_refs *refs, struct pyr_reader *
 	return plan;
 }
 
-void pyr_walk_array(struct pyr_walk *w, pyr_addr array, uint64_t count, uint32_t label)
-{
-	const uint8_t *run;
-	uint64_t i = 0, k, n;
-	pyr_addr target;
-
-	while (i < count) {
-		n = pyr_peek_run(w->reader, array + i * 8, (count - i) * 8, &run) / 8;
-		if (!n) {
-			/* An entry that straddles two segments, or absent memory. */
-			if (!pyr_try_u64(w->reader, array + i * 8, &target)) {
-				w->damaged = true;
-				return;
-			}
-			pyr_walk_tell(w, target, label, i++);
-			continue;
-		}
-		for (k = 0; k < n; k++) {
-			memcpy(&target, run + k * 8, 8);
-			pyr_walk_tell(w, target, label, i + k);
-		}
-		i += n;
-	}
-}
-
-static void walk_sequence(struct pyr_walk *w, bool list)
-{
-	const struct pyr_refs *refs = w->refs;
-	uint64_t size, room = UINT64_C(1) << 48;
-	pyr_addr items = w->addr + (pyr_addr)refs->tuple_items;
-
-	if (!pyr_try_u64(w->reader, w->addr + (pyr_addr)refs->ob_size, &size) ||
-	    (list && (!pyr_try_u64(w->reader, w->addr + (pyr_addr)refs->list_items, &items) ||
-		      !pyr_try_u64(w->reader, w->addr + (pyr_addr)refs->list_allocated, &room)))) {
-		w->damaged = true;
-		return;
-	}
-	if (size > room) {
-		w->damaged = true;
-		size = room;
-	}
-	pyr_walk_array(w, items, size, PYR_EDGE_ITEM | PYR_BOTH);
-}
-
-/* type_traverse() visits heap types only; static types own the same things. */
-static void walk_type(struct pyr_walk *w)
-{
-	static const struct {
-		enum pyr_field field;
-		const char *name;
-		bool visited;
-	} parts[] = {
-		{PYR_FIELD(PyTypeObject, tp_cache), "tp_cache", true},
-		{PYR_FIELD(PyTypeObject, tp_mro), "__mro__", true},
-		{PYR_FIELD(PyTypeObject, tp_bases), "__bases__", true},
-		{PYR_FIELD(PyTypeObject, tp_base), "__base__", true},
-		{PYR_FIELD(PyHeapTypeObject, ht_module), "__module__", true},
-		{PYR_FIELD(PyHeapTypeObject, ht_name), "__name__", false},
-		{PYR_FIELD(PyHeapTypeObject, ht_qualname), "__qualname__", false},
-		{PYR_FIELD(PyHeapTypeObject, ht_slots), "__slots__", false},
-	};
-	const struct pyr_layout *l = w->refs->layout;
-	uint64_t flags = 0;
-	bool heap;
-	size_t i;
-
-	if (!pyr_get_u64(l, w->reader, w->addr, PyTypeObject, tp_flags, &flags))
-		w->damaged = true;
-	heap = (flags & PYR_TPFLAGS_HEAPTYPE) != 0;
-	for (i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
-		uint32_t visited = heap && parts[i].visited ? PYR_REF_TRAVERSED : 0;
-
-		if (!heap && pyr_layout_field_struct(parts[i].field) == PYR_S_PyHeapTypeObject)
-			continue;
-		pyr_walk_tell(w, pyr_field_addr(l, w->reader, w->addr, parts[i].field),
-			      PYR_FIELD_LABEL(PYR_REF_OWNED | visited, parts[i].name), 0);
-	}
-	if (heap) {
-		pyr_walk_tell(w, pyr_get_addr(l, w->reader, w->addr, PyTypeObject, tp_dict),
-			      PYR_FIELD_LABEL(PYR_BOTH, "__dict__"), 0);
-		pyr_walk_tell(w, pyr_get_addr(l, w->reader, w->addr, PyTypeObject, tp_subclasses),
-			      PYR_FIELD_LABEL(PYR_REF_OWNED, "__subclasses__"), 0);
-	} else {
-		const struct pyr_type *self = pyr_types_get(w->refs->types, w->reader, w->addr);
-
-		if (self)
-			pyr_walk_tell(w, pyr_type_dict(w->refs->types, w->reader, self),
-				      PYR_FIELD_LABEL(PYR_REF_OWNED, "__dict__"), 0);
-	}
-}
-
-/* meth_traverse(), methodobject.c: mm_class where the flags say METH_METHOD. */
-static void walk_cfunction(struct pyr_walk *w)
-{
-	const struct pyr_layout *l = w->refs->layout;
-	pyr_addr ml;
-	uint64_t flags;
-
-	if (!pyr_has(l, PyCMethodObject, mm_class))
-		return;
-	ml = pyr_get_addr(l, w->reader, w->addr, PyCFunctionObject, m_ml);
-	if (ml && pyr_get_u64(l, w->reader, ml, PyMethodDef, ml_flags, &flags) && flags & 0x200)
-		pyr_walk_tell(w, pyr_get_addr(l, w->reader, w->addr, PyCMethodObject, mm_class),
-			      PYR_FIELD_LABEL(PYR_BOTH, "mm_class"), 0);
-}
-
-static enum pyr_coverage coverage(const struct pyr_type *type, const struct pyr_plan *plan)
+enum pyr_coverage pyr_plan_coverage(const struct pyr_type *type, const struct pyr_plan *plan)
 {
 	if (plan->walker == PYR_WALK_UNKNOWN)
 		return type->gc ? PYR_REFS_UNKNOWN : PYR_REFS_NONE;
 	return plan->walker == PYR_WALK_MODULE ? PYR_REFS_PARTIAL : PYR_REFS_NATIVE;
 }
 
-static void walk_fields(struct pyr_walk *w)
+enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader,
+				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
+				void *ctx)
 {
-	const struct pyr_plan *plan = w->plan;
-	pyr_addr target;
-	uint32_t i;
+	struct pyr_walk w = {.refs = refs,
+			     .reader = reader,
+			     .type = type,
+			     .addr = addr,
+			     .fn = fn,
+			     .ctx = ctx,
+			     .details = true,
+			     .plan = pyr_refs_plan(refs, reader, type)};
 
-	for (i = 0; i < plan->count; i++) {
-		if (pyr_try_u64(w->reader, w->addr + (pyr_addr)plan->fields[i].offset, &target))
-			pyr_walk_tell(w, target, plan->fields[i].label, plan->fields[i].detail);
-		else
-			w->damaged = true;
-	}
-}
-
-static void walk_special(struct pyr_walk *w, enum pyr_walker walker)
-{
-	switch (walker) {
-	case PYR_WALK_UNKNOWN:
-	case PYR_WALK_FIELDS:
-	case PYR_WALK_MODULE:
-		break;
-	case PYR_WALK_LIST:
-	case PYR_WALK_TUPLE:
-		walk_sequence(w, walker == PYR_WALK_LIST);
-		break;
-	case PYR_WALK_DICT:
-		pyr_walk_dict(w, w->addr);
-		break;
-	case PYR_WALK_SET:
-		pyr_walk_set(w);
-		break;
-	case PYR_WALK_TYPE:
-		walk_type(w);
-		break;
-	case PYR_WALK_CFUNCTION:
-		walk_cfunction(w);
-		break;
-	case PYR_WALK_GENERATOR:
-		pyr_walk_generator(w);
-		break;
-	case PYR_WALK_FRAME:
-		pyr_walk_frame(w);
-		break;
-	case PYR_WALK_LRU_CACHE:
-		pyr_walk_lru_cache(w);
-		break;
-	}
-}
-
-static enum pyr_coverage walk(struct pyr_walk w)
-{
-	const struct pyr_plan *plan = w.plan;
-	const struct pyr_type *type = w.type;
-
-	walk_fields(&w);
-	if (plan->dict_mode != PYR_DICT_NOT_VISITED)
-		pyr_walk_instance_dict(&w);
-	if (plan->visits_type || plan->owns_type)
-		pyr_walk_tell(&w, type->address,
-			      PYR_EDGE_TYPE | (plan->visits_type ? PYR_REF_TRAVERSED : 0) |
-				      (plan->owns_type ? PYR_REF_OWNED : 0),
-			      0);
-	walk_special(&w, plan->walker);
-	return w.damaged ? PYR_REFS_DAMAGED : coverage(type, plan);
+	if (!w.plan)
+		return PYR_REFS_UNKNOWN;
+	pyr_walk_object(&w);
+	return w.damaged ? PYR_REFS_DAMAGED : pyr_plan_coverage(type, w.plan);
 }
 
 struct owned {
@@ -495,71 +298,42 @@ void pyr_refs_walk_owned(struct pyr_refs *refs, struct pyr_reader *reader,
 			     .addr = addr,
 			     .fn = tell_owned,
 			     .ctx = &o,
-			     .plan = plan_of(refs, reader, type)};
+			     .plan = pyr_refs_plan(refs, reader, type)};
 
 	if (!w.plan)
 		return;
-	walk_fields(&w);
+	pyr_walk_fields(&w);
 	if (w.plan->owns_type && !visits_type)
 		pyr_walk_tell(&w, type->address, PYR_EDGE_TYPE | PYR_REF_OWNED, 0);
 	if (w.plan->owner != PYR_WALK_UNKNOWN)
-		walk_special(&w, w.plan->owner);
-}
-
-enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader,
-				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
-				void *ctx)
-{
-	struct pyr_walk w = {.refs = refs,
-			     .reader = reader,
-			     .type = type,
-			     .addr = addr,
-			     .fn = fn,
-			     .ctx = ctx,
-			     .plan = plan_of(refs, reader, type)};
-
-	return w.plan ? walk(w) : PYR_REFS_UNKNOWN;
-}
-
-enum pyr_coverage pyr_refs_walk_apart(struct pyr_refs *refs, struct pyr_reader *reader,
-				      const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
-				      void *ctx)
-{
-	struct pyr_walk w = {.refs = refs,
-			     .reader = reader,
-			     .type = type,
-			     .addr = addr,
-			     .fn = fn,
-			     .ctx = ctx,
-			     .plan = plan_of(refs, reader, type)};
-
-	return w.plan && !pyr_walk_must_ask(&w) ? walk(w) : PYR_REFS_UNKNOWN;
+		pyr_walk_rest(&w, w.plan->owner);
 }
 
 enum pyr_walker pyr_refs_owner(struct pyr_refs *refs, struct pyr_reader *reader,
 			       const struct pyr_type *type)
 {
-	const struct pyr_plan *plan = plan_of(refs, reader, type);
+	const struct pyr_plan *plan = pyr_refs_plan(refs, reader, type);
 
 	return plan ? plan->owner : PYR_WALK_UNKNOWN;
 }
 
 bool pyr_refs_nothing(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type)
 {
-	const struct pyr_plan *plan = plan_of(refs, reader, type);
+	const struct pyr_plan *plan = pyr_refs_plan(refs, reader, type);
 
 	return plan && !plan->count && plan->dict_mode == PYR_DICT_NOT_VISITED &&
 	       !plan->visits_type && !plan->owns_type &&
 	       (plan->walker == PYR_WALK_FIELDS ||
-		(plan->walker == PYR_WALK_UNKNOWN && coverage(type, plan) == PYR_REFS_NONE));
+		(plan->walker == PYR_WALK_UNKNOWN &&
+		 pyr_plan_coverage(type, plan) == PYR_REFS_NONE));
 }
 
 enum pyr_coverage pyr_refs_coverage(struct pyr_refs *refs, struct pyr_reader *reader,
 				    const struct pyr_type *type)
 {
-	const struct pyr_plan *plan = plan_of(refs, reader, type);
+	const struct pyr_plan *plan = pyr_refs_plan(refs, reader, type);
 
-	return plan ? coverage(type, plan) : PYR_REFS_UNKNOWN;
+	return plan ? pyr_plan_coverage(type, plan) : PYR_REFS_UNKNOWN;
 }
 
 /* subtype_traverse() is a local symbol. It is the traverse function that most
@@ -669,6 +443,7 @@ pyr_error *pyr_refs_create(struct pyr_types *types, struct pyr_refs **ret)
 		return pyr_error_no_memory();
 	}
 	refs->ob_type = pyr_offset(l, PyObject, ob_type);
+	refs->lookup_in_keys = pyr_is(l, dict_keys, LOOKUP_FN);
 	refs->ob_size = pyr_offset(l, PyVarObject, ob_size);
 	refs->list_items = pyr_offset(l, PyListObject, ob_item);
 	refs->list_allocated = pyr_offset(l, PyListObject, allocated);

@@ -59,12 +59,6 @@ enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader
 				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
 				void *ctx);
 
-/* The same for a thread that may not ask the target's code. PYR_REFS_UNKNOWN, nothing
- * told: what matters here has not been asked yet. */
-enum pyr_coverage pyr_refs_walk_apart(struct pyr_refs *refs, struct pyr_reader *reader,
-				      const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
-				      void *ctx);
-
 /* What an object of coverage UNKNOWN owns that its tp_traverse does not visit, as far as it is
  * known; its type too, unless that was visited. */
 void pyr_refs_walk_owned(struct pyr_refs *refs, struct pyr_reader *reader,

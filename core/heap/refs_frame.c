@@ -10,8 +10,8 @@ static pyr_addr field(struct pyr_walk *w, pyr_addr base, enum pyr_field f)
 	return pyr_field_addr(w->refs->layout, w->reader, base, f);
 }
 
-static void tell(struct pyr_walk *w, pyr_addr base, enum pyr_field f, uint32_t flags,
-		 const char *name)
+static inline __attribute__((always_inline)) void
+tell(struct pyr_walk *w, pyr_addr base, enum pyr_field f, uint32_t flags, const char *name)
 {
 	pyr_walk_tell(w, field(w, base, f), PYR_FIELD_LABEL(flags, name), 0);
 }

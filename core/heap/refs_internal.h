@@ -68,7 +68,8 @@ struct pyr_refs {
 	/* Tables of interned strings: their references do not count (unicodeobject.c,
 	 * PyUnicode_InternInPlace()). One in a process; of each interpreter since 3.12. */
 	PYR_VEC(pyr_addr) interned;
-	pyr_addr lookdict; /* dk_lookup of tables whose keys are visited (3.10-) */
+	bool lookup_in_keys; /* the trait dict_keys is LOOKUP_FN */
+	pyr_addr lookdict;   /* dk_lookup of tables whose keys are visited (3.10-) */
 	int32_t ob_type, ob_size, list_items, list_allocated, tuple_items;
 	int32_t ma_keys, ma_values;
 };
@@ -81,6 +82,7 @@ struct pyr_walk {
 	pyr_addr addr;
 	pyr_ref_fn fn;
 	void *ctx;
+	bool details; /* does anybody look at pyr_ref_fn's `detail` of attributes? */
 	bool damaged;
 };
 
@@ -93,17 +95,25 @@ static inline void pyr_walk_tell(struct pyr_walk *w, pyr_addr target, uint32_t l
 		w->fn(w->ctx, target, label, detail);
 }
 
-/* @count words at @array, each a reference with its index as detail. */
-void pyr_walk_array(struct pyr_walk *w, pyr_addr array, uint64_t count, uint32_t label);
+/* The plan of @type, compiled on first use; threads that race agree on one. NULL: none. */
+const struct pyr_plan *pyr_refs_plan(struct pyr_refs *refs, struct pyr_reader *reader,
+				     const struct pyr_type *type);
+enum pyr_coverage pyr_plan_coverage(const struct pyr_type *type, const struct pyr_plan *plan);
 
+/* refs_special.c */
+void pyr_walk_special(struct pyr_walk *w, enum pyr_walker walker);
 /* refs_dict.c */
 /* Is the dict visited before the values that it shares with the instance (gh-130327)? */
 bool pyr_walk_dict_first(struct pyr_walk *w, pyr_addr dict);
 /* Does the walk depend on that, and is it not settled yet? */
-bool pyr_walk_must_ask(struct pyr_walk *w);
-void pyr_walk_dict(struct pyr_walk *w, pyr_addr dict);
-void pyr_walk_set(struct pyr_walk *w);
-void pyr_walk_instance_dict(struct pyr_walk *w);
+bool pyr_walk_asks(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_plan *plan,
+		   pyr_addr addr);
+static inline bool pyr_walk_must_ask(struct pyr_refs *refs, struct pyr_reader *reader,
+				     const struct pyr_plan *plan, pyr_addr addr)
+{
+	return atomic_load_explicit(&refs->rule, memory_order_relaxed) == PYR_RULE_UNDECIDED &&
+	       refs->ask && pyr_walk_asks(refs, reader, plan, addr);
+}
 /* plan->owner of the type's plan */
 enum pyr_walker pyr_refs_owner(struct pyr_refs *refs, struct pyr_reader *reader,
 			       const struct pyr_type *type);
@@ -113,8 +123,19 @@ void pyr_walk_lru_cache(struct pyr_walk *w);
 void pyr_walk_frame(struct pyr_walk *w);
 void pyr_walk_generator(struct pyr_walk *w);
 
-/* The number of a FIELD name for labels made outside of refs.def. */
-uint32_t pyr_ref_name_number(const char *name);
+/* The number of a FIELD name of refs_names.def: a constant when @name is one. */
+static inline __attribute__((always_inline)) uint32_t pyr_ref_name_number(const char *name)
+{
+	uint32_t number = 0;
+
+#define NAME(text)                                                                                 \
+	if (!__builtin_strcmp(name, text))                                                         \
+		return number;                                                                     \
+	number++;
+#include "heap/refs_names.def"
+#undef NAME
+	return 0;
+}
 #define PYR_FIELD_LABEL(flags, name) (PYR_EDGE_FIELD | (flags) | pyr_ref_name_number(name) << 16)
 
 #endif

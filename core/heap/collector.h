@@ -1,0 +1,42 @@
+/* Takes what one thread's objects tell, and turns it into edges: targets are looked up
+ * many at a time, while their places in the index are on the way from memory. */
+#ifndef PYR_HEAP_COLLECTOR_H
+#define PYR_HEAP_COLLECTOR_H
+
+#include "heap/edge_stream.h"
+#include "heap/index.h"
+#include "heap/refs.h"
+
+#define PYR_COLLECTOR_PENDING 256u
+
+struct pyr_collector {
+	struct pyr_reader reader;
+	const struct pyr_index *index; /* borrowed */
+	struct pyr_refs *refs;         /* borrowed */
+	bool may_ask;                  /* on the calling thread */
+	uint64_t *counts; /* borrowed; by id: edges of the object that the stream got */
+	struct pyr_edge_stream stream;
+	uint64_t dangling; /* words that are no object's address */
+	uint64_t inferred, damaged;
+	uint32_t owner; /* whose references are told now */
+	uint32_t pending_count;
+	struct pyr_pending {
+		const struct pyr_index_unit *unit;
+		uint32_t owner;
+		uint8_t granule, flags;
+	} pending[PYR_COLLECTOR_PENDING];
+};
+
+/* Zeroed before. */
+void pyr_collector_deinit(struct pyr_collector *collector);
+
+struct pyr_plan; /* refs_internal.h */
+/* Walk the object natively. False: that has to be asked first by the calling thread. */
+bool pyr_collector_walk(struct pyr_collector *collector, const struct pyr_type *type,
+			const struct pyr_plan *plan, uint32_t id, pyr_addr addr);
+/* A pyr_ref_fn for references of `owner` that others tell. */
+void pyr_collector_take(void *collector, pyr_addr target, uint32_t label, uint64_t detail);
+/* All that was taken is in the stream and counted. */
+void pyr_collector_flush(struct pyr_collector *collector);
+
+#endif
