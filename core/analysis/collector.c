@@ -15,7 +15,9 @@
 #define SHARE 1024u /* objects handed to another marker at a time */
 #define HOARD 4096u /* a stack of this many is worth sharing */
 #define TARGETS 32u /* of references under way, a power of two */
-#define NODES 8u    /* whose rows are under way, a power of two */
+/* Kinds of a frame's own references: variables, the stack, its function and code. */
+#define FRAME_KINDS (1u << PYR_EDGE_LOCAL | 1u << PYR_EDGE_STACK | 1u << PYR_EDGE_FIELD)
+#define NODES 8u /* whose rows are under way, a power of two */
 
 struct collector {
 	const struct pyr_collector_input *input;
@@ -37,14 +39,15 @@ static inline int32_t load(const int32_t *p)
 	return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 
-/* visit_decref() takes one off for whatever tp_traverse visits, counted or not, with
- * one exception: _PyGC_VisitStackRef() (3.14+) passes over references of frames that
- * are not counted. An instance's visit of its type is the other reference that may
- * be visited without being counted (heap types made by C code before 3.8). */
+/* visit_decref() takes one off for whatever tp_traverse visits, be it the object's own
+ * reference or not (functools.lru_cache visits through its links). The one exception is
+ * _PyGC_VisitStackRef() (3.14+), which passes over references of frames that are not
+ * counted. */
 static inline bool subtracts(const struct collector *c, uint8_t flags)
 {
 	if (flags & PYR_MODEL_TRAVERSED)
-		return flags & PYR_MODEL_OWNED || PYR_MODEL_KIND(flags) == PYR_EDGE_TYPE;
+		return flags & PYR_MODEL_OWNED ||
+		       !(FRAME_KINDS & UINT32_C(1) << PYR_MODEL_KIND(flags));
 	return c->input->believe_inferred && flags & PYR_MODEL_INFERRED;
 }
 

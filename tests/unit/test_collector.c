@@ -90,7 +90,9 @@ static void collect_slowly(const struct heap *h, bool garbage[MAX_NODES])
 			 h->refs[e->to] != PYR_COLLECTOR_OUTSIDE;
 		counted = e->flags & PYR_MODEL_TRAVERSED
 				  ? e->flags & PYR_MODEL_OWNED ||
-					    PYR_MODEL_KIND(e->flags) == PYR_EDGE_TYPE
+					    (PYR_MODEL_KIND(e->flags) != PYR_EDGE_LOCAL &&
+					     PYR_MODEL_KIND(e->flags) != PYR_EDGE_STACK &&
+					     PYR_MODEL_KIND(e->flags) != PYR_EDGE_FIELD)
 				  : h->believe && e->flags & PYR_MODEL_INFERRED;
 		if (member && counted)
 			refs[e->to]--;
@@ -217,7 +219,7 @@ static void test_uncounted_stack_references(void **state)
 	add(h, 3, 3, BOTH);
 	h->refs[3] = 1;
 	expect(h, "xx--");
-	/* A type that is visited and not counted is taken off as the collector does. */
+	/* Other references that are visited and not counted are taken off all the same. */
 	h = fresh(2);
 	add(h, 0, 0, BOTH);
 	add(h, 0, 1, PYR_MODEL_TRAVERSED | PYR_EDGE_TYPE);
