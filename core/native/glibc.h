@@ -59,7 +59,7 @@ struct pyr_glibc {
 	uint64_t mmap_threshold;
 	bool dynamic_threshold; /* grows with freed mmapped chunks */
 	bool has_parameters;    /* the above were found */
-	uint64_t damaged;       /* lists and regions that did not make sense */
+	uint64_t damaged;       /* lists that did not make sense */
 };
 
 /* mallinfo2() as it would answer now. */
@@ -95,14 +95,16 @@ struct pyr_glibc_visitor {
 	/* Whole pages that malloc_trim(0) would give back; may be NULL. */
 	void (*trim)(void *ctx, pyr_addr start, pyr_addr end, size_t region);
 	void *ctx;
+	uint64_t damaged; /* regions that were not walked to their end; counted on */
 };
 
-/* Every chunk of region @index in address order, the top left out. */
-pyr_error *pyr_glibc_walk_region(struct pyr_glibc *glibc, struct pyr_reader *reader, size_t index,
-				 const struct pyr_glibc_visitor *visitor);
+/* Every chunk of region @index in address order, the top left out. Any thread, with
+ * its own reader. */
+pyr_error *pyr_glibc_walk_region(const struct pyr_glibc *glibc, struct pyr_reader *reader,
+				 size_t index, struct pyr_glibc_visitor *visitor);
 /* Of all regions. */
-pyr_error *pyr_glibc_walk(struct pyr_glibc *glibc, struct pyr_reader *reader,
-			  const struct pyr_glibc_visitor *visitor);
+pyr_error *pyr_glibc_walk(const struct pyr_glibc *glibc, struct pyr_reader *reader,
+			  struct pyr_glibc_visitor *visitor);
 
 /* The mmapped chunks, by address: looked for in anonymous mappings, outside of the
  * regions and of @taken (sorted, not overlapping). *@exact: their number and sum are
@@ -112,7 +114,7 @@ struct pyr_glibc_mapped_list {
 	uint64_t bytes;
 	bool exact;
 };
-pyr_error *pyr_glibc_find_mapped(struct pyr_glibc *glibc, struct pyr_target *target,
+pyr_error *pyr_glibc_find_mapped(const struct pyr_glibc *glibc, struct pyr_target *target,
 				 struct pyr_reader *reader, const struct pyr_glibc_mapped *taken,
 				 size_t taken_count, struct pyr_glibc_mapped_list *ret);
 void pyr_glibc_mapped_deinit(struct pyr_glibc_mapped_list *list);

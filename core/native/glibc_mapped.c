@@ -52,7 +52,7 @@ static pyr_addr past_regions(const struct pyr_glibc *g, pyr_addr at, size_t *k)
 									 : at;
 }
 
-pyr_error *pyr_glibc_find_mapped(struct pyr_glibc *g, struct pyr_target *target,
+pyr_error *pyr_glibc_find_mapped(const struct pyr_glibc *g, struct pyr_target *target,
 				 struct pyr_reader *reader, const struct pyr_glibc_mapped *taken,
 				 size_t taken_count, struct pyr_glibc_mapped_list *ret)
 {

@@ -174,15 +174,11 @@ bool pyr_glibc_read_tcaches(struct pyr_target *target, struct pyr_reader *r, str
 {
 	struct search search = {.glibc = g, .reader = r};
 	struct pyr_glibc_visitor visitor = {.chunk = look_at_chunk, .ctx = &search};
-	uint64_t damaged;
 	size_t i;
 
 	if (!read_by_threads(target, r, g))
 		return false;
-	/* What is damaged is counted by the walk that is asked for. */
-	damaged = g->damaged;
 	for (i = 0; i < g->regions.count && !search.failed; i++)
 		pyr_error_destroy(pyr_glibc_walk_region(g, r, i, &visitor));
-	g->damaged = damaged;
 	return !search.failed;
 }

@@ -65,8 +65,8 @@ static size_t first_cached(const struct pyr_glibc *g, pyr_addr chunk)
 	return low;
 }
 
-pyr_error *pyr_glibc_walk_region(struct pyr_glibc *g, struct pyr_reader *reader, size_t index,
-				 const struct pyr_glibc_visitor *visitor)
+pyr_error *pyr_glibc_walk_region(const struct pyr_glibc *g, struct pyr_reader *reader, size_t index,
+				 struct pyr_glibc_visitor *visitor)
 {
 	const struct pyr_glibc_region *region = &g->regions.data[index];
 	struct run run = {.glibc = g, .visitor = visitor, .region = index};
@@ -78,7 +78,7 @@ pyr_error *pyr_glibc_walk_region(struct pyr_glibc *g, struct pyr_reader *reader,
 
 	for (chunk = region->start; chunk < region->end; chunk += size) {
 		if (!glibc_chunk_size(reader, chunk, &size)) {
-			g->damaged++;
+			visitor->damaged++;
 			whole = false;
 			break;
 		}
@@ -86,7 +86,7 @@ pyr_error *pyr_glibc_walk_region(struct pyr_glibc *g, struct pyr_reader *reader,
 		/* Fence posts where the heap was not contiguous: 16 bytes, or none. */
 		if (size != 16 &&
 		    (size < GLIBC_MINSIZE || size % 16 || size > region->end - chunk)) {
-			g->damaged += size != 0;
+			visitor->damaged += size != 0;
 			whole = false;
 			break;
 		}
@@ -95,7 +95,8 @@ pyr_error *pyr_glibc_walk_region(struct pyr_glibc *g, struct pyr_reader *reader,
 		} else {
 			while (cached < g->cached.count && g->cached.data[cached] < chunk)
 				cached++;
-			if (cached < g->cached.count && (g->cached.data[cached] & ~UINT64_C(1)) == chunk)
+			if (cached < g->cached.count &&
+			    (g->cached.data[cached] & ~UINT64_C(1)) == chunk)
 				state = g->cached.data[cached] & 1 ? PYR_CHUNK_FAST
 								   : PYR_CHUNK_TCACHE;
 			else if (glibc_chunk_size(reader, chunk + size, &next) &&
@@ -126,8 +127,8 @@ pyr_error *pyr_glibc_walk_region(struct pyr_glibc *g, struct pyr_reader *reader,
 	return pyr_reader_check(reader);
 }
 
-pyr_error *pyr_glibc_walk(struct pyr_glibc *g, struct pyr_reader *reader,
-			  const struct pyr_glibc_visitor *visitor)
+pyr_error *pyr_glibc_walk(const struct pyr_glibc *g, struct pyr_reader *reader,
+			  struct pyr_glibc_visitor *visitor)
 {
 	pyr_error *err = NULL;
 	size_t i;

@@ -189,6 +189,7 @@ static void totals_equal_mallinfo2(void **state)
 	assert_true(bytes <= system_mem);
 	assert_true(system_mem - bytes < glibc.regions.count * 4096);
 	assert_int_equal(glibc.damaged, 0);
+	assert_int_equal(visitor.damaged, 0);
 
 	pyr_glibc_deinit(&glibc);
 	pyr_reader_deinit(&reader);

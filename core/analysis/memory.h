@@ -1,0 +1,70 @@
+/* Every byte of a process once: what it is used for.
+ *
+ * What is told apart is what the target holds: the resident pages of a live process (as
+ * the kernel counts them), the dumped bytes of a core. The address space is cut into
+ * areas, each of which has one master (an arena of pymalloc, a region of malloc, a stack,
+ * a file, ...); inside an area its master says what each byte is. So the rows add up to
+ * the total by construction. */
+#ifndef PYR_ANALYSIS_MEMORY_H
+#define PYR_ANALYSIS_MEMORY_H
+
+#include "heap/buffers.h"
+#include "heap/heap.h"
+#include "native/glibc.h"
+
+enum pyr_memory_category {
+#define CATEGORY(id, name, text, how) PYR_MEMORY_##id,
+#include "analysis/memory.def"
+#undef CATEGORY
+	PYR_MEMORY_CATEGORIES
+};
+
+const char *pyr_memory_name(enum pyr_memory_category category); /* "objects": in JSON */
+const char *pyr_memory_text(enum pyr_memory_category category); /* "live Python objects" */
+const char *pyr_memory_how(enum pyr_memory_category category);
+
+/* What the bytes are that are told apart. */
+enum pyr_memory_basis {
+	PYR_MEMORY_RESIDENT, /* pages in memory, from the pagemap */
+	PYR_MEMORY_DUMPED,   /* what a core holds */
+	PYR_MEMORY_MAPPED,   /* whole mappings: nothing tells which pages are there */
+};
+
+/* Anonymous memory that nobody claims. */
+struct pyr_unclaimed {
+	pyr_addr start, end;
+	uint64_t bytes;    /* of it that the target holds */
+	const char *looks; /* like what; "" when nothing is to be said */
+};
+
+struct pyr_memory {
+	enum pyr_memory_basis basis;
+	uint64_t bytes[PYR_MEMORY_CATEGORIES];
+	uint64_t swapped[PYR_MEMORY_CATEGORIES]; /* live processes: not part of `bytes` */
+	uint64_t total, total_swapped;           /* counted apart from the rows */
+	uint64_t trimmable; /* of MALLOC_FREE and MALLOC_TOP: what malloc_trim(0) would return */
+	PYR_VEC(struct pyr_unclaimed) unclaimed; /* most bytes first; all of them */
+	uint64_t damaged;                        /* regions of malloc that contradict themselves */
+};
+
+/* What is known of the process; NULL where it is not. All borrowed. */
+struct pyr_memory_input {
+	struct pyr_target *target;
+	struct pyr_heap *heap;
+	const struct pyr_buffers *buffers; /* outside of pymalloc */
+	const struct pyr_glibc *glibc;
+	const struct pyr_glibc_mapped_list *mapped;
+	bool other_allocator;       /* anonymous mappings are another allocator's */
+	const uint64_t *garbage;    /* bit by id: unreachable, or owned by what is */
+	const pyr_addr *free_lists; /* objects kept for reuse: their blocks' addresses, sorted */
+	size_t free_list_count;
+};
+
+pyr_error *pyr_memory_account(const struct pyr_memory_input *input, struct pyr_control *control,
+			      struct pyr_memory *ret);
+void pyr_memory_deinit(struct pyr_memory *memory);
+
+/* The bytes of [start, end) that the target holds: resident, or dumped. */
+uint64_t pyr_memory_held(const struct pyr_target *target, pyr_addr start, pyr_addr end);
+
+#endif
