@@ -64,7 +64,9 @@ pyr_error *pyr_memory_account(const struct pyr_memory_input *input, struct pyr_c
 			      struct pyr_memory *ret);
 void pyr_memory_deinit(struct pyr_memory *memory);
 
-/* The bytes of [start, end) that the target holds: resident, or dumped. */
-uint64_t pyr_memory_held(const struct pyr_target *target, pyr_addr start, pyr_addr end);
+/* What malloc_trim(0) would return: resident, or dumped. @by_arena (may be NULL): added to,
+ * by arena of @glibc. */
+pyr_error *pyr_memory_trimmable(const struct pyr_target *target, struct pyr_reader *reader,
+				const struct pyr_glibc *glibc, uint64_t *by_arena, uint64_t *ret);
 
 #endif

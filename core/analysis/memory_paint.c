@@ -103,20 +103,3 @@ void pyr_paint_slow(struct pyr_painter *p, pyr_addr from, pyr_addr to, enum pyr_
 	}
 	p->at = (size_t)(r - p->held->data);
 }
-
-uint64_t pyr_memory_held(const struct pyr_target *target, pyr_addr start, pyr_addr end)
-{
-	struct pyr_painter painter = {0};
-	struct pyr_held held;
-	pyr_error *err = pyr_held_find(target, &held);
-
-	if (err) {
-		pyr_error_destroy(err);
-		return 0;
-	}
-	painter.held = &held;
-	pyr_painter_jump(&painter, start);
-	pyr_paint(&painter, start, end, PYR_MEMORY_UNCLAIMED);
-	pyr_held_deinit(&held);
-	return painter.bytes[PYR_MEMORY_UNCLAIMED];
-}
