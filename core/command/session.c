@@ -30,6 +30,8 @@ void pyr_session_close(struct pyr_session *session)
 	session->roots = NULL;
 	pyr_model_destroy(session->model);
 	session->model = NULL;
+	pyr_holdings_destroy(session->holdings);
+	session->holdings = NULL;
 	pyr_heap_destroy(session->heap);
 	session->heap = NULL;
 	pyr_types_destroy(session->types);
@@ -341,6 +343,20 @@ pyr_error *pyr_session_heap(struct pyr_session *session, struct pyr_heap **ret)
 	if (!session->heap && (err = pyr_heap_build(types, &session->control, &session->heap)))
 		return err;
 	*ret = session->heap;
+	return NULL;
+}
+
+pyr_error *pyr_session_holdings(struct pyr_session *session, struct pyr_holdings **ret)
+{
+	struct pyr_heap *heap;
+	pyr_error *err;
+
+	if ((err = pyr_session_heap(session, &heap)))
+		return err;
+	if (!session->model && !session->holdings &&
+	    (err = pyr_holdings_create(heap->types, &session->holdings)))
+		return err;
+	*ret = session->model ? session->model->holdings : session->holdings;
 	return NULL;
 }
 

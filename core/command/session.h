@@ -28,6 +28,7 @@ struct pyr_session {
 	struct pyr_python *python;
 	struct pyr_types *types;
 	struct pyr_heap *heap;
+	struct pyr_holdings *holdings; /* while there is no model; NULL: not asked for */
 	struct pyr_model *model;
 	struct pyr_roots *roots;
 	struct pyr_ledger *ledger;
@@ -50,6 +51,8 @@ pyr_error *pyr_session_target(struct pyr_session *session, struct pyr_target **r
 pyr_error *pyr_session_python(struct pyr_session *session, struct pyr_python **ret);
 pyr_error *pyr_session_types(struct pyr_session *session, struct pyr_types **ret);
 pyr_error *pyr_session_heap(struct pyr_session *session, struct pyr_heap **ret);
+/* What single objects hold: the model's if there is one, else without building it. */
+pyr_error *pyr_session_holdings(struct pyr_session *session, struct pyr_holdings **ret);
 /* With its references; the predecessors are added by who needs them. */
 pyr_error *pyr_session_model(struct pyr_session *session, struct pyr_model **ret);
 pyr_error *pyr_session_roots(struct pyr_session *session, struct pyr_roots **ret);

@@ -366,6 +366,28 @@ bool pyr_fold_may_pass(const struct pyr_type *type)
 	}
 }
 
+bool pyr_fold_may_continue(struct pyr_types *types, struct pyr_reader *reader,
+			   const struct pyr_step *step, const struct pyr_type *type)
+{
+	static const char *const dicts[] = {"__dict__", "__kwdefaults__", "keywords", "cache"};
+	struct pyr_label_writer w = {types, reader, &pyr_types_python(types)->layout, NULL};
+	char *owned;
+	const char *member;
+	bool found = false;
+	size_t i;
+
+	if (!pyr_fold_may_pass(type))
+		return false;
+	if (type->shape != PYR_SHAPE_DICT)
+		return true;
+	/* Not the globals of a function, nor any other dict that happens to be held. */
+	member = pyr_label_member_of(&w, step, &owned);
+	for (i = 0; member && i < sizeof(dicts) / sizeof(dicts[0]); i++)
+		found = found || !strcmp(member, dicts[i]);
+	free(owned);
+	return found;
+}
+
 /* --- one reference between two objects --- */
 
 struct search {

@@ -36,6 +36,11 @@ size_t pyr_fold_first(struct pyr_types *types, struct pyr_reader *reader,
  * tuple, a bound method, ...? Cheap, and may be wrong in one direction: true is no promise. */
 bool pyr_fold_may_pass(const struct pyr_type *type);
 
+/* Could the chain that ends in @step, to an object of @type, and a reference that this
+ * object holds be one thing? As cheap, and as little of a promise. */
+bool pyr_fold_may_continue(struct pyr_types *types, struct pyr_reader *reader,
+			   const struct pyr_step *step, const struct pyr_type *type);
+
 /* The most telling reference by which the object at @owner holds @target, and how
  * many such references there are in all (@count may be NULL). False: there is none. */
 bool pyr_step_find(struct pyr_holdings *holdings, struct pyr_reader *reader,
