@@ -80,7 +80,7 @@ static pyr_error *find(struct pyr_roots *roots, struct pyr_control *control)
 
 	if ((err = pyr_roots_frames(roots, control)) ||
 	    (err = pyr_roots_interpreters(roots, control)) ||
-	    (err = pyr_roots_types(roots, control)))
+	    (err = pyr_roots_types(roots, control)) || (err = pyr_roots_statics(roots, control)))
 		return err;
 	exact = roots->roots.count;
 	if ((err = pyr_roots_native(roots, control)) || (err = drop_known(roots, exact)))

@@ -30,6 +30,7 @@ void pyr_roots_push_id(struct pyr_roots *roots, enum pyr_root_kind kind, unsigne
 pyr_error *pyr_roots_frames(struct pyr_roots *roots, struct pyr_control *control);
 pyr_error *pyr_roots_interpreters(struct pyr_roots *roots, struct pyr_control *control);
 pyr_error *pyr_roots_types(struct pyr_roots *roots, struct pyr_control *control);
+pyr_error *pyr_roots_statics(struct pyr_roots *roots, struct pyr_control *control);
 
 void pyr_root_frame_name(const struct pyr_roots *roots, const struct pyr_root *root,
 			 struct pyr_strbuf *out);

@@ -1,6 +1,7 @@
 /* What interpreters, threads and the runtime own: pycore_interp*.h, pystate.h,
  * pycore_runtime.h. */
 #include "heap/roots_internal.h"
+#include "heap/roots_rows.h"
 
 #define CALLBACKS_MAX (UINT64_C(1) << 20)
 #define IDENTIFIERS_MAX (UINT64_C(1) << 20)
@@ -22,16 +23,7 @@ static const struct row rows[] = {
 #undef ROOT_FIELD
 #undef ROOT_SPECIAL
 };
-#define ROWS (sizeof(rows) / sizeof(*rows))
-
-/* The numbers of the rows that have no field. */
-enum {
-#define ROOT_FIELD(of, s, f, text) ROW_##of##_##s##_##f,
-#define ROOT_SPECIAL(of, id, text) ROW_##id,
-#include "heap/roots_fields.def"
-#undef ROOT_FIELD
-#undef ROOT_SPECIAL
-};
+#define ROWS PYR_ROOT_ROWS
 
 struct place {
 	struct pyr_roots *roots;
@@ -76,9 +68,9 @@ static void push_thread(struct place *p, pyr_addr tstate)
 		enum pyr_field field;
 		uint64_t row;
 	} items[] = {
-		{PYR_FIELD(_PyErr_StackItem, exc_type), ROW_EXC_STATE_TYPE},
-		{PYR_FIELD(_PyErr_StackItem, exc_value), ROW_EXC_STATE_VALUE},
-		{PYR_FIELD(_PyErr_StackItem, exc_traceback), ROW_EXC_STATE_TRACEBACK},
+		{PYR_FIELD(_PyErr_StackItem, exc_type), PYR_ROOT_ROW_EXC_STATE_TYPE},
+		{PYR_FIELD(_PyErr_StackItem, exc_value), PYR_ROOT_ROW_EXC_STATE_VALUE},
+		{PYR_FIELD(_PyErr_StackItem, exc_traceback), PYR_ROOT_ROW_EXC_STATE_TRACEBACK},
 	};
 	int32_t state = pyr_offset(p->layout, PyThreadState, exc_state), at;
 	size_t i;
@@ -106,7 +98,7 @@ static void push_atexit(const struct place *p, pyr_addr interpreter)
 		return;
 	if (!pyr_get_u64(p->layout, p->reader, interpreter, PyInterpreterState, atexit_ncallbacks,
 			 &count)) {
-		push_word(p, interpreter + (pyr_addr)at, ROW_ATEXIT, 0);
+		push_word(p, interpreter + (pyr_addr)at, PYR_ROOT_ROW_ATEXIT, 0);
 		return;
 	}
 	array = pyr_get_addr(p->layout, p->reader, interpreter, PyInterpreterState,
@@ -114,7 +106,7 @@ static void push_atexit(const struct place *p, pyr_addr interpreter)
 	for (i = 0; array && (uint32_t)count < CALLBACKS_MAX && i < (uint32_t)count; i++)
 		if (pyr_try_u64(p->reader, array + 8 * i, &callback) && callback)
 			for (k = 0; k < 3; k++)
-				push_word(p, callback + 8 * k, ROW_ATEXIT, i);
+				push_word(p, callback + 8 * k, PYR_ROOT_ROW_ATEXIT, i);
 }
 
 /* struct _Py_unicode_ids: a size and an array (3.10+). */
@@ -129,7 +121,7 @@ static void push_identifiers(const struct place *p, pyr_addr interpreter)
 	    size > IDENTIFIERS_MAX)
 		return;
 	for (i = 0; i < size; i++)
-		push_word(p, array + 8 * i, ROW_UNICODE_IDS, i);
+		push_word(p, array + 8 * i, PYR_ROOT_ROW_UNICODE_IDS, i);
 }
 
 /* The cache of type attributes owns its names, and borrows its values (typeobject.c). */
@@ -144,7 +136,7 @@ static void push_type_cache(const struct place *p, pyr_addr interpreter)
 		return;
 	for (i = 0; i < place->size / size; i++)
 		push_word(p, interpreter + (pyr_addr)place->offset + i * size + (pyr_addr)name,
-			  ROW_TYPE_CACHE, i);
+			  PYR_ROOT_ROW_TYPE_CACHE, i);
 }
 
 /* What static types keep in the interpreter (3.12+). The walker of types tells the
@@ -168,10 +160,10 @@ static void push_static_types(const struct place *p, pyr_addr interpreter, enum 
 		type = address ? pyr_types_get(types, p->reader, address) : NULL;
 		if (!type)
 			continue;
-		push_word(p, entry + (pyr_addr)subclasses, ROW_TYPE_SUBCLASSES, i);
+		push_word(p, entry + (pyr_addr)subclasses, PYR_ROOT_ROW_TYPE_SUBCLASSES, i);
 		if (pyr_get_addr(p->layout, p->reader, entry, managed_static_type_state, tp_dict) !=
 		    pyr_type_dict(types, p->reader, type))
-			push_word(p, entry + (pyr_addr)dict, ROW_TYPE_DICT, i);
+			push_word(p, entry + (pyr_addr)dict, PYR_ROOT_ROW_TYPE_DICT, i);
 	}
 }
 
@@ -298,11 +290,11 @@ static void row_name(const struct pyr_roots *roots, const struct pyr_root *root,
 
 	if (!row) {
 		pyr_strbuf_add(out, "?");
-	} else if (number == ROW_TYPE_DICT) {
+	} else if (number == PYR_ROOT_ROW_TYPE_DICT) {
 		pyr_strbuf_printf(
 			out, "__dict__ of static type %s",
 			type_of_state(roots, root, PYR_FIELD(managed_static_type_state, tp_dict)));
-	} else if (number == ROW_TYPE_SUBCLASSES) {
+	} else if (number == PYR_ROOT_ROW_TYPE_SUBCLASSES) {
 		pyr_strbuf_printf(
 			out, "__subclasses__ of static type %s",
 			type_of_state(roots, root,

@@ -1,0 +1,348 @@
+/* C variables that own what they refer to, known by what surrounds them, so that no symbols
+ * are needed: tables and caches of CPython that were static variables before they
+ * moved into the interpreter, and those that the preprocessor and Argument Clinic make in
+ * every extension module. Words of which no such thing can be said are roots_native.c's. */
+#include "heap/roots_internal.h"
+#include "heap/roots_rows.h"
+#include "heap/statics.h"
+#include "runtime/object.h"
+
+#define NAME_MAX_BYTES 512u
+#define KEYWORDS_MAX 256u
+#define TABLE 256u    /* entries of a table of one-character strings */
+#define TABLE_MIN 8u  /* that are there in any process */
+#define CACHE_MIN 64u /* filled entries of the method cache */
+#define CACHE_MAX 4096u
+#define CHECK_EVERY 4096u
+
+struct scan {
+	struct pyr_roots *roots;
+	struct pyr_types *types;
+	const struct pyr_heap *heap;
+	const struct pyr_layout *layout;
+	struct pyr_reader reader;
+	struct pyr_python *python;
+	uint32_t object;           /* the first object at or above the slot */
+	pyr_addr end;              /* of the object before it */
+	pyr_addr strings, bytes;   /* verified tables, 0: none yet */
+	pyr_addr cache, cache_end; /* the method cache: its values are borrowed */
+	pyr_addr none;
+};
+
+/* Is the word inside of an object that is a C variable? Then it is an edge. */
+static bool in_object(struct scan *s, pyr_addr slot)
+{
+	const struct pyr_type *type;
+
+	while (s->object < s->heap->count && s->heap->address[s->object] <= slot) {
+		type = pyr_types_at(s->types, s->heap->type[s->object]);
+		s->end = s->heap->address[s->object] + (type ? (pyr_addr)type->basicsize : 0);
+		s->object++;
+	}
+	return slot < s->end;
+}
+
+static bool same_text(struct scan *s, pyr_addr str, pyr_addr text)
+{
+	pyr_error *err;
+	char *name;
+	bool same;
+
+	if (!text || text & (UINT64_C(0xffff) << 48))
+		return false;
+	if ((err = pyr_read_cstring(&s->reader, text, NAME_MAX_BYTES, &name))) {
+		pyr_error_destroy(err);
+		return false;
+	}
+	same = *name && pyr_str_equals(s->types, &s->reader, str, name);
+	free(name);
+	return same;
+}
+
+static pyr_addr word_at(struct scan *s, pyr_addr addr)
+{
+	uint64_t word;
+
+	return pyr_try_u64(&s->reader, addr, &word) ? word : 0;
+}
+
+static bool of_type(struct scan *s, pyr_addr object, enum pyr_known known)
+{
+	uint64_t type;
+
+	return object && s->python->known[known] && pyr_heap_id(s->heap, object) != PYR_NO_ID &&
+	       pyr_get_u64(s->layout, &s->reader, object, PyObject, ob_type, &type) &&
+	       type == s->python->known[known];
+}
+
+/* The one character of a str, or the one byte of a bytes; -1: it has more or less. */
+static int only_character(struct scan *s, pyr_addr object, enum pyr_known known)
+{
+	uint64_t length;
+	uint8_t byte;
+	pyr_addr at;
+	char text[8];
+
+	if (!of_type(s, object, known))
+		return -1;
+	if (known == PYR_KNOWN_BYTES_TYPE) {
+		at = object + (pyr_addr)pyr_offset(s->layout, PyBytesObject, ob_sval);
+		if (!pyr_get_u64(s->layout, &s->reader, object, PyVarObject, ob_size, &length) ||
+		    length != 1 || !pyr_peek(&s->reader, at, 1))
+			return -1;
+		memcpy(&byte, pyr_peek(&s->reader, at, 1), 1);
+		return byte;
+	}
+	if (!pyr_get_u64(s->layout, &s->reader, object, PyASCIIObject, length, &length) ||
+	    length != 1)
+		return -1;
+	/* ASCII lies behind the short header, Latin-1 behind the long one. */
+	at = object + pyr_sizeof(s->layout, PyASCIIObject);
+	if (pyr_peek(&s->reader, at, 1)) {
+		memcpy(&byte, pyr_peek(&s->reader, at, 1), 1);
+		text[0] = (char)byte;
+		text[1] = '\0';
+		if (byte && byte < 0x80 && pyr_str_equals(s->types, &s->reader, object, text))
+			return byte;
+	}
+	at = object + pyr_sizeof(s->layout, PyCompactUnicodeObject);
+	if (!pyr_peek(&s->reader, at, 1))
+		return -1;
+	memcpy(&byte, pyr_peek(&s->reader, at, 1), 1);
+	return byte >= 0x80 ? byte : -1;
+}
+
+/* Does @slot lie in an array of the 256 one-character strings (unicode_latin1) or bytes
+ * (characters)? *@table is remembered. */
+static bool in_table(struct scan *s, pyr_addr slot, pyr_addr object, enum pyr_known known,
+		     pyr_addr *table)
+{
+	unsigned i, filled = 0;
+	pyr_addr base, entry;
+	int c;
+
+	if (*table && slot >= *table && slot < *table + 8 * TABLE)
+		return true;
+	c = *table ? -1 : only_character(s, object, known);
+	if (c < 0)
+		return false;
+	base = slot - 8 * (unsigned)c;
+	for (i = 0; i < TABLE; i++) {
+		entry = word_at(s, base + 8 * i);
+		if (!entry)
+			continue;
+		/* U+0000 is told by neither of its bytes. */
+		if (i && only_character(s, entry, known) != (int)i)
+			return false;
+		filled++;
+	}
+	if (filled < TABLE_MIN)
+		return false;
+	*table = base;
+	return true;
+}
+
+/* struct _PyArg_Parser, getargs.c: the tuple of the names in the array @keywords from the
+ * first that may be given by name on. */
+static bool is_parser(struct scan *s, pyr_addr slot, pyr_addr keywords, pyr_addr tuple)
+{
+	pyr_addr items, item;
+	uint64_t count, i;
+	uint32_t first;
+	pyr_error *err;
+
+	if (!keywords || !pyr_try_u32(&s->reader, slot - 16, &first) || first > KEYWORDS_MAX)
+		return false;
+	if ((err = pyr_sequence_items(s->types, &s->reader, tuple, &items, &count))) {
+		pyr_error_destroy(err);
+		return false;
+	}
+	if (!count || count > KEYWORDS_MAX)
+		return false;
+	for (i = 0; i < count; i++)
+		if (!pyr_try_u64(&s->reader, items + 8 * i, &item) ||
+		    !of_type(s, item, PYR_KNOWN_UNICODE_TYPE) ||
+		    !same_text(s, item, word_at(s, keywords + 8 * (first + i))))
+			return false;
+	return true;
+}
+
+/* The types of the ast module and their one instances, static variables until 3.9. */
+static bool is_ast(struct scan *s, uint32_t id, bool *is_type)
+{
+	const struct pyr_type *type = pyr_types_at(s->types, s->heap->type[id]);
+	const char *name;
+
+	*is_type = type && type->shape == PYR_SHAPE_TYPE;
+	if (*is_type)
+		type = pyr_types_get(s->types, &s->reader, s->heap->address[id]);
+	if (!type || !type->heap)
+		return false;
+	name = pyr_type_name(s->types, type);
+	return !strncmp(name, "_ast.", 5) || !strncmp(name, "ast.", 4);
+}
+
+static void look(struct scan *s, pyr_addr slot, pyr_addr object, uint32_t id, bool python)
+{
+	uint64_t row;
+	bool type;
+
+	if (of_type(s, object, PYR_KNOWN_UNICODE_TYPE)) {
+		if (same_text(s, object, word_at(s, slot - 8)))
+			row = PYR_ROOT_ROW_IDENTIFIER; /* struct _Py_Identifier, object.h */
+		else if (same_text(s, object, word_at(s, slot - 48)))
+			row = PYR_ROOT_ROW_SLOT_NAME; /* struct wrapperbase, descrobject.h */
+		else if (python && in_table(s, slot, object, PYR_KNOWN_UNICODE_TYPE, &s->strings))
+			row = PYR_ROOT_ROW_CHARACTER;
+		else
+			return;
+	} else if (of_type(s, object, PYR_KNOWN_BYTES_TYPE)) {
+		if (!python || !in_table(s, slot, object, PYR_KNOWN_BYTES_TYPE, &s->bytes))
+			return;
+		row = PYR_ROOT_ROW_BYTE;
+	} else if (of_type(s, object, PYR_KNOWN_TUPLE_TYPE)) {
+		/* Since 3.13 there is a word more between them. */
+		if (!is_parser(s, slot, word_at(s, slot - 40), object) &&
+		    !is_parser(s, slot, word_at(s, slot - 48), object))
+			return;
+		row = PYR_ROOT_ROW_PARSER;
+	} else if (python && is_ast(s, id, &type)) {
+		row = PYR_ROOT_ROW_AST;
+	} else {
+		return;
+	}
+	pyr_roots_push_id(s->roots, PYR_ROOT_RUNTIME, PYR_ROOT_OWNED, id, slot, 0, row);
+}
+
+/* An entry of the method cache (typeobject.c): {version, name, value}, zero or a str's
+ * name under a version. *@filled tells which. */
+static bool is_cache_entry(struct scan *s, pyr_addr entry, bool *filled)
+{
+	uint64_t version, name;
+
+	if (!pyr_try_u64(&s->reader, entry, &version) ||
+	    !pyr_try_u64(&s->reader,
+			 entry + (pyr_addr)pyr_offset(s->layout, type_cache_entry, name), &name))
+		return false;
+	*filled = name && name != s->none;
+	return !*filled ? version <= UINT32_MAX
+			: version && version <= UINT32_MAX &&
+				  of_type(s, name, PYR_KNOWN_UNICODE_TYPE);
+}
+
+static void push_cache(struct scan *s, pyr_addr first, pyr_addr last, uint32_t size)
+{
+	pyr_addr entry, name;
+	bool filled;
+
+	s->cache = first;
+	s->cache_end = last + size;
+	for (entry = first; entry <= last; entry += size) {
+		if (!is_cache_entry(s, entry, &filled) || !filled)
+			continue;
+		name = entry + (pyr_addr)pyr_offset(s->layout, type_cache_entry, name);
+		pyr_roots_push(s->roots, PYR_ROOT_RUNTIME, PYR_ROOT_OWNED, word_at(s, name), name,
+			       0, PYR_ROOT_ROW_STATIC_TYPE_CACHE);
+	}
+}
+
+/* The cache of type attributes as a static variable (until 3.9) owns its names: the only
+ * long run of such entries. */
+static pyr_error *find_cache(struct scan *s, const struct pyr_static_range *range,
+			     struct pyr_control *control)
+{
+	uint32_t size = pyr_sizeof(s->layout, type_cache_entry), phase;
+	pyr_addr entry, first, last;
+	uint64_t count, steps = 0;
+	pyr_error *err;
+	bool filled;
+
+	for (phase = 0; phase < size; phase += 8) {
+		first = last = count = 0;
+		for (entry = range->start + phase; entry + size <= range->end; entry += size) {
+			if (steps++ % CHECK_EVERY == 0 && (err = pyr_control_check(control)))
+				return err;
+			if (!is_cache_entry(s, entry, &filled)) {
+				if (count >= CACHE_MIN && last - first < CACHE_MAX * size) {
+					push_cache(s, first, last, size);
+					return NULL;
+				}
+				first = last = count = 0;
+			} else if (filled) {
+				first = first ? first : entry;
+				last = entry;
+				count++;
+			}
+		}
+		if (count >= CACHE_MIN && last - first < CACHE_MAX * size) {
+			push_cache(s, first, last, size);
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
+static pyr_error *scan_range(struct scan *s, const struct pyr_static_range *range,
+			     struct pyr_control *control)
+{
+	pyr_addr runtime = s->python->runtime;
+	pyr_addr runtime_end = runtime + pyr_sizeof(s->layout, _PyRuntimeState);
+	bool python = range->image == s->python->image;
+	pyr_addr slot = (range->start + 7) & ~UINT64_C(7), word;
+	const uint8_t *run;
+	pyr_error *err;
+	uint32_t id;
+	size_t n, i;
+
+	s->object = 0;
+	s->end = 0;
+	while (slot + 8 <= range->end) {
+		if ((err = pyr_control_check(control)))
+			return err;
+		n = pyr_peek_run(&s->reader, slot, range->end - slot, &run) / 8;
+		if (!n) {
+			slot = pyr_peek_next(&s->reader, slot, range->end);
+			continue;
+		}
+		for (i = 0; i < n; i++, slot += 8) {
+			memcpy(&word, run + 8 * i, 8);
+			if (!word || (runtime && slot >= runtime && slot < runtime_end) ||
+			    (slot >= s->cache && slot < s->cache_end))
+				continue;
+			id = pyr_heap_id(s->heap, word);
+			if (id != PYR_NO_ID && !in_object(s, slot))
+				look(s, slot, word, id, python);
+		}
+	}
+	return NULL;
+}
+
+pyr_error *pyr_roots_statics(struct pyr_roots *roots, struct pyr_control *control)
+{
+	struct pyr_python *python = pyr_roots_python(roots);
+	struct scan s = {.roots = roots,
+			 .types = roots->model->heap->types,
+			 .heap = roots->model->heap,
+			 .layout = &python->layout,
+			 .python = python,
+			 .none = python->known[PYR_KNOWN_NONE]};
+	struct pyr_statics statics;
+	pyr_error *err;
+	size_t i;
+
+	if ((err = pyr_statics_init(python->target, &statics)))
+		return err;
+	pyr_reader_init(&s.reader, python->target);
+	if (!pyr_has(s.layout, PyInterpreterState, type_cache) &&
+	    pyr_sizeof(s.layout, type_cache_entry))
+		for (i = 0; i < statics.ranges.count && !err; i++)
+			if (statics.ranges.data[i].image == python->image)
+				err = find_cache(&s, &statics.ranges.data[i], control);
+	for (i = 0; i < statics.ranges.count && !err; i++)
+		err = scan_range(&s, &statics.ranges.data[i], control);
+	if (!err)
+		err = pyr_reader_check(&s.reader);
+	pyr_reader_deinit(&s.reader);
+	pyr_statics_deinit(&statics);
+	return err;
+}
