@@ -128,6 +128,31 @@ class GdbAdapter(api.Adapter):
                 "mappings": mappings(), "lwps": threads(inferior, machine), "core": core,
                 "local_pid": inferior.pid if kind == "native" else None}
 
+    def c_frames(self, tid):
+        selected, rows = gdb.selected_thread(), []
+        selected_frame = gdb.selected_frame() if selected and selected.is_valid() else None
+        inferior = gdb.selected_inferior()
+        pointer = REGISTERS[api.machine_of(inferior.architecture().name())][1]
+        try:
+            for thread in inferior.threads():
+                if (thread.ptid[1] or thread.ptid[2]) != tid:
+                    continue
+                thread.switch()
+                frame = gdb.newest_frame()
+                while frame is not None and len(rows) < api.FRAMES_MAX:
+                    # what was inlined has the stack of the function that it is part of
+                    if frame.type() != gdb.INLINE_FRAME:
+                        rows.append((register(frame, pointer), frame.name()))
+                    frame = frame.older()
+        except gdb.error:
+            pass  # the unwinder gave up: what it told is right
+        finally:
+            if selected and selected.is_valid():
+                selected.switch()
+                if selected_frame and selected_frame.is_valid():
+                    selected_frame.select()
+        return rows
+
     def read_memory(self, address, length):
         return gdb.selected_inferior().read_memory(address, length)
 

@@ -2,6 +2,7 @@
 adapters have in common. The adapters add what only their debugger knows.
 
 Nothing here depends on a debugger; a plain python3 can import it."""
+import bisect
 import ctypes
 import os
 import re
@@ -9,6 +10,7 @@ import shlex
 import sys
 
 OPTION = re.compile(r"--|-[A-Za-z]$")
+FRAMES_MAX = 10000  # of a thread, that are named
 READ_DONE, READ_UNREADABLE, READ_INTERRUPTED, READ_GONE = range(4)
 
 READ = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t)
@@ -92,6 +94,7 @@ class Adapter(object):
       describe()          a dict: description, machine, pid, exe, auxv (bytes), mappings
                           [(start, end, flags, offset, path)], lwps [(tid, tls, sp, pc,
                           name)], core (path or None), local_pid (or None)
+      c_frames(tid)       [(stack pointer, function's name or None)] of a thread
       read_memory(a, n)   bytes; raises Unreadable
       evaluate(text)      the address that an expression means
       publish(addresses)  make the listed objects available as variables
@@ -104,6 +107,8 @@ class Adapter(object):
             raise MemoryError("pyretain: out of memory")
         self.known = None       # identity() of what the session looks at
         self.callback = None    # kept alive for the session
+        self.name_frame = None  # the same
+        self.stacks = {}        # frames of C functions by thread: (stack pointers, names)
         self.words = [name.decode() for name in
                       map(self.library.pyr_command_name, range(self.library.pyr_command_count()))]
 
@@ -182,6 +187,25 @@ class Adapter(object):
         except BaseException:  # pylint: disable=broad-except
             return READ_UNREADABLE
 
+    def frame_at(self, ctx, tid, address, buffer, length):
+        """The core's callback for names of C frames; no exception may leave it."""
+        try:
+            if tid not in self.stacks:
+                rows = sorted(self.c_frames(tid), key=lambda row: row[0])
+                self.stacks[tid] = [row[0] for row in rows], [row[1] for row in rows]
+            pointers, names = self.stacks[tid]
+            # A frame reaches from its stack pointer up to its caller's; where the outermost ends is
+            # not known.
+            index = bisect.bisect_right(pointers, address)
+            if not 0 < index < len(pointers) or not names[index - 1]:
+                return 1
+            name = names[index - 1].encode("utf-8", "replace")[:length - 1]
+            ctypes.memmove(buffer, name + b"\0", len(name) + 1)
+            return 0
+        except BaseException:  # pylint: disable=broad-except
+            self.stacks[tid] = [], []
+            return 1
+
     def look(self):
         """Make the session look at what the debugger shows now."""
         identity = self.identity()
@@ -190,6 +214,8 @@ class Adapter(object):
         self.known = None
         facts = self.describe()
         self.callback = READ(self.read)
+        self.name_frame = FRAME_AT(self.frame_at)
+        self.stacks = {}
         auxv = facts.get("auxv") or b""
         debugger = Debugger(None, self.callback, facts["description"].encode(), facts["machine"].encode(),
                             facts.get("pid") or 0, (facts.get("exe") or "").encode() or None,
@@ -201,6 +227,7 @@ class Adapter(object):
             library.pyr_debugger_add_mapping(session, start, end, flags.encode(), offset, (path or "").encode())
         for tid, tls, sp, pc, name in facts.get("lwps", ()):
             library.pyr_debugger_add_thread(session, tid, tls, sp, pc, (name or "").encode())
+        library.pyr_debugger_name_frames(session, self.name_frame, None)
         if facts.get("core"):
             library.pyr_debugger_offer_core(session, os.fsencode(facts["core"]))
         if facts.get("local_pid"):

@@ -140,6 +140,15 @@ class LldbAdapter(api.Adapter):
                 "mappings": mappings(process), "lwps": threads(process, machine), "core": core,
                 "local_pid": local}
 
+    def c_frames(self, tid):
+        rows = []
+        for index, frame in enumerate(self.context.GetProcess().GetThreadByID(tid)):
+            if index == api.FRAMES_MAX:
+                break
+            if not frame.IsInlined():
+                rows.append((frame.GetSP(), frame.GetFunctionName()))
+        return rows
+
     def read_memory(self, address, length):
         error = lldb.SBError()
         data = self.context.GetProcess().ReadMemory(address, length, error)

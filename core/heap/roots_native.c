@@ -2,77 +2,9 @@
  * roots_stacks.c, malloc's chunks in roots_chunks.c. */
 #include <string.h>
 
+#include "heap/borrowed.h"
 #include "heap/statics.h"
 #include "heap/words.h"
-
-#define IGNORED_MAX 256u
-
-/* Ranges of C variables whose words hold nothing: the cache of attributes. */
-struct ignored {
-	pyr_addr ranges[IGNORED_MAX][2];
-	size_t count;
-};
-
-static void ignore(struct ignored *ignored, pyr_addr start, uint64_t size)
-{
-	if (start && size && ignored->count < IGNORED_MAX) {
-		ignored->ranges[ignored->count][0] = start;
-		ignored->ranges[ignored->count++][1] = start + size;
-	}
-}
-
-/* The values of the cache of attributes are borrowed (typeobject.c, struct type_cache), and
- * what free lists had is still there behind what they have. */
-static void find_ignored(struct pyr_python *python, struct ignored *ignored)
-{
-	static const enum pyr_field fields[] = {
-		PYR_FIELD(PyInterpreterState, type_cache),
-		PYR_FIELD(PyInterpreterState, freelists),
-		PYR_FIELD(PyInterpreterState, freelist_float),
-		PYR_FIELD(PyInterpreterState, freelist_tuple),
-		PYR_FIELD(PyInterpreterState, freelist_list),
-		PYR_FIELD(PyInterpreterState, freelist_dict),
-		PYR_FIELD(PyInterpreterState, freelist_frame),
-		PYR_FIELD(PyInterpreterState, freelist_async_gen),
-		PYR_FIELD(PyInterpreterState, freelist_context),
-		PYR_FIELD(PyInterpreterState, memerrors_freelist),
-	};
-	const struct pyr_field_place *place;
-	size_t i, k;
-
-	for (i = 0; i < python->interpreters.count; i++) {
-		for (k = 0; k < sizeof(fields) / sizeof(*fields); k++) {
-			place = pyr_layout_place(&python->layout, fields[k]);
-			if (place->offset >= 0)
-				ignore(ignored,
-				       python->interpreters.data[i].address +
-					       (pyr_addr)place->offset,
-				       place->size);
-		}
-	}
-}
-
-/* The same as static variables of the interpreter (until 3.9), where they have names. */
-static bool is_static_cache(struct pyr_python *python, pyr_addr addr)
-{
-	const char *symbol;
-	uint64_t offset;
-
-	return python->image && addr >= python->image->start && addr < python->image->end &&
-	       pyr_image_symbol_at(python->target, python->image, addr, &symbol, &offset) &&
-	       (strstr(symbol, "free_list") || strstr(symbol, "freelist") ||
-		!strcmp(symbol, "method_cache"));
-}
-
-static bool is_ignored(const struct ignored *ignored, pyr_addr addr)
-{
-	size_t i;
-
-	for (i = 0; i < ignored->count; i++)
-		if (addr >= ignored->ranges[i][0] && addr < ignored->ranges[i][1])
-			return true;
-	return false;
-}
 
 /* Where the range is written to by the program: what the dynamic linker made read-only
  * holds the addresses of C variables. Without mappings everything is taken. */
@@ -100,7 +32,7 @@ static bool next_writable(const struct pyr_target *target, pyr_addr *at, pyr_add
 struct walk {
 	struct pyr_roots *roots;
 	const struct pyr_words *words;
-	const struct ignored *ignored;
+	const struct pyr_borrowed *borrowed;
 	uint64_t image;
 	uint32_t next; /* the first object that ends behind the place */
 };
@@ -143,8 +75,7 @@ static void scan(struct walk *w, pyr_addr at, pyr_addr end)
 			if (!word || (id = pyr_words_object(w->words, word)) == PYR_NO_ID)
 				continue;
 			behind = skip_object(w, at + 8 * i);
-			if (behind == at + 8 * i && !is_ignored(w->ignored, behind) &&
-			    !is_static_cache(pyr_roots_python(w->roots), behind))
+			if (behind == at + 8 * i && !pyr_borrowed_has(w->borrowed, behind))
 				pyr_roots_push_id(w->roots, PYR_ROOT_C_STATIC, PYR_ROOT_POSSIBLE,
 						  id, behind, w->image, 0);
 		}
@@ -157,16 +88,19 @@ static pyr_error *scan_statics(struct pyr_roots *roots, const struct pyr_words *
 {
 	struct pyr_target *target = pyr_roots_python(roots)->target;
 	struct walk w = {.roots = roots, .words = words};
-	struct ignored ignored = {.count = 0};
+	struct pyr_borrowed borrowed;
 	struct pyr_statics statics;
 	pyr_addr at, stop;
 	pyr_error *err;
 	size_t i;
 
-	if ((err = pyr_statics_init(target, &statics)))
+	if ((err = pyr_borrowed_init(roots->model->heap, &borrowed)))
 		return err;
-	find_ignored(pyr_roots_python(roots), &ignored);
-	w.ignored = &ignored;
+	if ((err = pyr_statics_init(target, &statics))) {
+		pyr_borrowed_deinit(&borrowed);
+		return err;
+	}
+	w.borrowed = &borrowed;
 	for (i = 0; i < statics.ranges.count && !err; i++) {
 		const struct pyr_static_range *range = &statics.ranges.data[i];
 
@@ -176,6 +110,7 @@ static pyr_error *scan_statics(struct pyr_roots *roots, const struct pyr_words *
 		err = pyr_control_progress(control, "C variables", i, statics.ranges.count);
 	}
 	pyr_statics_deinit(&statics);
+	pyr_borrowed_deinit(&borrowed);
 	return err ? err : pyr_reader_check(&pyr_roots_python(roots)->reader);
 }
 

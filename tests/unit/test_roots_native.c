@@ -152,7 +152,7 @@ static void examine(const struct python *python)
 	struct pyr_target_options options = {.tmpdir = "/tmp", .max_pause = 30};
 	struct pyr_python_options python_options = {0};
 	struct subject s = {.python = python};
-	struct pyr_model model = {0};
+	struct pyr_model *model;
 	struct pyr_control control;
 	struct pyr_target *target;
 	struct pyr_python *cpython;
@@ -179,8 +179,8 @@ static void examine(const struct python *python)
 	assert_null(pyr_python_open(target, &python_options, &cpython));
 	assert_null(pyr_types_create(cpython, &types));
 	assert_null(pyr_heap_build(types, &control, &s.heap));
-	model.heap = s.heap;
-	assert_null(pyr_roots_find(&model, &control, &s.roots));
+	assert_null(pyr_model_build(s.heap, &control, &model));
+	assert_null(pyr_roots_find(model, &control, &s.roots));
 	for (i = 0; i < lines.count; i++) {
 		kind = strtok_r(lines.data[i], "|", &rest);
 		pattern = strtok_r(NULL, "|", &rest);
@@ -200,6 +200,7 @@ static void examine(const struct python *python)
 	/* What is left in memory that nobody cleared may point at one. */
 	assert_true(s.nobodys_with_roots <= 4);
 	pyr_roots_destroy(s.roots);
+	pyr_model_destroy(model);
 	pyr_heap_destroy(s.heap);
 	pyr_types_destroy(types);
 	pyr_python_destroy(cpython);
