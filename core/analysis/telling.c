@@ -3,7 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/types.h"
+#include "runtime/access.h"
+#include "runtime/object.h"
+
+/* Of modules that hold an object alike, the one with the shorter way to its name comes
+ * first: logging before asyncio.log. */
+struct rank {
+	uint32_t module;
+	uint8_t dots;
+};
 
 /* What the costs ask of a type. */
 enum side { SIDE_OTHER, SIDE_DICT, SIDE_MODULE, SIDE_TYPE, SIDE_FUNCTION, SIDE_FRAME };
@@ -13,8 +21,9 @@ struct pyr_telling {
 	const struct pyr_roots *roots;
 	uint8_t *sides; /* enum side, by type index */
 	uint32_t type_count;
-	uint64_t *namespaces;      /* a bit per object */
-	PYR_VEC(uint32_t) modules; /* the dicts behind sys.modules */
+	uint64_t *namespaces;       /* a bit per object */
+	PYR_VEC(uint32_t) modules;  /* the dicts behind sys.modules */
+	PYR_VEC(struct rank) ranks; /* by module */
 };
 
 static enum side side_of(const struct pyr_type *type)
@@ -63,16 +72,67 @@ bool pyr_telling_is_modules(const struct pyr_telling *t, uint32_t node)
 	return false;
 }
 
-/* md_dict (moduleobject.c) is the one dict that a module has as a field. */
-static void note_namespace(struct pyr_telling *t, uint32_t module)
+/* md_dict, moduleobject.c. */
+static void note_namespace(struct pyr_telling *t, struct pyr_reader *reader, uint32_t module)
 {
-	const struct pyr_graph *g = &t->model->graph;
-	uint64_t e;
+	const struct pyr_heap *heap = t->model->heap;
+	const struct pyr_layout *l = &pyr_types_python(heap->types)->layout;
+	pyr_addr dict = pyr_get_addr(l, reader, heap->address[module], PyModuleObject, md_dict);
+	uint32_t id = dict ? pyr_heap_id(heap, dict) : PYR_NO_ID;
 
-	for (e = g->out_start[module]; e < g->out_start[module + 1]; e++)
-		if (side(t, g->out[e]) == SIDE_DICT &&
-		    PYR_MODEL_KIND(t->model->flags[e]) == PYR_EDGE_FIELD)
-			t->namespaces[g->out[e] / 64] |= UINT64_C(1) << g->out[e] % 64;
+	if (id != PYR_NO_ID)
+		t->namespaces[id / 64] |= UINT64_C(1) << id % 64;
+}
+
+static int by_module(const void *a, const void *b)
+{
+	const struct rank *x = a, *y = b;
+
+	return x->module < y->module ? -1 : x->module > y->module;
+}
+
+static pyr_error *rank_modules(struct pyr_telling *t, uint32_t modules)
+{
+	const struct pyr_heap *heap = t->model->heap;
+	struct pyr_reader *reader = &pyr_types_python(heap->types)->reader;
+	struct rank rank = {0};
+	struct pyr_dict_iter iter;
+	pyr_addr key, value;
+	const char *c;
+	char *name;
+	pyr_error *err;
+
+	err = pyr_dict_iter_init(heap->types, reader, heap->address[modules], &iter);
+	if (err) { /* damaged: names order nothing then */
+		pyr_error_destroy(err);
+		return NULL;
+	}
+	while (pyr_dict_iter_next(&iter, &key, &value)) {
+		rank.module = pyr_heap_id(heap, value);
+		if (rank.module == PYR_NO_ID)
+			continue;
+		err = pyr_str_utf8(heap->types, reader, key, 400, &name, NULL);
+		if (err) {
+			pyr_error_destroy(err);
+			continue;
+		}
+		for (rank.dots = 0, c = name; *c; c++)
+			rank.dots += *c == '.' && rank.dots < 3;
+		free(name);
+		if (!pyr_vec_push(&t->ranks, rank))
+			return pyr_error_no_memory();
+	}
+	return NULL;
+}
+
+static unsigned module_cost(const struct pyr_telling *t, uint32_t module)
+{
+	struct rank key = {.module = module}, *found;
+
+	found = t->ranks.count
+			? bsearch(&key, t->ranks.data, t->ranks.count, sizeof(key), by_module)
+			: NULL;
+	return 2 * (found ? found->dots : 3u);
 }
 
 pyr_error *pyr_telling_create(struct pyr_model *model, const struct pyr_roots *roots,
@@ -100,7 +160,7 @@ pyr_error *pyr_telling_create(struct pyr_model *model, const struct pyr_roots *r
 		t->sides[n] = (uint8_t)side_of(pyr_types_at(heap->types, n));
 	for (n = 0; n < heap->count && !err; n++) {
 		if (side(t, n) == SIDE_MODULE)
-			note_namespace(t, n);
+			note_namespace(t, &pyr_types_python(heap->types)->reader, n);
 		if (!(n & 0xfffff))
 			err = pyr_control_check(control);
 	}
@@ -110,6 +170,10 @@ pyr_error *pyr_telling_create(struct pyr_model *model, const struct pyr_roots *r
 		    !pyr_vec_push(&t->modules, root->object))
 			err = pyr_error_no_memory();
 	}
+	for (i = 0; i < t->modules.count && !err; i++)
+		err = rank_modules(t, t->modules.data[i]);
+	if (t->ranks.count)
+		qsort(t->ranks.data, t->ranks.count, sizeof(*t->ranks.data), by_module);
 	if (err) {
 		pyr_telling_destroy(t);
 		return err;
@@ -125,6 +189,7 @@ void pyr_telling_destroy(struct pyr_telling *t)
 	free(t->sides);
 	free(t->namespaces);
 	pyr_vec_deinit(&t->modules);
+	pyr_vec_deinit(&t->ranks);
 	free(t);
 }
 
@@ -146,9 +211,9 @@ static unsigned kind_cost(const struct pyr_telling *t, uint32_t from, uint32_t t
 	case PYR_EDGE_STACK:
 		return 10;
 	case PYR_EDGE_FIELD:
-		/* an instance's or a class's dict: half of an attribute */
+		/* a class's or an instance's dict: part of an attribute */
 		if (side(t, to) == SIDE_DICT)
-			return 2;
+			return side(t, from) == SIDE_TYPE ? 1 : 2;
 		/* __mro__, __bases__, tp_cache, ...; __code__, __name__, ... */
 		return side(t, from) == SIDE_TYPE ? 24 : 6;
 	default:
@@ -167,7 +232,7 @@ unsigned pyr_telling_cost(void *ctx, uint32_t from, uint64_t edge)
 	if (bit(t->namespaces, to))
 		return side(t, from) == SIDE_MODULE ? 0 : 40;
 	if (side(t, to) == SIDE_MODULE)
-		return pyr_telling_is_modules(t, from) ? 0 : 20;
+		return pyr_telling_is_modules(t, from) ? module_cost(t, to) : 20;
 	cost = kind_cost(t, from, to, PYR_MODEL_KIND(flags));
 	if (flags & PYR_MODEL_INFERRED)
 		cost += 12;

@@ -1,0 +1,28 @@
+/* Why an object is alive, in sentences for a person who does not know the words. */
+#ifndef PYR_COMMAND_WHY_WORDS_H
+#define PYR_COMMAND_WHY_WORDS_H
+
+#include "command/route_find.h"
+
+/* Why no path was found. */
+enum pyr_unheld {
+	PYR_UNHELD_GARBAGE, /* all references to it come from what is unreachable too */
+	PYR_UNHELD_UNKNOWN, /* something has references that were not found */
+	PYR_UNHELD_IMMORTAL,
+};
+
+/* "This app.Session is alive because the module app.cache holds it: app.cache.S['abc']." */
+void pyr_why_holder(struct pyr_context *context, const struct pyr_route *route);
+/* "20 other app.Session objects are held the same way, by the same dict." */
+void pyr_why_alike(struct pyr_context *context, struct pyr_retention *retention,
+		   const struct pyr_route *route);
+/* "It would be freed if the key 'abc' were removed from the dict app.cache.S." */
+pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention *retention,
+			   const struct pyr_route *route);
+/* Nothing reaches @object; @holder is the object whose references were not all found. */
+void pyr_why_nothing(struct pyr_context *context, struct pyr_retention *retention,
+		     enum pyr_unheld why, uint32_t object, uint32_t holder);
+/* "refcount 3: 2 dict values, 1 local variable, 0 not found" */
+void pyr_why_ledger(struct pyr_context *context, struct pyr_retention *retention, uint32_t object);
+
+#endif
