@@ -140,6 +140,8 @@ static bool object_matches(struct query *q, uint32_t id, struct pyr_find_match *
 
 	if ((o->generation >= 0 && h->generation[id] != (uint8_t)o->generation) ||
 	    (o->has_in && (h->address[id] < q->start || h->address[id] >= q->end)) ||
+	    (o->overheld && pyr_ledger_remainder(o->overheld, id) <= 0) ||
+	    (o->underheld && pyr_ledger_remainder(o->underheld, id) >= 0) ||
 	    !type_matches(q, h->type[id]))
 		return false;
 	type = pyr_types_at(h->types, h->type[id]);
@@ -159,6 +161,16 @@ static bool object_matches(struct query *q, uint32_t id, struct pyr_find_match *
 			return false;
 	}
 	return !q->repr.given || repr_matches(q, &q->repr, h->address[id]);
+}
+
+/* The largest first, else by address. */
+static int by_size(const void *x, const void *y)
+{
+	const struct pyr_find_match *a = x, *b = y;
+
+	if (a->size != b->size)
+		return a->size > b->size ? -1 : 1;
+	return a->id < b->id ? -1 : a->id > b->id;
 }
 
 static pyr_error *run(struct query *q, struct pyr_control *control,
@@ -189,6 +201,50 @@ static pyr_error *run(struct query *q, struct pyr_control *control,
 	return NULL;
 }
 
+struct sorted {
+	PYR_VEC(struct pyr_find_match) matches;
+	bool failed;
+};
+
+static bool gather(void *ctx, const struct pyr_find_match *match)
+{
+	struct sorted *sorted = ctx;
+
+	if (!pyr_vec_push(&sorted->matches, *match))
+		sorted->failed = true;
+	return !sorted->failed;
+}
+
+static pyr_error *run_sorted(struct query *q, struct pyr_control *control,
+			     bool (*fn)(void *ctx, const struct pyr_find_match *match), void *ctx,
+			     struct pyr_find_result *ret)
+{
+	struct pyr_find_options options = *q->options;
+	uint64_t limit = options.limit;
+	struct sorted sorted = {.failed = false};
+	struct pyr_find_result result;
+	pyr_error *err;
+	size_t i;
+
+	options.limit = 0;
+	q->options = &options;
+	err = run(q, control, gather, &sorted, &result);
+	if (!err && sorted.failed)
+		err = pyr_error_no_memory();
+	if (!err) {
+		if (sorted.matches.count)
+			qsort(sorted.matches.data, sorted.matches.count,
+			      sizeof(*sorted.matches.data), by_size);
+		for (i = 0; i < sorted.matches.count && (!limit || i < limit); i++)
+			if (!fn(ctx, &sorted.matches.data[i]))
+				break;
+		result.omitted = sorted.matches.count - i;
+		*ret = result;
+	}
+	pyr_vec_deinit(&sorted.matches);
+	return err;
+}
+
 pyr_error *pyr_find_run(struct pyr_heap *heap, struct pyr_control *control,
 			const struct pyr_find_options *options,
 			bool (*fn)(void *ctx, const struct pyr_find_match *match), void *ctx,
@@ -206,7 +262,8 @@ pyr_error *pyr_find_run(struct pyr_heap *heap, struct pyr_control *control,
 		 !(err = compile("--repr", options->repr, &q.repr)) &&
 		 !(err = parse_attribute(&q, options->attr)) &&
 		 !(err = options->has_in ? locate(&q, options->in) : NULL))
-		err = run(&q, control, fn, ctx, ret);
+		err = options->by_size ? run_sorted(&q, control, fn, ctx, ret)
+				       : run(&q, control, fn, ctx, ret);
 	if (q.type.given)
 		regfree(&q.type.regex);
 	if (q.repr.given)

@@ -4,7 +4,7 @@
 #ifndef PYR_ANALYSIS_FIND_H
 #define PYR_ANALYSIS_FIND_H
 
-#include "heap/heap.h"
+#include "analysis/ledger.h"
 
 struct pyr_find_options {
 	const char *type;  /* against the qualified type name; NULL: any */
@@ -15,6 +15,9 @@ struct pyr_find_options {
 	bool has_in;
 	pyr_addr in;    /* lies in the arena, else in the mapping, that contains this address */
 	int generation; /* enum pyr_generation; -1: any */
+	/* Objects whose count is higher than what was found of it, or lower; NULL: any. */
+	const struct pyr_ledger *overheld, *underheld;
+	bool by_size;   /* the largest first, else by address */
 	uint64_t limit; /* objects to hand out; 0: all */
 };
 
@@ -29,7 +32,7 @@ struct pyr_find_result {
 	uint64_t omitted; /* matches beyond the limit */
 };
 
-/* Calls @fn for the first `limit` matches in address order, until it answers
+/* Calls @fn for the first `limit` matches in the order wanted, until it answers
  * false (that counts as the limit). Errors: usage (a bad expression). */
 pyr_error *pyr_find_run(struct pyr_heap *heap, struct pyr_control *control,
 			const struct pyr_find_options *options,

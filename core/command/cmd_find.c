@@ -1,5 +1,6 @@
 /* find: the objects that match. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "analysis/find.h"
 #include "command/show.h"
@@ -7,6 +8,7 @@
 struct found {
 	struct pyr_context *context;
 	struct pyr_heap *heap;
+	struct pyr_ledger *ledger; /* when --overheld or --underheld was asked for */
 	PYR_VEC(struct pyr_find_match) matches;
 	bool failed;
 };
@@ -44,6 +46,11 @@ static void print_json(struct found *found, const struct pyr_find_result *result
 					      pyr_types_at(heap->types, heap->type[match->id])));
 		pyr_json_uint(json, "size", match->size);
 		pyr_json_string(json, "repr", repr);
+		if (found->ledger) {
+			pyr_json_uint(json, "refcount", found->ledger->refcount[match->id]);
+			pyr_json_int(json, "unexplained",
+				     pyr_ledger_remainder(found->ledger, match->id));
+		}
 		pyr_json_end_object(json);
 		pyr_session_result(context->session, heap->address[match->id]);
 		free(repr);
@@ -60,6 +67,11 @@ static void print_text(struct found *found, const struct pyr_find_result *result
 		{"SIZE", true, false, PYR_CUT_END},
 		{"VALUE", false, true, PYR_CUT_END},
 	};
+	static const struct pyr_column ledger_columns[] = {
+		{"ADDRESS", false, false, PYR_CUT_END}, {"TYPE", false, true, PYR_CUT_START},
+		{"SIZE", true, false, PYR_CUT_END},     {"REFCOUNT", true, false, PYR_CUT_END},
+		{"FOUND", true, false, PYR_CUT_END},    {"VALUE", false, true, PYR_CUT_END},
+	};
 	struct pyr_context *context = found->context;
 	struct pyr_heap *heap = found->heap;
 	const struct pyr_find_match *match;
@@ -73,7 +85,11 @@ static void print_text(struct found *found, const struct pyr_find_result *result
 	if (!result->matches)
 		return;
 	pyr_out_raw(context->out, "\n", 1);
-	pyr_table_init(&table, context->out, columns, sizeof(columns) / sizeof(columns[0]));
+	if (found->ledger)
+		pyr_table_init(&table, context->out, ledger_columns,
+			       sizeof(ledger_columns) / sizeof(ledger_columns[0]));
+	else
+		pyr_table_init(&table, context->out, columns, sizeof(columns) / sizeof(columns[0]));
 	for (i = 0; i < found->matches.count; i++) {
 		if (i % 1024 == 0 && pyr_control_cancelled(&context->session->control))
 			break;
@@ -85,6 +101,10 @@ static void print_text(struct found *found, const struct pyr_find_result *result
 					     pyr_types_at(heap->types, heap->type[match->id])));
 		pyr_table_cell(&table, "%s%s", match->exact_size ? "" : "~",
 			       pyr_bytes(match->size).text);
+		if (found->ledger) {
+			pyr_table_text(&table, pyr_count(found->ledger->refcount[match->id]).text);
+			pyr_table_text(&table, pyr_count(found->ledger->found[match->id]).text);
+		}
 		pyr_table_text(&table, repr ? repr : "");
 		pyr_session_result(context->session, heap->address[match->id]);
 		free(repr);
@@ -104,18 +124,28 @@ pyr_error *pyr_cmd_find(struct pyr_context *context)
 		.has_in = in->given,
 		.in = in->number,
 		.generation = -1,
+		.by_size = !strcmp(pyr_context_option(context, PYR_OPT_find_by)->text, "size"),
 		.limit = context->limit == UINT64_MAX ? 0 : context->limit,
 	};
+	bool overheld = pyr_context_option(context, PYR_OPT_find_overheld)->given;
+	bool underheld = pyr_context_option(context, PYR_OPT_find_underheld)->given;
 	struct pyr_find_result result;
 	struct found found = {.context = context};
 	pyr_error *err;
 
-	if (!options.type && !options.repr && !options.attr && !in->given &&
-	    !pyr_context_option(context, PYR_OPT_find_min_size)->given)
-		return pyr_error_create(PYR_E_USAGE, "find wants a condition: --type, --repr, "
-						     "--attr, --min-size or --in");
-	if ((err = pyr_session_heap(context->session, &found.heap)))
+	if (!options.type && !options.repr && !options.attr && !in->given && !overheld &&
+	    !underheld && !pyr_context_option(context, PYR_OPT_find_min_size)->given)
+		return pyr_error_create(PYR_E_USAGE,
+					"find wants a condition: --type, --repr, --attr, "
+					"--min-size, --in, --overheld or --underheld");
+	if (overheld && underheld)
+		return pyr_error_create(PYR_E_USAGE, "no object is both overheld and underheld");
+	if ((err = pyr_session_heap(context->session, &found.heap)) ||
+	    ((overheld || underheld) &&
+	     (err = pyr_session_ledger(context->session, &found.ledger))))
 		return err;
+	options.overheld = overheld ? found.ledger : NULL;
+	options.underheld = underheld ? found.ledger : NULL;
 	if (!found.heap->proven)
 		pyr_context_incomplete(context, "the collector's lists do not all close: objects "
 						"may be missing");

@@ -73,7 +73,53 @@ static void layout_json(struct pyr_json *json, const struct pyr_layout *layout)
 	pyr_json_string(json, "layout_table", layout->table_name);
 }
 
-static void print_json(struct pyr_context *context, const struct pyr_census *census)
+/* What the references explain of the counts. */
+static void explained_json(struct pyr_context *context, const struct pyr_ledger *ledger)
+{
+	const struct pyr_model *model = context->session->model;
+	struct pyr_json *json = context->json;
+
+	pyr_json_uint(json, "references", model->graph.edges);
+	pyr_json_uint(json, "inferred_references", model->inferred);
+	pyr_json_begin_object(json, "explained");
+	pyr_json_uint(json, "references_found", ledger->references_found);
+	pyr_json_uint(json, "refcount_total", ledger->refcount_total);
+	pyr_json_real(json, "ratio", pyr_ledger_ratio(ledger));
+	pyr_json_uint(json, "excluded", ledger->excluded);
+	pyr_json_uint(json, "negative", ledger->negative);
+	pyr_json_uint(json, "overheld", ledger->overheld);
+	pyr_json_end_object(json);
+}
+
+static void explained_rows(struct pyr_context *context, struct pyr_table *table,
+			   const struct pyr_ledger *ledger)
+{
+	const struct pyr_model *model = context->session->model;
+
+	pyr_table_text(table, "references");
+	pyr_table_cell(table, "%s", pyr_count(model->graph.edges).text);
+	if (model->inferred) {
+		pyr_table_text(table, "");
+		pyr_table_cell(table, "%s of them inferred: the code of some types cannot be had",
+			       pyr_share(model->inferred, model->graph.edges).text);
+	}
+	pyr_table_text(table, "explained");
+	pyr_table_cell(table, "%.2f %% of all counted references were found (%s of %s)",
+		       100 * pyr_ledger_ratio(ledger), pyr_count(ledger->references_found).text,
+		       pyr_count(ledger->refcount_total).text);
+	pyr_table_text(table, "");
+	pyr_table_cell(table, "not counted: %s that are immortal or C variables",
+		       pyr_counted(ledger->excluded, "object", "objects").text);
+	if (ledger->negative) {
+		pyr_table_text(table, "");
+		pyr_table_cell(
+			table, "%s fewer references than were found: find --underheld",
+			pyr_counted(ledger->negative, "object counts", "objects count").text);
+	}
+}
+
+static void print_json(struct pyr_context *context, const struct pyr_census *census,
+		       const struct pyr_ledger *ledger)
 {
 	const struct pyr_python *python = context->session->python;
 	const struct pyr_interpreter *interpreter;
@@ -93,6 +139,8 @@ static void print_json(struct pyr_context *context, const struct pyr_census *cen
 	pyr_json_uint(json, "objects", census->objects);
 	pyr_json_uint(json, "gc_objects", census->gc_objects);
 	pyr_json_uint(json, "bytes", census->bytes);
+	if (ledger)
+		explained_json(context, ledger);
 	pyr_json_string(json, "generations", certainty_word(census->proven));
 	pyr_json_begin_list(json, "by_interpreter");
 	for (i = 0; i < python->interpreters.count; i++) {
@@ -202,7 +250,7 @@ static void missing_files(struct pyr_context *context)
 }
 
 static void print_text(struct pyr_context *context, const struct pyr_census *census,
-		       const struct pyr_gc_state *gc)
+		       const struct pyr_gc_state *gc, const struct pyr_ledger *ledger)
 {
 	static const struct pyr_column columns[] = {
 		{"", false, false, PYR_CUT_END},
@@ -272,6 +320,8 @@ static void print_text(struct pyr_context *context, const struct pyr_census *cen
 				  pyr_count(census->by_generation[PYR_GEN_COLLECTING]).text);
 	pyr_strbuf_printf(&text, " (%s)", certainty_word(census->proven));
 	row(&table, "tracked", pyr_strbuf_str(&text));
+	if (ledger)
+		explained_rows(context, &table, ledger);
 	pyr_table_finish(&table);
 	pyr_strbuf_deinit(&text);
 	missing_files(context);
@@ -281,6 +331,7 @@ pyr_error *pyr_cmd_info(struct pyr_context *context)
 {
 	struct pyr_census_options options = {.generation = -1};
 	struct pyr_gc_state *states = NULL;
+	struct pyr_ledger *ledger = NULL;
 	struct pyr_census census = {0};
 	struct pyr_types *types;
 	pyr_error *err;
@@ -289,6 +340,11 @@ pyr_error *pyr_cmd_info(struct pyr_context *context)
 	if ((err = pyr_session_types(context->session, &types)) ||
 	    (err = pyr_census_run(types, &context->session->control, &options, &census)))
 		return err;
+	if (!pyr_context_option(context, PYR_OPT_info_quick)->given &&
+	    (err = pyr_session_ledger(context->session, &ledger))) {
+		pyr_census_deinit(&census);
+		return err;
+	}
 	err = pyr_gc_states_read(types, &context->session->python->reader, &states, &count);
 	if (err) { /* the rest is worth telling without it */
 		pyr_control_diagnose(&context->session->control, "the collector's state: %s",
@@ -302,9 +358,9 @@ pyr_error *pyr_cmd_info(struct pyr_context *context)
 						"generation an object is in is inferred");
 	pyr_context_answer(context);
 	if (context->json)
-		print_json(context, &census);
+		print_json(context, &census, ledger);
 	else
-		print_text(context, &census, count ? &states[0] : NULL);
+		print_text(context, &census, count ? &states[0] : NULL, ledger);
 	if (states)
 		pyr_gc_states_destroy(states, count);
 	pyr_census_deinit(&census);

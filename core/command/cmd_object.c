@@ -2,13 +2,15 @@
 #include <string.h>
 #include <stdlib.h>
 
-#include "command/asked.h"
+#include "command/edges.h"
 #include "command/show.h"
 
 struct answer {
 	struct pyr_asked object;
 	uint64_t size;
 	bool has_size, exact_size;
+	bool has_ledger;
+	struct pyr_object_ledger ledger;
 	struct pyr_memory_place memory;
 	struct pyr_contents attributes, items;
 	struct pyr_frames frames; /* of a generator: none or one */
@@ -82,6 +84,8 @@ static void print_json(struct pyr_context *context, struct answer *a)
 	pyr_asked_json(context, &a->object);
 	pyr_json_int(json, "refcount", a->object.header.refcount);
 	pyr_json_bool(json, "immortal", a->object.header.immortal);
+	if (a->has_ledger)
+		pyr_object_ledger_json(context, &a->object, &a->ledger);
 	if (a->has_size)
 		pyr_json_uint(json, "size", a->size);
 	else
@@ -127,6 +131,24 @@ static void print_memory(struct pyr_out *out, const struct pyr_memory_place *m)
 			       m->mapping ? m->mapping : "");
 }
 
+static void print_refcount(struct pyr_context *context, struct answer *a)
+{
+	struct pyr_strbuf found = {0};
+
+	if (a->has_ledger)
+		pyr_object_ledger_words(&a->ledger, &found);
+	if (a->object.header.immortal)
+		pyr_out_text(context->out,
+			     "  refcount  immortal: never freed, its references are not counted\n");
+	else
+		pyr_out_printf(context->out, "  refcount  %lld%s%s%s\n",
+			       (long long)a->object.header.refcount, found.length ? ": " : "",
+			       pyr_strbuf_str(&found),
+			       a->has_ledger && !a->ledger.counted ? " (a C variable: not counted)"
+								   : "");
+	pyr_strbuf_deinit(&found);
+}
+
 static void print_text(struct pyr_context *context, struct answer *a, const char *repr)
 {
 	struct pyr_out *out = context->out;
@@ -143,10 +165,7 @@ static void print_text(struct pyr_context *context, struct answer *a, const char
 			       "  It looks like an object, but is none of those that were found in "
 			       "the heap.\n");
 	pyr_out_printf(out, "\n  value     %s\n", repr);
-	if (a->object.header.immortal)
-		pyr_out_text(out, "  refcount  immortal\n");
-	else
-		pyr_out_printf(out, "  refcount  %lld\n", (long long)a->object.header.refcount);
+	print_refcount(context, a);
 	if (a->has_size)
 		pyr_out_printf(
 			out, "  size      %s%s\n", pyr_counted(a->size, "byte", "bytes").text,
@@ -164,6 +183,8 @@ static void print_text(struct pyr_context *context, struct answer *a, const char
 	}
 	pyr_show_contents(context, &a->attributes);
 	pyr_show_contents(context, &a->items);
+	if (a->has_ledger)
+		pyr_possible_print(context, &a->object, &a->ledger);
 }
 
 pyr_error *pyr_cmd_object(struct pyr_context *context)
@@ -174,6 +195,11 @@ pyr_error *pyr_cmd_object(struct pyr_context *context)
 
 	if ((err = pyr_context_resolve(context, context->args->arguments[0].number, &a.object)))
 		return err;
+	if (a.object.listed && !pyr_context_option(context, PYR_OPT_object_quick)->given) {
+		if ((err = pyr_object_ledger(context, &a.object, &a.ledger)))
+			return err;
+		a.has_ledger = true;
+	}
 	pyr_session_result(context->session, a.object.address);
 	learn(context, &a);
 	repr = pyr_context_repr(context, a.object.address, 0);
