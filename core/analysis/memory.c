@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analysis/memory_paint.h"
-#include "base/parallel.h"
+#include "analysis/memory_internal.h"
 #include "native/mappings.h"
 #include "runtime/obmalloc.h"
 
@@ -29,247 +28,6 @@ const char *pyr_memory_text(enum pyr_memory_category category)
 const char *pyr_memory_how(enum pyr_memory_category category)
 {
 	return categories[category].how;
-}
-
-/* --- areas --- */
-
-enum master {
-	PYMALLOC,  /* index: of the arena */
-	MALLOC,    /* of the region */
-	CHUNK,     /* a mapped chunk */
-	PLAIN,     /* one category, and objects that lie in it */
-	ANONYMOUS, /* nobody's, as far as is known */
-};
-
-struct area {
-	pyr_addr start, end;
-	enum master master;
-	enum pyr_memory_category own, file; /* PLAIN, ANONYMOUS: of its pages */
-	size_t index;
-};
-
-struct area_list {
-	PYR_VEC(struct area) v; /* sorted, not overlapping */
-};
-
-struct account {
-	const struct pyr_memory_input *input;
-	struct pyr_held held;
-	struct area_list areas;
-	struct pyr_painter *painters; /* one per worker */
-	struct pyr_reader *readers;
-	uint64_t *trimmable, *damaged; /* by worker */
-	uint64_t *unclaimed;           /* by area: bytes left to nobody */
-};
-
-static pyr_error *add(struct area_list *list, const struct area *area)
-{
-	if (area->start >= area->end)
-		return NULL;
-	return pyr_vec_push(&list->v, *area) ? NULL : pyr_error_no_memory();
-}
-
-/* @list becomes itself with what of @fresh (sorted) it does not cover yet. */
-static pyr_error *merge(struct area_list *list, const struct area_list *fresh)
-{
-	struct area_list merged = {.v = {NULL, 0, 0}};
-	size_t i, k = 0;
-	pyr_error *err = NULL;
-	pyr_addr at = 0;
-
-	for (i = 0; i < fresh->v.count && !err; i++) {
-		struct area area = fresh->v.data[i];
-
-		if (area.start < at)
-			area.start = at;
-		while (!err && k < list->v.count && list->v.data[k].start < area.end) {
-			struct area part = area;
-
-			part.end = list->v.data[k].start;
-			if (part.start < part.end)
-				err = add(&merged, &part);
-			if (!err)
-				err = add(&merged, &list->v.data[k]);
-			if (list->v.data[k].end > area.start)
-				area.start = list->v.data[k].end;
-			k++;
-		}
-		if (!err)
-			err = add(&merged, &area);
-		at = area.end > area.start ? area.end : area.start;
-	}
-	for (; !err && k < list->v.count; k++)
-		err = add(&merged, &list->v.data[k]);
-	if (err) {
-		pyr_vec_deinit(&merged.v);
-		return err;
-	}
-	pyr_vec_deinit(&list->v);
-	*list = merged;
-	return NULL;
-}
-
-static pyr_error *add_arenas(struct account *a)
-{
-	const struct pyr_obmalloc *o = a->input->heap ? a->input->heap->obmalloc : NULL;
-	struct area_list list = {.v = {NULL, 0, 0}};
-	pyr_error *err = NULL;
-	size_t i;
-
-	for (i = 0; o && i < o->arenas.count && !err; i++) {
-		struct area area = {.start = o->arenas.data[i].address,
-				    .end = o->arenas.data[i].end,
-				    .master = PYMALLOC,
-				    .index = i};
-
-		err = add(&list, &area);
-	}
-	if (!err)
-		err = merge(&a->areas, &list);
-	pyr_vec_deinit(&list.v);
-	return err;
-}
-
-static pyr_error *add_malloc(struct account *a)
-{
-	const struct pyr_glibc *g = a->input->glibc;
-	struct area_list list = {.v = {NULL, 0, 0}};
-	pyr_error *err = NULL;
-	size_t i;
-
-	for (i = 0; g && i < g->regions.count && !err; i++) {
-		struct area area = {.start = g->regions.data[i].begins,
-				    .end = g->regions.data[i].stops,
-				    .master = MALLOC,
-				    .index = i};
-
-		err = add(&list, &area);
-	}
-	if (!err)
-		err = merge(&a->areas, &list);
-	list.v.count = 0;
-	for (i = 0; !err && a->input->mapped && i < a->input->mapped->v.count; i++) {
-		struct area area = {.start = a->input->mapped->v.data[i].start,
-				    .end = a->input->mapped->v.data[i].end,
-				    .master = CHUNK,
-				    .index = i};
-
-		err = add(&list, &area);
-	}
-	if (!err)
-		err = merge(&a->areas, &list);
-	pyr_vec_deinit(&list.v);
-	return err;
-}
-
-static pyr_error *add_native(struct account *a, const struct pyr_area_list *from)
-{
-	static const enum pyr_memory_category own[] = {
-		[PYR_AREA_STACK] = PYR_MEMORY_STACKS,
-		[PYR_AREA_ENDED_STACK] = PYR_MEMORY_ENDED_STACKS,
-		[PYR_AREA_TLS] = PYR_MEMORY_TLS,
-		[PYR_AREA_STATIC] = PYR_MEMORY_STATIC,
-	};
-	struct area_list list = {.v = {NULL, 0, 0}};
-	pyr_error *err = NULL;
-	size_t i;
-
-	for (i = 0; i < from->v.count && !err; i++) {
-		const struct pyr_area *n = &from->v.data[i];
-		struct area area = {.start = n->start,
-				    .end = n->end,
-				    .master = PLAIN,
-				    .own = own[n->kind],
-				    .file = n->kind == PYR_AREA_STATIC ? PYR_MEMORY_FILE_PAGES
-								       : own[n->kind]};
-
-		err = add(&list, &area);
-	}
-	if (!err)
-		err = merge(&a->areas, &list);
-	pyr_vec_deinit(&list.v);
-	return err;
-}
-
-/* What no allocator has: by mapping, and what lies outside of all of them. */
-static pyr_error *add_mappings(struct account *a)
-{
-	const struct pyr_target *target = a->input->target;
-	struct area_list list = {.v = {NULL, 0, 0}};
-	enum pyr_memory_category nobody =
-		a->input->other_allocator ? PYR_MEMORY_OTHER_ALLOCATOR : PYR_MEMORY_UNCLAIMED;
-	struct area area = {.start = 0};
-	pyr_error *err = NULL;
-	pyr_addr at = 0;
-	size_t i;
-
-	for (i = 0; i <= target->mappings.count && !err; i++) {
-		const struct pyr_mapping *m = &target->mappings.data[i];
-
-		area = (struct area){.start = at, .master = ANONYMOUS};
-		area.own = area.file = PYR_MEMORY_UNCLAIMED;
-		area.end = i < target->mappings.count ? m->start : UINT64_MAX;
-		err = add(&list, &area);
-		if (err || i == target->mappings.count)
-			break;
-		area = (struct area){.start = m->start, .end = m->end, .master = PLAIN};
-		at = m->end;
-		switch (pyr_mapping_kind(target, m)) {
-		case PYR_MAPPING_ANONYMOUS:
-			area.master = ANONYMOUS;
-			area.own = area.file = m->path || !m->write ? PYR_MEMORY_UNCLAIMED : nobody;
-			break;
-		case PYR_MAPPING_FILE:
-			/* A core does not say which pages of a file were written to. */
-			area.own = a->held.basis == PYR_MEMORY_RESIDENT || m->write
-					   ? PYR_MEMORY_FILE_OWN
-					   : PYR_MEMORY_FILE_PAGES;
-			area.file = PYR_MEMORY_FILE_PAGES;
-			break;
-		case PYR_MAPPING_SHARED:
-			area.own = area.file = PYR_MEMORY_SHARED;
-			break;
-		case PYR_MAPPING_STACK:
-			area.own = area.file = PYR_MEMORY_STACKS;
-			break;
-		case PYR_MAPPING_KERNEL:
-			area.own = area.file = PYR_MEMORY_KERNEL;
-			break;
-		case PYR_MAPPING_DEVICE:
-			area.own = area.file = PYR_MEMORY_DEVICE;
-			break;
-		}
-		err = add(&list, &area);
-	}
-	if (!err)
-		err = merge(&a->areas, &list);
-	pyr_vec_deinit(&list.v);
-	return err;
-}
-
-static pyr_error *add_ended_stacks(struct account *a)
-{
-	struct pyr_area_list ended = {.v = {NULL, 0, 0}};
-	pyr_error *err = NULL;
-	size_t i;
-
-	for (i = 0; i < a->areas.v.count && !err; i++)
-		if (a->areas.v.data[i].master == ANONYMOUS && a->areas.v.data[i].end != UINT64_MAX)
-			err = pyr_areas_ended_stacks(a->input->target, &a->readers[0],
-						     a->areas.v.data[i].start,
-						     a->areas.v.data[i].end, &ended);
-	if (!err && ended.v.count) {
-		/* They lie in areas that were nobody's: cut those out again. */
-		struct area_list rest = a->areas;
-
-		a->areas = (struct area_list){.v = {NULL, 0, 0}};
-		err = add_native(a, &ended);
-		if (!err)
-			err = merge(&a->areas, &rest);
-		pyr_vec_deinit(&rest.v);
-	}
-	pyr_areas_deinit(&ended);
-	return err;
 }
 
 /* --- what is in an area --- */
@@ -304,9 +62,9 @@ static void owners_at(struct owners *o, const struct pyr_memory_input *input, py
 			high = middle;
 	}
 	o->buffer = low;
-	for (low = 0, high = input->free_list_count; low < high;) {
+	for (low = 0, high = input->freelists ? input->freelists->entries.count : 0; low < high;) {
 		middle = low + (high - low) / 2;
-		if (input->free_lists[middle] < addr)
+		if (input->freelists->entries.data[middle].address < addr)
 			low = middle + 1;
 		else
 			high = middle;
@@ -319,16 +77,19 @@ static inline bool is_garbage(const struct pyr_memory_input *input, uint32_t id)
 	return input->garbage && id != PYR_NO_ID && input->garbage[id >> 6] >> (id & 63) & 1;
 }
 
-/* Whose the allocation [start, end) is; @nobody when that is not known. */
+/* Whose the allocation [start, end) is; @owned when it is a buffer of a live object,
+ * @nobody when nothing is known. */
 static inline enum pyr_memory_category owner_of(struct owners *o, pyr_addr start, pyr_addr end,
+						enum pyr_memory_category owned,
 						enum pyr_memory_category nobody)
 {
 	const struct pyr_memory_input *in = o->input;
 	const struct pyr_buffer *b;
 	enum pyr_memory_category found = nobody;
 
-	while (o->free_list < in->free_list_count && in->free_lists[o->free_list] < end)
-		if (in->free_lists[o->free_list++] >= start)
+	while (in->freelists && o->free_list < in->freelists->entries.count &&
+	       in->freelists->entries.data[o->free_list].address < end)
+		if (in->freelists->entries.data[o->free_list++].address >= start)
 			found = PYR_MEMORY_FREE_LISTS;
 	while (in->buffers && o->buffer < in->buffers->count &&
 	       in->buffers->data[o->buffer].start < end) {
@@ -336,7 +97,7 @@ static inline enum pyr_memory_category owner_of(struct owners *o, pyr_addr start
 		if (b->start >= start && found == nobody)
 			found = b->owner == PYR_NO_ID      ? PYR_MEMORY_INTERPRETER
 				: is_garbage(in, b->owner) ? PYR_MEMORY_GARBAGE
-							   : PYR_MEMORY_BUFFERS;
+							   : owned;
 	}
 	while (in->heap && o->id < in->heap->count && in->heap->address[o->id] < end) {
 		if (in->heap->address[o->id] >= start && found != PYR_MEMORY_FREE_LISTS)
@@ -346,7 +107,7 @@ static inline enum pyr_memory_category owner_of(struct owners *o, pyr_addr start
 	return found;
 }
 
-static void paint_pool(struct account *a, const struct pyr_pool *pool, struct owners *owners,
+static void paint_pool(struct memory_account *a, const struct pyr_pool *pool, struct owners *owners,
 		       struct pyr_painter *p)
 {
 	const struct pyr_obmalloc *o = a->input->heap->obmalloc;
@@ -360,7 +121,8 @@ static void paint_pool(struct account *a, const struct pyr_pool *pool, struct ow
 			pyr_paint(p, block, block + size, PYR_MEMORY_PYMALLOC_FREE);
 		else
 			pyr_paint(p, block, block + size,
-				  owner_of(owners, block, block + size, PYR_MEMORY_BLOCKS));
+				  owner_of(owners, block, block + size, PYR_MEMORY_BLOCKS,
+					   PYR_MEMORY_BLOCKS));
 	}
 	/* Blocks that were never handed out, and what is too small for one. */
 	for (; at + size <= o->pool_size; at += size)
@@ -370,8 +132,8 @@ static void paint_pool(struct account *a, const struct pyr_pool *pool, struct ow
 		  PYR_MEMORY_PYMALLOC_OVERHEAD);
 }
 
-static void paint_arena(struct account *a, const struct area *area, struct pyr_reader *reader,
-			struct pyr_painter *p)
+static void paint_arena(struct memory_account *a, const struct memory_area *area,
+			struct pyr_reader *reader, struct pyr_painter *p)
 {
 	const struct pyr_obmalloc *o = a->input->heap->obmalloc;
 	const struct pyr_arena *arena = &o->arenas.data[area->index];
@@ -421,7 +183,8 @@ static bool paint_chunk(void *ctx, pyr_addr memory, uint64_t size, enum pyr_chun
 	if (state == PYR_CHUNK_TCACHE)
 		category = PYR_MEMORY_MALLOC_CACHED;
 	else if (state == PYR_CHUNK_IN_USE)
-		category = owner_of(&r->owners, chunk, chunk + size, PYR_MEMORY_NATIVE);
+		category = owner_of(&r->owners, chunk, chunk + size, PYR_MEMORY_BUFFERS,
+				    PYR_MEMORY_NATIVE);
 	pyr_paint(r->painter, chunk, chunk + size, category);
 	r->at = chunk + size;
 	return true;
@@ -436,7 +199,8 @@ static void paint_trim(void *ctx, pyr_addr start, pyr_addr end, size_t index)
 	pyr_paint(&r->trim, start, end, PYR_MEMORY_MALLOC_FREE);
 }
 
-static pyr_error *paint_region(struct account *a, const struct area *area, unsigned worker)
+static pyr_error *paint_region(struct memory_account *a, const struct memory_area *area,
+			       unsigned worker)
 {
 	const struct pyr_glibc *g = a->input->glibc;
 	const struct pyr_glibc_region *region = &g->regions.data[area->index];
@@ -462,8 +226,8 @@ static pyr_error *paint_region(struct account *a, const struct area *area, unsig
 }
 
 /* An area of one category, but for the objects and buffers that lie in it. */
-static void paint_plain(struct account *a, const struct area *area, struct pyr_reader *reader,
-			struct pyr_painter *p)
+static void paint_plain(struct memory_account *a, const struct memory_area *area,
+			struct pyr_reader *reader, struct pyr_painter *p)
 {
 	const struct pyr_memory_input *in = a->input;
 	pyr_addr at = area->start, start, end;
@@ -525,14 +289,14 @@ static void paint_plain(struct account *a, const struct area *area, struct pyr_r
 
 static pyr_error *paint_areas(void *ctx, unsigned worker, size_t begin, size_t end)
 {
-	struct account *a = ctx;
+	struct memory_account *a = ctx;
 	struct pyr_painter *p = &a->painters[worker];
 	struct owners owners;
 	uint64_t before;
 	pyr_error *err;
 
 	for (; begin < end; begin++) {
-		const struct area *area = &a->areas.v.data[begin];
+		const struct memory_area *area = &a->areas.v.data[begin];
 
 		pyr_painter_jump(p, area->start);
 		switch (area->master) {
@@ -546,7 +310,8 @@ static pyr_error *paint_areas(void *ctx, unsigned worker, size_t begin, size_t e
 		case CHUNK:
 			owners_at(&owners, a->input, area->start);
 			pyr_paint(p, area->start, area->end,
-				  owner_of(&owners, area->start, area->end, PYR_MEMORY_NATIVE));
+				  owner_of(&owners, area->start, area->end, PYR_MEMORY_BUFFERS,
+					   PYR_MEMORY_NATIVE));
 			break;
 		case PLAIN:
 		case ANONYMOUS:
@@ -570,12 +335,12 @@ static int by_bytes(const void *x, const void *y)
 	return a->start < b->start ? -1 : 1;
 }
 
-static pyr_error *list_unclaimed(struct account *a, struct pyr_memory *m)
+static pyr_error *list_unclaimed(struct memory_account *a, struct pyr_memory *m)
 {
 	size_t i;
 
 	for (i = 0; i < a->areas.v.count; i++) {
-		const struct area *area = &a->areas.v.data[i];
+		const struct memory_area *area = &a->areas.v.data[i];
 		struct pyr_unclaimed u = {.start = area->start, .end = area->end};
 
 		if (!a->unclaimed[i])
@@ -590,7 +355,7 @@ static pyr_error *list_unclaimed(struct account *a, struct pyr_memory *m)
 	return NULL;
 }
 
-static pyr_error *sum(struct account *a, unsigned workers, struct pyr_memory *m)
+static pyr_error *sum(struct memory_account *a, unsigned workers, struct pyr_memory *m)
 {
 	uint64_t rows = 0, swapped = 0;
 	unsigned w, c;
@@ -619,27 +384,11 @@ static pyr_error *sum(struct account *a, unsigned workers, struct pyr_memory *m)
 	return list_unclaimed(a, m);
 }
 
-static pyr_error *cut(struct account *a)
-{
-	struct pyr_area_list native;
-	pyr_error *err;
-
-	if ((err = add_arenas(a)) || (err = add_malloc(a)) ||
-	    (err = pyr_areas_find(a->input->target, &a->readers[0], &native)))
-		return err;
-	err = add_native(a, &native);
-	pyr_areas_deinit(&native);
-	if (err || (err = add_mappings(a)) || (err = add_ended_stacks(a)))
-		return err;
-	a->unclaimed = calloc(a->areas.v.count + 1, sizeof(*a->unclaimed));
-	return a->unclaimed ? NULL : pyr_error_no_memory();
-}
-
 pyr_error *pyr_memory_account(const struct pyr_memory_input *input, struct pyr_control *control,
 			      struct pyr_memory *ret)
 {
 	unsigned workers = pyr_target_concurrent(input->target) ? pyr_parallel_workers() : 1, w;
-	struct account a = {.input = input};
+	struct memory_account a = {.input = input};
 	struct pyr_memory memory = {0};
 	pyr_error *err;
 
@@ -654,7 +403,7 @@ pyr_error *pyr_memory_account(const struct pyr_memory_input *input, struct pyr_c
 		pyr_reader_init(&a.readers[w], input->target);
 		a.painters[w].held = &a.held;
 	}
-	if (!err && !(err = cut(&a)) &&
+	if (!err && !(err = pyr_memory_areas(&a)) &&
 	    !(err = pyr_parallel(control, "accounting for the memory", workers, a.areas.v.count, 8,
 				 paint_areas, &a)))
 		err = sum(&a, workers, &memory);

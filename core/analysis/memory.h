@@ -11,6 +11,7 @@
 #include "heap/buffers.h"
 #include "heap/heap.h"
 #include "native/glibc.h"
+#include "runtime/freelists.h"
 
 enum pyr_memory_category {
 #define CATEGORY(id, name, text, how) PYR_MEMORY_##id,
@@ -51,13 +52,12 @@ struct pyr_memory {
 struct pyr_memory_input {
 	struct pyr_target *target;
 	struct pyr_heap *heap;
-	const struct pyr_buffers *buffers; /* outside of pymalloc */
+	const struct pyr_buffers *buffers; /* those outside of pymalloc at least */
 	const struct pyr_glibc *glibc;
 	const struct pyr_glibc_mapped_list *mapped;
-	bool other_allocator;       /* anonymous mappings are another allocator's */
-	const uint64_t *garbage;    /* bit by id: unreachable, or owned by what is */
-	const pyr_addr *free_lists; /* objects kept for reuse: their blocks' addresses, sorted */
-	size_t free_list_count;
+	bool other_allocator;    /* anonymous mappings are another allocator's */
+	const uint64_t *garbage; /* bit by id: unreachable, or owned by what is */
+	const struct pyr_freelists *freelists;
 };
 
 pyr_error *pyr_memory_account(const struct pyr_memory_input *input, struct pyr_control *control,

@@ -2,8 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/garbage.h"
 #include "analysis/memory.h"
 #include "command/native_view.h"
+#include "runtime/gcstate.h"
 #include "target/residency.h"
 
 static const char *const basis_name[] = {
@@ -14,7 +16,12 @@ static const char *const basis_name[] = {
 
 struct answer {
 	struct pyr_memory memory;
-	const struct pyr_native_view *view;
+	struct pyr_native_view view;
+	struct pyr_freelists freelists;
+	uint64_t *garbage;       /* bit by id; NULL: not looked for */
+	uint64_t unreachable;    /* objects */
+	bool enabled, has_state; /* the main interpreter's collector */
+	int32_t threshold;
 };
 
 static uint64_t sum(const struct pyr_memory *m, const enum pyr_memory_category *categories,
@@ -65,8 +72,19 @@ static void sentence(const struct answer *a, struct pyr_strbuf *text)
 	pyr_strbuf_printf(text, total_text[m->basis], pyr_bytes(total).text);
 	bytes = SUM(m, PYR_MEMORY_OBJECTS, PYR_MEMORY_BLOCKS, PYR_MEMORY_BUFFERS);
 	if (bytes)
-		clause(text, &any, "%s are live Python objects and what they own",
+		clause(text, &any,
+		       a->garbage ? "%s are live Python objects and what they own"
+				  : "%s are Python objects, live or not, and what they own",
 		       pyr_bytes(bytes).text);
+	bytes = SUM(m, PYR_MEMORY_GARBAGE);
+	if (bytes >= total / 100 && bytes) {
+		clause(text, &any, "%s are garbage cycles that the collector has not reached",
+		       pyr_bytes(bytes).text);
+		if (a->has_state && !a->enabled)
+			pyr_strbuf_add(text, ": gc is disabled");
+		else if (a->has_state && a->threshold == 0)
+			pyr_strbuf_add(text, ": its threshold is 0");
+	}
 	bytes = SUM(m, PYR_MEMORY_PYMALLOC_FREE, PYR_MEMORY_PYMALLOC_OVERHEAD,
 		    PYR_MEMORY_FREE_LISTS);
 	if (tells(bytes, total))
@@ -104,19 +122,42 @@ static void sentence(const struct answer *a, struct pyr_strbuf *text)
 				  pyr_bytes(m->total_swapped).text);
 }
 
+/* Does the row say anything of this target? */
+static bool known(const struct answer *a, enum pyr_memory_category c)
+{
+	switch (c) {
+	case PYR_MEMORY_GARBAGE:
+		return a->garbage != NULL;
+	case PYR_MEMORY_FREE_LISTS:
+		return !a->freelists.statics_unknown;
+	default:
+		return true;
+	}
+}
+
 static void how(const struct answer *a, enum pyr_memory_category c, struct pyr_strbuf *text)
 {
 	pyr_strbuf_clear(text);
+	if (c == PYR_MEMORY_GARBAGE && !a->garbage) {
+		pyr_strbuf_add(text, "not looked for");
+		return;
+	}
+	if (c == PYR_MEMORY_FREE_LISTS && a->freelists.statics_unknown) {
+		pyr_strbuf_add(text,
+			       "unknown: without symbols they cannot be told from what objects "
+			       "keep in pymalloc");
+		return;
+	}
 	pyr_strbuf_add(text, pyr_memory_how(c));
 	if (c == PYR_MEMORY_OTHER_ALLOCATOR)
-		pyr_strbuf_printf(text, ": %s", a->view->allocator.name);
+		pyr_strbuf_printf(text, ": %s", a->view.allocator.name);
 	if (c == PYR_MEMORY_FILE_PAGES && a->memory.basis == PYR_MEMORY_DUMPED)
 		pyr_strbuf_add(text, "; a core leaves most of them out");
 }
 
 static void print_json(struct pyr_context *context, const struct answer *a)
 {
-	const struct pyr_residency *residency = a->view->target->residency;
+	const struct pyr_residency *residency = a->view.target->residency;
 	const struct pyr_memory *m = &a->memory;
 	struct pyr_json *json = context->json;
 	struct pyr_strbuf text = {0};
@@ -130,7 +171,9 @@ static void print_json(struct pyr_context *context, const struct answer *a)
 	if (residency && residency->has_rollup)
 		pyr_json_uint(json, "rss", residency->rss);
 	pyr_json_uint(json, "trimmable", m->trimmable);
-	pyr_json_string(json, "allocator", a->view->allocator.name);
+	pyr_json_string(json, "allocator", a->view.allocator.name);
+	if (a->garbage)
+		pyr_json_uint(json, "unreachable", a->unreachable);
 	sentence(a, &text);
 	pyr_json_string(json, "summary", pyr_strbuf_str(&text));
 	pyr_json_begin_list(json, "rows");
@@ -139,6 +182,7 @@ static void print_json(struct pyr_context *context, const struct answer *a)
 		pyr_json_string(json, "category", pyr_memory_name(c));
 		pyr_json_uint(json, "bytes", m->bytes[c]);
 		pyr_json_uint(json, "swapped", m->swapped[c]);
+		pyr_json_bool(json, "known", known(a, c));
 		pyr_json_string(json, "what", pyr_memory_text(c));
 		how(a, c, &text);
 		pyr_json_string(json, "how", pyr_strbuf_str(&text));
@@ -226,12 +270,12 @@ static void print_text(struct pyr_context *context, const struct answer *a)
 	pyr_out_text(context->out, "\n");
 	pyr_table_init(&table, context->out, swap ? swap_columns : columns, swap ? 5 : 4);
 	for (c = 0; c < PYR_MEMORY_CATEGORIES; c++) {
-		if (!m->bytes[c] && !m->swapped[c])
+		if (!m->bytes[c] && !m->swapped[c] && known(a, c))
 			continue;
 		how(a, c, &text);
 		pyr_table_text(&table, pyr_memory_text(c));
-		pyr_table_text(&table, pyr_bytes(m->bytes[c]).text);
-		pyr_table_text(&table, pyr_share(m->bytes[c], m->total).text);
+		pyr_table_text(&table, known(a, c) ? pyr_bytes(m->bytes[c]).text : "?");
+		pyr_table_text(&table, known(a, c) ? pyr_share(m->bytes[c], m->total).text : "");
 		if (swap)
 			pyr_table_text(&table, pyr_bytes(m->swapped[c]).text);
 		pyr_table_text(&table, pyr_strbuf_str(&text));
@@ -253,36 +297,125 @@ static void print_text(struct pyr_context *context, const struct answer *a)
 	pyr_strbuf_deinit(&wrapped);
 }
 
-pyr_error *pyr_cmd_memory(struct pyr_context *context)
+/* --- what is asked of the heap --- */
+
+static void mark(struct answer *a, uint32_t id)
 {
-	struct pyr_memory_input input = {0};
-	struct pyr_native_view view;
-	struct answer answer;
+	a->garbage[id >> 6] |= UINT64_C(1) << (id & 63);
+}
+
+static pyr_error *find_garbage(struct pyr_context *context, struct answer *a)
+{
+	struct pyr_control *control = &context->session->control;
+	const struct pyr_python *python = context->session->python;
+	size_t i, k, interpreters = python->interpreters.count;
+	struct pyr_garbage g;
+	struct pyr_model *model;
 	pyr_error *err;
 
-	if ((err = pyr_native_view_open(context, &view)))
+	if ((err = pyr_session_model(context->session, &model)))
 		return err;
-	input.target = view.target;
-	input.heap = view.heap;
-	input.buffers = view.heap ? &view.buffers : NULL;
-	input.glibc = &view.glibc;
-	input.mapped = &view.mapped;
-	input.other_allocator = view.allocator.kind != PYR_MALLOC_GLIBC &&
-				view.allocator.kind != PYR_MALLOC_UNKNOWN;
-	answer.view = &view;
-	err = pyr_memory_account(&input, &context->session->control, &answer.memory);
+	a->garbage = calloc(a->view.heap->count / 64 + 1, sizeof(*a->garbage));
+	if (!a->garbage)
+		return pyr_error_no_memory();
+	/* Until 3.8 all interpreters have one collector. */
+	if (interpreters && python->interpreters.data[0].gc == 0)
+		interpreters = 1;
+	for (i = 0; i < interpreters; i++) {
+		if (i && python->interpreters.data[i].gc == python->interpreters.data[0].gc)
+			continue;
+		if ((err = pyr_garbage_find(model, control, 2, i, &g)))
+			return err;
+		err = pyr_garbage_weigh(&g, control);
+		a->unreachable += g.count;
+		for (k = 0; k < g.count && !err; k++)
+			mark(a, g.objects[k]);
+		for (k = 0; k < g.owned.count && !err; k++)
+			mark(a, g.owned.data[k].object);
+		pyr_garbage_deinit(&g);
+		if (err)
+			return err;
+	}
+	if (!a->unreachable)
+		return NULL;
+	/* What garbage keeps in pymalloc goes with it. */
+	pyr_buffers_deinit(&a->view.buffers);
+	return pyr_buffers_build(a->view.heap, control, true, &a->view.buffers);
+}
+
+static pyr_error *ask_heap(struct pyr_context *context, struct answer *a)
+{
+	struct pyr_types *types = a->view.heap->types;
+	struct pyr_gc_state *states;
+	pyr_error *err;
+	size_t count;
+
+	if ((err = pyr_freelists_read(types, a->view.heap->obmalloc, &a->freelists)))
+		return err;
+	err = pyr_gc_states_read(types, &context->session->python->reader, &states, &count);
 	if (!err) {
-		if (answer.memory.damaged)
-			pyr_context_incomplete(
-				context, "%llu regions of malloc could not be walked to their end",
-				(unsigned long long)answer.memory.damaged);
+		a->has_state = count > 0;
+		a->enabled = count && states[0].enabled;
+		a->threshold = count ? states[0].generations[0].threshold : 0;
+		pyr_gc_states_destroy(states, count);
+	} else {
+		pyr_error_destroy(err); /* the sentence does without it */
+	}
+	if (pyr_context_option(context, PYR_OPT_memory_quick)->given)
+		return NULL;
+	err = find_garbage(context, a);
+	if (err && err->code != PYR_E_INTERRUPTED && err->code != PYR_E_NO_MEMORY) {
+		pyr_context_incomplete(context, "garbage is not told apart: %s", err->message);
+		pyr_error_destroy(err);
+		free(a->garbage);
+		a->garbage = NULL;
+		return NULL;
+	}
+	return err;
+}
+
+static pyr_error *account(struct pyr_context *context, struct answer *a)
+{
+	struct pyr_memory_input input = {
+		.target = a->view.target,
+		.heap = a->view.heap,
+		.buffers = a->view.heap ? &a->view.buffers : NULL,
+		.glibc = &a->view.glibc,
+		.mapped = &a->view.mapped,
+		.other_allocator = a->view.allocator.kind != PYR_MALLOC_GLIBC &&
+				   a->view.allocator.kind != PYR_MALLOC_UNKNOWN,
+		.garbage = a->garbage,
+		.freelists = &a->freelists,
+	};
+	pyr_error *err = pyr_memory_account(&input, &context->session->control, &a->memory);
+
+	if (!err && a->memory.damaged)
+		pyr_context_incomplete(context,
+				       "%llu regions of malloc could not be walked to their end",
+				       (unsigned long long)a->memory.damaged);
+	return err;
+}
+
+pyr_error *pyr_cmd_memory(struct pyr_context *context)
+{
+	struct answer a;
+	pyr_error *err;
+
+	memset(&a, 0, sizeof(a));
+	if ((err = pyr_native_view_open(context, &a.view)))
+		return err;
+	if (a.view.heap)
+		err = ask_heap(context, &a);
+	if (!err && !(err = account(context, &a))) {
 		pyr_context_answer(context);
 		if (context->json)
-			print_json(context, &answer);
+			print_json(context, &a);
 		else
-			print_text(context, &answer);
-		pyr_memory_deinit(&answer.memory);
+			print_text(context, &a);
+		pyr_memory_deinit(&a.memory);
 	}
-	pyr_native_view_close(&view);
+	free(a.garbage);
+	pyr_freelists_deinit(&a.freelists);
+	pyr_native_view_close(&a.view);
 	return err;
 }
