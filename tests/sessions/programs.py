@@ -56,6 +56,8 @@ PROGRAMS = {p.name: p for p in (
     Program("cycles_finalizers"),
     Program("subinterpreters", any_of=("_interpreters", "_xxsubinterpreters")),
     Program("threads_and_generators", threads=True),
+    Program("native_holders", threads=True, apart=True,
+            skip=lambda interpreter: "no compiler in its root" if interpreter.root else None),
     Program("allocator_debug", "allocators", ["debug"], apart=True),
     Program("allocator_malloc", "allocators", ["malloc"], apart=True),
     Program("allocator_mimalloc", "allocators", ["mimalloc"], apart=True, skip=_from((3, 13))),
