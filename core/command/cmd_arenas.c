@@ -66,7 +66,8 @@ static void state_json(struct pyr_context *context, const struct pyr_arenas *a, 
 	pyr_json_end_object(json);
 }
 
-static void print_json(struct pyr_context *context, const struct pyr_arenas *a)
+static void print_json(struct pyr_context *context, const struct pyr_arenas *a,
+		       const struct pyr_pins *pins, unsigned percent)
 {
 	const struct pyr_obmalloc *m = a->obmalloc;
 	struct pyr_json *json = context->json;
@@ -90,6 +91,8 @@ static void print_json(struct pyr_context *context, const struct pyr_arenas *a)
 	pyr_json_end_list(json);
 	if (pyr_context_option(context, PYR_OPT_arenas_map)->given)
 		pyr_show_arena_map_json(context, a);
+	if (pins)
+		pyr_show_pins_json(context, a, pins, percent);
 	pyr_json_uint(json, "omitted", 0);
 }
 
@@ -303,34 +306,56 @@ static void tell_what_lacks(struct pyr_context *context, const struct pyr_arenas
 						"the runs of pools that the memory holds");
 }
 
+static pyr_error *show(struct pyr_context *context, const struct pyr_arenas *arenas)
+{
+	const struct pyr_value *below = pyr_context_option(context, PYR_OPT_arenas_below);
+	bool svg = pyr_context_option(context, PYR_OPT_arenas_format)->number == 1;
+	bool wanted = pyr_context_option(context, PYR_OPT_arenas_pins)->given && !svg;
+	unsigned percent = below->number > 100 ? 100 : (unsigned)below->number;
+	struct pyr_pins pins = {0};
+	struct pyr_heap *heap;
+	pyr_error *err;
+
+	if (wanted &&
+	    ((err = pyr_session_heap(context->session, &heap)) ||
+	     (err = pyr_pins_find(heap, arenas, percent, &context->session->control, &pins))))
+		return err;
+	if (pins.left_out)
+		pyr_context_incomplete(context,
+				       "%s almost empty with pools that are not known: left out",
+				       pyr_counted(pins.left_out, "arena is", "arenas are").text);
+	if (!svg)
+		tell_what_lacks(context, arenas);
+	pyr_context_answer(context);
+	if (svg)
+		pyr_show_arena_svg(context, arenas);
+	else if (context->json)
+		print_json(context, arenas, wanted ? &pins : NULL, percent);
+	else if (wanted && arenas->process.arenas)
+		pyr_show_pins(context, arenas, &pins, percent);
+	else
+		print_text(context, arenas);
+	pyr_pins_deinit(&pins);
+	return NULL;
+}
+
 pyr_error *pyr_cmd_arenas(struct pyr_context *context)
 {
-	bool svg = pyr_context_option(context, PYR_OPT_arenas_format)->number == 1;
 	struct pyr_obmalloc obmalloc;
 	struct pyr_arenas arenas;
 	struct pyr_types *types;
 	pyr_error *err;
 
-	if (svg && context->json)
+	if (pyr_context_option(context, PYR_OPT_arenas_format)->number == 1 && context->json)
 		return pyr_error_create(PYR_E_USAGE, "--json and --format svg exclude each other");
 	if ((err = pyr_session_types(context->session, &types)) ||
 	    (err = pyr_obmalloc_open(context->session->python, &obmalloc)))
 		return err;
 	err = pyr_arenas_run(types, &obmalloc, &context->session->control, &arenas);
-	if (err) {
-		pyr_obmalloc_deinit(&obmalloc);
-		return err;
+	if (!err) {
+		err = show(context, &arenas);
+		pyr_arenas_deinit(&arenas);
 	}
-	if (!svg)
-		tell_what_lacks(context, &arenas);
-	pyr_context_answer(context);
-	if (svg)
-		pyr_show_arena_svg(context, &arenas);
-	else if (context->json)
-		print_json(context, &arenas);
-	else
-		print_text(context, &arenas);
-	pyr_arenas_deinit(&arenas);
 	pyr_obmalloc_deinit(&obmalloc);
-	return NULL;
+	return err;
 }

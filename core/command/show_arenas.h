@@ -2,7 +2,7 @@
 #ifndef PYR_COMMAND_SHOW_ARENAS_H
 #define PYR_COMMAND_SHOW_ARENAS_H
 
-#include "analysis/arenas.h"
+#include "analysis/pins.h"
 #include "command/context.h"
 
 /* One character a pool and one line an arena; one character an arena where there
@@ -10,6 +10,11 @@
 void pyr_show_arena_map(struct pyr_context *context, const struct pyr_arenas *arenas);
 /* "arena_list": the same as data, into the open object. */
 void pyr_show_arena_map_json(struct pyr_context *context, const struct pyr_arenas *arenas);
+/* What keeps almost empty arenas from going back: show_pins.c. The heap is open. */
+void pyr_show_pins(struct pyr_context *context, const struct pyr_arenas *arenas,
+		   const struct pyr_pins *pins, unsigned percent);
+void pyr_show_pins_json(struct pyr_context *context, const struct pyr_arenas *arenas,
+			const struct pyr_pins *pins, unsigned percent);
 /* A whole SVG document. */
 void pyr_show_arena_svg(struct pyr_context *context, const struct pyr_arenas *arenas);
 

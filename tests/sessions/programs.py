@@ -64,6 +64,10 @@ PROGRAMS = {p.name: p for p in (
     Program("allocator_threads", "allocators", ["threads"], apart=True),
     Program("allocator_isolated", "allocators", ["isolated"], apart=True, skip=_from((3, 12)),
             any_of=("_interpreters", "_xxsubinterpreters")),
+    Program("list_dropped", "arena_experiments", ["list_dropped"], apart=True),
+    Program("survivors", "arena_experiments", ["survivors"], apart=True),
+    Program("free_lists", "arena_experiments", ["free_lists"], apart=True),
+    Program("lru_cache", "arena_experiments", ["lru_cache"], apart=True),
 )}
 
 

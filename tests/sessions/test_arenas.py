@@ -8,7 +8,8 @@ from conftest import pairs
 from programs import PROGRAMS
 from sessions import shell_for
 
-FORKED = [name for name in PROGRAMS if name != "threads_and_generators"]
+FORKED = [name for name, program in PROGRAMS.items()
+          if not program.apart and not program.threads or program.file == "allocators"]
 # No symbols, and the counter of larger blocks is a static variable.
 NO_COUNTER = ("3.8-stripped", "system")
 
@@ -134,3 +135,54 @@ def test_free_lists_equal_cpythons(run):
         assert answer["bytes"] < arenas["bytes_in_use"]
         assert not any(row.get("estimated") for type_name, row in rows.items()
                        if type_name not in ("_PyObjectStackChunk", "block of collections.deque", "builtins.frame"))
+
+
+# --- the articles' experiments ---
+
+FEW = ("3.6", "3.8", "3.11", "3.12", "3.13", "3.14-debian")
+
+
+def few(name):
+    return pairs([name], lambda interpreter: interpreter.name in FEW)
+
+
+@pytest.mark.parametrize("run", few("list_dropped"), indirect=True)
+def test_a_dropped_list_leaves_free_blocks(run):
+    """200,000 floats of 24 bytes died between as many that live: nothing can go back."""
+    answer, = shell_for(run).json("arenas --pins")
+    row, = [c for c in answer["size_classes"] if c["size"] == (24 if run.interpreter.minor < (3, 7) and
+            any(c["size"] == 24 for c in answer["size_classes"]) else 32)]
+    assert row["blocks_free"] >= 199000
+    assert row["blocks_used"] >= 200000
+    assert answer["bytes_partly_used_pools"] >= row["blocks_free"] * row["size"]
+    # every arena of theirs is half full: none is kept by a few blocks alone
+    arenas = {a for a in (int(run.oracle["planted"]["kept"]["address"]) >> 20,)}
+    assert arenas and all(row["bytes_in_use"] <= row["bytes"] // 10 for row in answer["pins"]["arenas"])
+
+
+@pytest.mark.parametrize("run", few("survivors"), indirect=True)
+def test_one_survivor_keeps_an_arena(run):
+    oracle = run.oracle
+    answer, = shell_for(run).json("arenas --pins --below 2")
+    pins = answer["pins"]
+    group, = [g for g in pins["kept_by"] if g["what"] == "__main__.Survivor"]
+    assert group["arenas_alone"] >= 18
+    assert group["bytes_alone"] == group["arenas_alone"] * answer["arena_size"]
+    assert pins["bytes"] == len(pins["arenas"]) * answer["arena_size"]
+    assert pins["blocks"] == sum(len(row["blocks"]) for row in pins["arenas"])
+    assert pins["bytes_in_use"] == sum(b["size"] for row in pins["arenas"] for b in row["blocks"])
+    # and that is what goes back when the survivors go; one more or less serves what happens meanwhile
+    assert abs(oracle["arenas_before"] - oracle["arenas_after"] - group["arenas_alone"]) <= 1
+    text, = shell_for(run).text("arenas --pins --below 2")
+    assert "would go back to the system if" in text and "__main__.Survivor" in text
+
+
+@pytest.mark.parametrize("run", few("free_lists"), indirect=True)
+def test_free_lists_hold_what_died(run):
+    answer, = shell_for(run).json("freelists")
+    rows = {row["type"]: row for row in answer["types"]}
+    assert rows["builtins.float"]["objects"] >= 80  # of 100
+    pairs_kept, = [n for n in rows["builtins.tuple"]["lengths"] if n["length"] == 2]
+    assert pairs_kept["objects"] >= 1700  # of 2000
+    size = pairs_kept["bytes"] // pairs_kept["objects"]
+    assert pairs_kept["bytes"] == size * pairs_kept["objects"] and 56 <= size <= 80

@@ -1,0 +1,239 @@
+/* What keeps almost empty arenas, for the command `arenas`. */
+#include <stdlib.h>
+
+#include "command/show.h"
+#include "command/show_arenas.h"
+
+/* "dict", "items of a list of list", "free list of tuple". */
+static void group_name(struct pyr_context *context, const struct pyr_pin_group *g,
+		       struct pyr_strbuf *out)
+{
+	struct pyr_types *types = context->session->types;
+	const char *type =
+		g->type == UINT32_MAX
+			? NULL
+			: pyr_short_type(pyr_type_name(types, pyr_types_at(types, g->type)));
+
+	switch ((enum pyr_pin_kind)g->kind) {
+	case PYR_PIN_OBJECT:
+		pyr_strbuf_add(out, type ? type : "?");
+		break;
+	case PYR_PIN_BUFFER:
+		pyr_strbuf_printf(out, "%s", pyr_buffer_text((enum pyr_buffer_name)g->buffer));
+		if (type)
+			pyr_strbuf_printf(out, " (%s)", type);
+		break;
+	case PYR_PIN_FREELIST:
+		pyr_strbuf_printf(out, "free list of %s", pyr_short_type(g->list));
+		break;
+	case PYR_PIN_UNKNOWN:
+		pyr_strbuf_add(out, "not known: memory of C code");
+		break;
+	}
+}
+
+static pyr_addr object_of(struct pyr_context *context, const struct pyr_pin *pin)
+{
+	return pin->owner == PYR_NO_ID ? 0 : context->session->heap->address[pin->owner];
+}
+
+static const char *kind_name(uint8_t kind)
+{
+	static const char *const names[] = {[PYR_PIN_OBJECT] = "object",
+					    [PYR_PIN_BUFFER] = "buffer",
+					    [PYR_PIN_FREELIST] = "free_list",
+					    [PYR_PIN_UNKNOWN] = "unknown"};
+
+	return names[kind];
+}
+
+static void pin_json(struct pyr_context *context, const struct pyr_pins *pins, uint32_t index)
+{
+	const struct pyr_pin *pin = &pins->pins.data[index];
+	const struct pyr_pin_group *g = &pins->groups.data[pin->group];
+	struct pyr_types *types = context->session->types;
+	struct pyr_json *json = context->json;
+	pyr_addr object = object_of(context, pin);
+
+	pyr_json_begin_object(json, NULL);
+	pyr_json_address(json, "block", pin->address);
+	pyr_json_uint(json, "size", pin->size);
+	pyr_json_string(json, "kind", kind_name(pin->kind));
+	if (object) {
+		pyr_json_address(json, "address", object);
+		pyr_json_string(json, "type", pyr_type_name(types, pyr_types_at(types, g->type)));
+	}
+	if (pin->kind == PYR_PIN_BUFFER)
+		pyr_json_string(json, "buffer", pyr_buffer_name((enum pyr_buffer_name)pin->buffer));
+	if (g->list)
+		pyr_json_string(json, "type", g->list);
+	pyr_json_end_object(json);
+}
+
+void pyr_show_pins_json(struct pyr_context *context, const struct pyr_arenas *a,
+			const struct pyr_pins *pins, unsigned percent)
+{
+	struct pyr_json *json = context->json;
+	const struct pyr_pinned_arena *arena;
+	const struct pyr_pin_group *g;
+	struct pyr_strbuf text = {0};
+	pyr_addr object;
+	size_t i, k;
+
+	pyr_json_begin_object(json, "pins");
+	pyr_json_uint(json, "percent", percent);
+	pyr_json_uint(json, "bytes", pins->bytes);
+	pyr_json_uint(json, "bytes_in_use", pins->bytes_in_use);
+	pyr_json_uint(json, "blocks", pins->pins.count);
+	pyr_json_begin_list(json, "kept_by");
+	for (i = 0; i < pins->groups.count; i++) {
+		g = &pins->groups.data[i];
+		object = object_of(context, &pins->pins.data[g->example]);
+		pyr_strbuf_clear(&text);
+		group_name(context, g, &text);
+		pyr_json_begin_object(json, NULL);
+		pyr_json_string(json, "what", pyr_strbuf_str(&text));
+		pyr_json_string(json, "kind", kind_name(g->kind));
+		pyr_json_uint(json, "blocks", g->pins);
+		pyr_json_uint(json, "bytes", g->bytes);
+		pyr_json_uint(json, "arenas", g->arenas);
+		pyr_json_uint(json, "arenas_alone", g->alone);
+		pyr_json_uint(json, "bytes_alone", g->alone_bytes);
+		pyr_json_address(json, "example", object);
+		pyr_json_end_object(json);
+	}
+	pyr_json_end_list(json);
+	pyr_json_begin_list(json, "arenas");
+	for (i = 0; i < pins->arenas.count && i < context->limit; i++) {
+		arena = &pins->arenas.data[i];
+		pyr_json_begin_object(json, NULL);
+		pyr_json_address(json, "address", a->obmalloc->arenas.data[arena->arena].address);
+		pyr_json_uint(json, "bytes", arena->bytes);
+		pyr_json_uint(json, "bytes_in_use", arena->bytes_in_use);
+		pyr_json_begin_list(json, "blocks");
+		for (k = 0; k < arena->pins; k++)
+			pin_json(context, pins, arena->first_pin + (uint32_t)k);
+		pyr_json_end_list(json);
+		pyr_json_end_object(json);
+	}
+	pyr_json_end_list(json);
+	pyr_json_uint(json, "arenas_omitted", pins->arenas.count - i);
+	pyr_json_end_object(json);
+	pyr_strbuf_deinit(&text);
+}
+
+/* --- text --- */
+
+static void print_groups(struct pyr_context *context, const struct pyr_pins *pins)
+{
+	static const struct pyr_column columns[] = {
+		{"KEPT BY", false, true, PYR_CUT_END},  {"BLOCKS", true, false, PYR_CUT_END},
+		{"BYTES", true, false, PYR_CUT_END},    {"ARENAS", true, false, PYR_CUT_END},
+		{"ALONE IN", true, false, PYR_CUT_END}, {"FOR EXAMPLE", false, true, PYR_CUT_END},
+	};
+	const struct pyr_pin_group *g;
+	struct pyr_strbuf text = {0};
+	struct pyr_table table;
+	pyr_addr object;
+	size_t i;
+	char *repr;
+
+	pyr_out_raw(context->out, "\n", 1);
+	pyr_table_init(&table, context->out, columns, sizeof(columns) / sizeof(columns[0]));
+	for (i = 0; i < pins->groups.count && i < context->limit; i++) {
+		g = &pins->groups.data[i];
+		object = object_of(context, &pins->pins.data[g->example]);
+		pyr_strbuf_clear(&text);
+		group_name(context, g, &text);
+		pyr_table_text(&table, pyr_strbuf_str(&text));
+		pyr_table_text(&table, pyr_count(g->pins).text);
+		pyr_table_text(&table, pyr_bytes(g->bytes).text);
+		pyr_table_text(&table, pyr_count(g->arenas).text);
+		pyr_table_text(&table, g->alone ? pyr_count(g->alone).text : "");
+		repr = object ? pyr_context_repr(context, object, 60) : NULL;
+		if (object)
+			pyr_table_cell(&table, "%s  %s", pyr_address(object).text,
+				       repr ? repr : "");
+		else
+			pyr_table_text(&table, "");
+		if (object)
+			pyr_session_result(context->session, object);
+		free(repr);
+	}
+	pyr_table_finish(&table);
+	pyr_context_more(context, i, pins->groups.count, "kind", "kinds");
+	pyr_strbuf_deinit(&text);
+}
+
+static void print_arenas(struct pyr_context *context, const struct pyr_arenas *a,
+			 const struct pyr_pins *pins)
+{
+	static const struct pyr_column columns[] = {
+		{"ARENA", false, false, PYR_CUT_END},
+		{"FULL", true, false, PYR_CUT_END},
+		{"BLOCKS", true, false, PYR_CUT_END},
+		{"MOST OF THEM", false, true, PYR_CUT_END},
+	};
+	const struct pyr_pinned_arena *arena;
+	struct pyr_strbuf text = {0};
+	struct pyr_table table;
+	uint32_t *counts, most, k;
+	size_t i;
+
+	counts = calloc(pins->groups.count + 1, sizeof(*counts));
+	if (!counts)
+		return;
+	pyr_out_raw(context->out, "\n", 1);
+	pyr_table_init(&table, context->out, columns, sizeof(columns) / sizeof(columns[0]));
+	for (i = 0; i < pins->arenas.count && i < context->limit; i++) {
+		arena = &pins->arenas.data[i];
+		most = pins->pins.data[arena->first_pin].group;
+		for (k = 0; k < arena->pins; k++) {
+			uint32_t g = pins->pins.data[arena->first_pin + k].group;
+
+			if (++counts[g] > counts[most])
+				most = g;
+		}
+		pyr_strbuf_clear(&text);
+		pyr_strbuf_printf(&text, "%u × ", counts[most]);
+		group_name(context, &pins->groups.data[most], &text);
+		if (arena->groups > 1)
+			pyr_strbuf_printf(&text, ", and %u other %s", arena->groups - 1,
+					  arena->groups == 2 ? "kind" : "kinds");
+		pyr_table_text(&table,
+			       pyr_address(a->obmalloc->arenas.data[arena->arena].address).text);
+		pyr_table_text(&table, pyr_share(arena->bytes_in_use, arena->bytes).text);
+		pyr_table_text(&table, pyr_count(arena->pins).text);
+		pyr_table_text(&table, pyr_strbuf_str(&text));
+		for (k = 0; k < arena->pins; k++)
+			counts[pins->pins.data[arena->first_pin + k].group] = 0;
+	}
+	pyr_table_finish(&table);
+	pyr_context_more(context, i, pins->arenas.count, "arena", "arenas");
+	pyr_strbuf_deinit(&text);
+	free(counts);
+}
+
+void pyr_show_pins(struct pyr_context *context, const struct pyr_arenas *a,
+		   const struct pyr_pins *pins, unsigned percent)
+{
+	pyr_out_style(context->out, PYR_STYLE_STRONG);
+	if (!pins->arenas.count)
+		pyr_out_printf(context->out, "None of the %s is at most %u %% full.\n",
+			       pyr_counted(a->process.arenas, "arena", "arenas").text, percent);
+	else
+		pyr_out_printf(context->out,
+			       "%s of %s at most %u %% full: %s would go back to the system if ",
+			       pyr_count(pins->arenas.count).text,
+			       pyr_counted(a->process.arenas, "arena is", "arenas are").text,
+			       percent, pyr_bytes(pins->bytes).text);
+	if (pins->arenas.count)
+		pyr_out_printf(context->out, "%s (%s) in them went.\n",
+			       pyr_counted(pins->pins.count, "block", "blocks").text,
+			       pyr_bytes(pins->bytes_in_use).text);
+	pyr_out_style(context->out, PYR_STYLE_PLAIN);
+	if (!pins->arenas.count)
+		return;
+	print_groups(context, pins);
+	print_arenas(context, a, pins);
+}
