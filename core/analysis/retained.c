@@ -130,31 +130,58 @@ void pyr_retained_deinit(struct pyr_retained *r)
 	memset(r, 0, sizeof(*r));
 }
 
-/* --- by type --- */
+/* --- the tree downwards --- */
 
-/* The dominator tree downwards, threaded: first child, next sibling. */
-struct family {
-	uint32_t *child, *sibling;
-	uint32_t top; /* the first of those without a parent */
-};
-
-static void unfold(const struct pyr_dominators *tree, uint32_t count, struct family *f)
+pyr_error *pyr_dominated_unfold(const struct pyr_dominators *tree, uint32_t count,
+				struct pyr_dominated *ret)
 {
-	uint32_t n, *head;
+	struct pyr_dominated f = {.top = NOBODY};
+	size_t n = (size_t)count + 1;
+	uint32_t i, *head;
 
-	for (n = count; n-- > 0;) {
-		if (tree->parent[n] == PYR_NOT_REACHABLE)
-			continue;
-		head = tree->parent[n] == PYR_DOMINATED_BY_ROOTS ? &f->top
-								 : &f->child[tree->parent[n]];
-		f->sibling[n] = *head;
-		*head = n;
+	f.child = malloc(n * sizeof(*f.child));
+	f.sibling = malloc(n * sizeof(*f.sibling));
+	if (!f.child || !f.sibling) {
+		pyr_dominated_deinit(&f);
+		return pyr_error_no_memory();
 	}
+	memset(f.child, 0xff, n * sizeof(*f.child));
+	memset(f.sibling, 0xff, n * sizeof(*f.sibling));
+	for (i = count; i-- > 0;) {
+		if (tree->parent[i] == PYR_NOT_REACHABLE)
+			continue;
+		head = tree->parent[i] == PYR_DOMINATED_BY_ROOTS ? &f.top
+								 : &f.child[tree->parent[i]];
+		f.sibling[i] = *head;
+		*head = i;
+	}
+	*ret = f;
+	return NULL;
 }
+
+void pyr_dominated_deinit(struct pyr_dominated *f)
+{
+	free(f->child);
+	free(f->sibling);
+	memset(f, 0, sizeof(*f));
+}
+
+uint32_t pyr_dominated_next(const struct pyr_dominated *f, const struct pyr_dominators *tree,
+			    uint32_t start, uint32_t node)
+{
+	if (f->child[node] != NOBODY)
+		return f->child[node];
+	for (; node != start; node = tree->parent[node])
+		if (f->sibling[node] != NOBODY)
+			return f->sibling[node];
+	return NOBODY;
+}
+
+/* --- by type --- */
 
 /* A walk down the tree that keeps, for each type, how many of its objects are above. */
 static void add_up(const struct pyr_retained *r, const struct pyr_heap *heap,
-		   const struct family *f, uint32_t *above, uint64_t *ret, uint32_t types)
+		   const struct pyr_dominated *f, uint32_t *above, uint64_t *ret, uint32_t types)
 {
 	uint32_t n = f->top, type;
 
@@ -183,22 +210,17 @@ static void add_up(const struct pyr_retained *r, const struct pyr_heap *heap,
 pyr_error *pyr_retained_by_type(const struct pyr_retained *r, const struct pyr_heap *heap,
 				struct pyr_control *control, uint64_t *ret, uint32_t types)
 {
-	size_t n = (size_t)heap->count + 1;
-	struct family f = {.top = NOBODY};
 	uint32_t *above = calloc((size_t)types + 1, sizeof(*above));
-	pyr_error *err = NULL;
+	struct pyr_dominated f;
+	pyr_error *err;
 
-	f.child = malloc(n * sizeof(*f.child));
-	f.sibling = malloc(n * sizeof(*f.sibling));
-	if (!above || !f.child || !f.sibling) {
-		err = pyr_error_no_memory();
-	} else if (!(err = pyr_control_check(control))) {
-		memset(f.child, 0xff, n * sizeof(*f.child));
-		unfold(&r->tree, heap->count, &f);
+	if (!above)
+		return pyr_error_no_memory();
+	if (!(err = pyr_control_check(control)) &&
+	    !(err = pyr_dominated_unfold(&r->tree, heap->count, &f))) {
 		add_up(r, heap, &f, above, ret, types);
+		pyr_dominated_deinit(&f);
 	}
 	free(above);
-	free(f.child);
-	free(f.sibling);
 	return err;
 }

@@ -39,6 +39,20 @@ void pyr_retained_deinit(struct pyr_retained *retained);
 /* Shallow sizes of all objects, as sys.getsizeof() counts; the caller frees. */
 pyr_error *pyr_retained_sizes(struct pyr_heap *heap, struct pyr_control *control, uint64_t **ret);
 
+/* The dominator tree downwards: the first child of each object, the next of its
+ * siblings, and the first of those that nothing dominates; PYR_NOT_REACHABLE ends. */
+struct pyr_dominated {
+	uint32_t *child, *sibling;
+	uint32_t top;
+};
+pyr_error *pyr_dominated_unfold(const struct pyr_dominators *tree, uint32_t count,
+				struct pyr_dominated *ret);
+void pyr_dominated_deinit(struct pyr_dominated *dominated);
+/* The object after @node in a walk over all that @start dominates, itself first;
+ * PYR_NOT_REACHABLE at the end. */
+uint32_t pyr_dominated_next(const struct pyr_dominated *dominated,
+			    const struct pyr_dominators *tree, uint32_t start, uint32_t node);
+
 /* What would be freed if all objects of a type were gone, by type index (@ret[@types],
  * zeroed): each object's retained bytes, those that another object of its own type
  * dominates left out. 8 bytes per object while it runs. */

@@ -75,6 +75,7 @@ static void merge(struct pyr_census_groups *groups)
 		rows[kept].count += rows[i].count;
 		rows[kept].gc_count += rows[i].gc_count;
 		rows[kept].bytes += rows[i].bytes;
+		rows[kept].retained += rows[i].retained;
 		rows[kept].types += rows[i].types;
 		rows[kept].inexact_size |= rows[i].inexact_size;
 		if (rows[i].name_certainty > rows[kept].name_certainty)
@@ -136,8 +137,8 @@ static pyr_error *sizes_of_marked(struct pyr_context *context, const bool *marke
 }
 
 static pyr_error *group_rows(struct pyr_context *context, const struct pyr_census *census,
-			     const struct pyr_value *match, bool *marked,
-			     struct pyr_census_groups *groups)
+			     const struct pyr_value *match, bool *marked, const uint64_t *retained,
+			     uint32_t retained_count, struct pyr_census_groups *groups)
 {
 	struct pyr_types *types = context->session->types;
 	const struct pyr_census_row *row;
@@ -161,6 +162,7 @@ static pyr_error *group_rows(struct pyr_context *context, const struct pyr_censu
 		group.count = row->count;
 		group.gc_count = row->gc_count;
 		group.bytes = row->bytes;
+		group.retained = retained && row->type < retained_count ? retained[row->type] : 0;
 		group.types = 1;
 		group.address = type->address;
 		group.inexact_size = row->inexact_size;
@@ -177,6 +179,7 @@ static pyr_error *group_rows(struct pyr_context *context, const struct pyr_censu
 
 pyr_error *pyr_census_group(struct pyr_context *context, const struct pyr_census *census,
 			    enum pyr_census_by by, const struct pyr_value *match, int generation,
+			    const uint64_t *retained, uint32_t retained_count,
 			    struct pyr_census_groups *ret)
 {
 	struct pyr_census_groups groups = {.by = by, .filtered = match->given};
@@ -187,7 +190,7 @@ pyr_error *pyr_census_group(struct pyr_context *context, const struct pyr_census
 
 	if (!marked)
 		return pyr_error_no_memory();
-	err = group_rows(context, census, match, marked, &groups);
+	err = group_rows(context, census, match, marked, retained, retained_count, &groups);
 	if (!err && by != PYR_CENSUS_BY_SIZE)
 		merge(&groups);
 	else if (!err && match->given)

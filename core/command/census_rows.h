@@ -12,8 +12,9 @@ struct pyr_census_group {
 	char *name;     /* of the type or module; NULL by size; owned */
 	uint64_t up_to; /* by size: objects of at most this many bytes, more than half of it */
 	uint64_t count, gc_count, bytes;
-	uint32_t types;   /* type objects: several may have one name */
-	pyr_addr address; /* of a type object */
+	uint64_t retained; /* by type, when asked for */
+	uint32_t types;    /* type objects: several may have one name */
+	pyr_addr address;  /* of a type object */
 	bool inexact_size;
 	enum pyr_certainty name_certainty;
 };
@@ -25,9 +26,11 @@ struct pyr_census_groups {
 	uint64_t count, gc_count, bytes, type_count; /* of what matched */
 };
 
-/* @match: a REGEX value for type names; @generation -1: all. */
+/* @match: a REGEX value for type names; @generation -1: all; @retained: what all objects
+ * of a type retain, by type index below @retained_count, or NULL. */
 pyr_error *pyr_census_group(struct pyr_context *context, const struct pyr_census *census,
 			    enum pyr_census_by by, const struct pyr_value *match, int generation,
+			    const uint64_t *retained, uint32_t retained_count,
 			    struct pyr_census_groups *ret);
 void pyr_census_groups_deinit(struct pyr_census_groups *groups);
 

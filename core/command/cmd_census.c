@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "command/census_rows.h"
-#include "command/context.h"
+#include "command/retention.h"
 
 static void totals_json(struct pyr_context *context, const struct pyr_census *census)
 {
@@ -28,9 +28,15 @@ static void totals_json(struct pyr_context *context, const struct pyr_census *ce
 	pyr_json_string(json, "generations", census->proven ? "exact" : "inferred");
 }
 
+static bool asked_retained(struct pyr_context *context)
+{
+	return pyr_context_option(context, PYR_OPT_census_retained)->given;
+}
+
 static void print_json(struct pyr_context *context, const struct pyr_census *census,
 		       const struct pyr_census_groups *groups)
 {
+	bool retained = asked_retained(context);
 	static const char *const lists[] = {"types", "modules", "sizes"};
 	static const char *const keys[] = {"type", "module", NULL};
 	struct pyr_json *json = context->json;
@@ -59,6 +65,8 @@ static void print_json(struct pyr_context *context, const struct pyr_census *cen
 		if (groups->by != PYR_CENSUS_BY_SIZE)
 			pyr_json_uint(json, "gc_count", row->gc_count);
 		pyr_json_uint(json, "bytes", row->bytes);
+		if (retained)
+			pyr_json_uint(json, "retained", row->retained);
 		if (groups->by != PYR_CENSUS_BY_SIZE) {
 			pyr_json_uint(json, "types", row->types);
 			pyr_json_bool(json, "exact_size", !row->inexact_size);
@@ -112,12 +120,13 @@ static void sentence(struct pyr_context *context, const struct pyr_census *censu
 static void print_text(struct pyr_context *context, const struct pyr_census *census,
 		       const struct pyr_census_groups *groups, int generation)
 {
-	static const struct pyr_column columns[3][5] = {
+	static const struct pyr_column columns[3][6] = {
 		{{"TYPE", false, true, PYR_CUT_START},
 		 {"COUNT", true, false, PYR_CUT_END},
 		 {"TRACKED", true, false, PYR_CUT_END},
 		 {"SIZE", true, false, PYR_CUT_END},
-		 {"SHARE", true, false, PYR_CUT_END}},
+		 {"SHARE", true, false, PYR_CUT_END},
+		 {"RETAINED", true, false, PYR_CUT_END}},
 		{{"MODULE", false, true, PYR_CUT_START},
 		 {"COUNT", true, false, PYR_CUT_END},
 		 {"TRACKED", true, false, PYR_CUT_END},
@@ -133,13 +142,13 @@ static void print_text(struct pyr_context *context, const struct pyr_census *cen
 	const struct pyr_census_group *row;
 	size_t i, shown = groups->rows.count;
 	uint64_t count = 0, bytes = 0;
-	bool size = groups->by == PYR_CENSUS_BY_SIZE;
+	bool size = groups->by == PYR_CENSUS_BY_SIZE, retained = asked_retained(context);
 	struct pyr_table table;
 
 	if (shown > context->limit)
 		shown = (size_t)context->limit;
 	sentence(context, census, groups, generation);
-	pyr_table_init(&table, context->out, columns[groups->by], size ? 4 : 5);
+	pyr_table_init(&table, context->out, columns[groups->by], size ? 4 : retained ? 6 : 5);
 	for (i = 0; i < groups->rows.count; i++) {
 		row = &groups->rows.data[i];
 		if (i >= shown) {
@@ -159,6 +168,8 @@ static void print_text(struct pyr_context *context, const struct pyr_census *cen
 		pyr_table_cell(&table, "%s%s", row->inexact_size ? "~" : "",
 			       pyr_bytes(row->bytes).text);
 		pyr_table_text(&table, pyr_share(row->bytes, census->bytes).text);
+		if (retained)
+			pyr_table_text(&table, pyr_bytes(row->retained).text);
 	}
 	pyr_table_finish(&table);
 	if (groups->rows.count > shown)
@@ -166,6 +177,22 @@ static void print_text(struct pyr_context *context, const struct pyr_census *cen
 			       pyr_count(groups->rows.count - shown).text,
 			       nouns[groups->by][groups->rows.count - shown != 1],
 			       pyr_counted(count, "object", "objects").text, pyr_bytes(bytes).text);
+}
+
+/* By type index; the caller frees. */
+static pyr_error *retained_by_type(struct pyr_context *context, uint64_t **ret, uint32_t *count)
+{
+	struct pyr_retention *retention;
+	pyr_error *err;
+
+	if ((err = pyr_session_retained(context->session, &retention)))
+		return err;
+	*count = pyr_types_count(context->session->types);
+	*ret = calloc((size_t)*count + 1, sizeof(**ret));
+	if (!*ret)
+		return pyr_error_no_memory();
+	return pyr_retained_by_type(&retention->retained, retention->model->heap,
+				    &context->session->control, *ret, *count);
 }
 
 pyr_error *pyr_cmd_census(struct pyr_context *context)
@@ -180,16 +207,28 @@ pyr_error *pyr_cmd_census(struct pyr_context *context)
 	};
 	struct pyr_census_groups groups;
 	struct pyr_census census = {0};
+	uint64_t *retained = NULL;
+	uint32_t retained_count = 0;
 	struct pyr_types *types;
 	pyr_error *err;
 
+	if (asked_retained(context) && (by != PYR_CENSUS_BY_TYPE || generation->given))
+		return pyr_error_create(PYR_E_USAGE,
+					"--retained is told of types as a whole, not by %s",
+					generation->given ? "generation" : "module or size");
 	if ((err = pyr_session_types(context->session, &types)) ||
-	    (err = pyr_census_run(types, &context->session->control, &options, &census)))
+	    (asked_retained(context) &&
+	     (err = retained_by_type(context, &retained, &retained_count))) ||
+	    (err = pyr_census_run(types, &context->session->control, &options, &census))) {
+		free(retained);
 		return err;
+	}
 	if (!census.proven)
 		pyr_context_incomplete(context, "the collector's lists do not all close: which "
 						"generation an object is in is inferred");
-	err = pyr_census_group(context, &census, by, match, options.generation, &groups);
+	err = pyr_census_group(context, &census, by, match, options.generation, retained,
+			       retained_count, &groups);
+	free(retained);
 	if (!err) {
 		pyr_context_answer(context);
 		if (context->json)
