@@ -162,7 +162,7 @@ static pyr_error *add_mappings(struct memory_account *a)
 		switch (pyr_mapping_kind(target, m)) {
 		case PYR_MAPPING_ANONYMOUS:
 			area.master = ANONYMOUS;
-			area.own = area.file = m->path || !m->write ? PYR_MEMORY_UNCLAIMED : nobody;
+			area.own = area.file = m->write ? nobody : PYR_MEMORY_UNCLAIMED;
 			break;
 		case PYR_MAPPING_FILE:
 			/* A core does not say which pages of a file were written to. */

@@ -58,6 +58,9 @@ PROGRAMS = {p.name: p for p in (
     Program("threads_and_generators", threads=True),
     Program("native_holders", threads=True, apart=True,
             skip=lambda interpreter: "no compiler in its root" if interpreter.root else None),
+    # not of the kind that every test can ask: what they tell is malloc's
+    Program("malloc_at_work", threads=True, apart=True),
+    Program("malloc_alone", "malloc_at_work", ["single"], threads=True, apart=True),
     Program("allocator_debug", "allocators", ["debug"], apart=True),
     Program("allocator_malloc", "allocators", ["malloc"], apart=True),
     Program("allocator_mimalloc", "allocators", ["mimalloc"], apart=True, skip=_from((3, 13))),
