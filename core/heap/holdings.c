@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "heap/emulator.h"
+#include "heap/refs_internal.h"
 #include "runtime/access.h"
 
 #define OFFSETS_MAX 64u /* words of an instance that a learnt function may read */
@@ -340,14 +341,43 @@ static void notice_type(void *ctx, pyr_addr target, uint32_t label, uint64_t det
 	n->fn(n->ctx, target, label, detail);
 }
 
-enum pyr_way pyr_holdings_walk(struct pyr_holdings *h, struct pyr_reader *reader,
-			       const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
+/* @check: do not trust what was learnt. */
+static enum pyr_way walk_asking(struct pyr_holdings *h, struct pyr_reader *reader,
+				const struct pyr_type *type, enum pyr_coverage coverage,
+				pyr_addr addr, bool check, pyr_ref_fn fn, void *ctx)
 {
-	enum pyr_coverage coverage = pyr_refs_coverage(h->refs, reader, type);
-	struct noticing seen = {.fn = fn, .ctx = ctx};
-	enum pyr_way way = PYR_WAY_NATIVE;
-	struct learnt *k;
+	const struct pyr_type *asked =
+		coverage == PYR_REFS_UNKNOWN ? pyr_refs_asked(h->refs, reader, type) : type;
+	struct noticing seen = {
+		.fn = fn,
+		.ctx = ctx,
+		.through = pyr_refs_visits_through(h->refs, reader, type, addr),
+	};
+	struct learnt *k = learnt_of(h, asked);
+	enum pyr_way way = PYR_WAY_INFERRED;
 
+	if (k && !check && walk_learnt(h, k, reader, addr, notice_type, &seen))
+		way = PYR_WAY_LEARNED;
+	else if (k && walk_emulated(h, k, reader, asked, addr, notice_type, &seen))
+		way = PYR_WAY_EMULATED;
+	else if (coverage == PYR_REFS_PARTIAL) /* what is known of the layout is still exact */
+		walk_natively(h, reader, type, addr, fn, ctx);
+	else
+		walk_inferred(h, reader, asked, addr, fn, ctx);
+	if (way != PYR_WAY_INFERRED || coverage == PYR_REFS_UNKNOWN)
+		pyr_refs_walk_besides(h->refs, reader, type, addr, seen.type, fn, ctx);
+	return way;
+}
+
+static enum pyr_way walk(struct pyr_holdings *h, struct pyr_reader *reader,
+			 const struct pyr_type *type, pyr_addr addr, bool check, pyr_ref_fn fn,
+			 void *ctx)
+{
+	enum pyr_way way = PYR_WAY_NATIVE;
+	enum pyr_coverage coverage;
+
+	pyr_refs_settle(h->refs, reader, type, addr);
+	coverage = pyr_refs_coverage(h->refs, reader, type);
 	switch (coverage) {
 	case PYR_REFS_NATIVE:
 	case PYR_REFS_DAMAGED:
@@ -359,24 +389,43 @@ enum pyr_way pyr_holdings_walk(struct pyr_holdings *h, struct pyr_reader *reader
 		break;
 	case PYR_REFS_PARTIAL:
 	case PYR_REFS_UNKNOWN:
-		k = learnt_of(h, type);
-		seen.through = pyr_refs_visits_through(h->refs, reader, type, addr);
-		if (k && walk_learnt(h, k, reader, addr, notice_type, &seen)) {
-			way = PYR_WAY_LEARNED;
-		} else if (k && walk_emulated(h, k, reader, type, addr, notice_type, &seen)) {
-			way = PYR_WAY_EMULATED;
-		} else {
-			way = PYR_WAY_INFERRED;
-			/* What is known of the layout is still exact. */
-			if (coverage == PYR_REFS_PARTIAL)
-				walk_natively(h, reader, type, addr, fn, ctx);
-			else
-				walk_inferred(h, reader, type, addr, fn, ctx);
-		}
-		if (way != PYR_WAY_INFERRED || coverage == PYR_REFS_UNKNOWN)
-			pyr_refs_walk_owned(h->refs, reader, type, addr, seen.type, fn, ctx);
+		way = walk_asking(h, reader, type, coverage, addr, check, fn, ctx);
 		break;
 	}
 	h->counts[way]++;
 	return way;
+}
+
+enum pyr_way pyr_holdings_walk(struct pyr_holdings *h, struct pyr_reader *reader,
+			       const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
+{
+	return walk(h, reader, type, addr, false, fn, ctx);
+}
+
+enum pyr_way pyr_holdings_check(struct pyr_holdings *h, struct pyr_reader *reader,
+				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
+				void *ctx)
+{
+	return walk(h, reader, type, addr, true, fn, ctx);
+}
+
+bool pyr_holdings_recall(const struct pyr_holdings *h, struct pyr_reader *reader,
+			 const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
+{
+	struct noticing seen = {.fn = fn, .ctx = ctx};
+	const struct pyr_type *asked = pyr_refs_asked(h->refs, reader, type);
+	const struct learnt *k = asked->index < h->capacity ? h->learnt[asked->index] : NULL;
+
+	if (!k || pyr_refs_coverage(h->refs, reader, type) != PYR_REFS_UNKNOWN ||
+	    pyr_refs_owner(h->refs, reader, type) != PYR_WALK_UNKNOWN ||
+	    pyr_refs_must_ask(h->refs, reader, type, addr) ||
+	    !tell_learnt(h, k, reader, addr, notice_type, &seen))
+		return false;
+	pyr_refs_walk_besides(h->refs, reader, type, addr, seen.type, fn, ctx);
+	return true;
+}
+
+void pyr_holdings_recalled(struct pyr_holdings *h, uint64_t count)
+{
+	h->counts[PYR_WAY_LEARNED] += count;
 }

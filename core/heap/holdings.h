@@ -8,7 +8,7 @@
  * places is then walked without emulation; every so many of them are emulated
  * all the same, and a type that once disagrees is never again taken from memory.
  *
- * Calling thread only. */
+ * Calling thread only, but for pyr_holdings_recall(). */
 #ifndef PYR_HEAP_HOLDINGS_H
 #define PYR_HEAP_HOLDINGS_H
 
@@ -32,6 +32,17 @@ void pyr_holdings_destroy(struct pyr_holdings *holdings); /* NULL is allowed */
 enum pyr_way pyr_holdings_walk(struct pyr_holdings *holdings, struct pyr_reader *reader,
 			       const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
 			       void *ctx);
+
+/* The same without trusting what was learnt: by emulation where that can be had. */
+enum pyr_way pyr_holdings_check(struct pyr_holdings *holdings, struct pyr_reader *reader,
+				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
+				void *ctx);
+/* The same by what was learnt so far and without learning more. False, and nothing told: that
+ * does not say. Any thread with its own reader may call this while nobody walks. */
+bool pyr_holdings_recall(const struct pyr_holdings *holdings, struct pyr_reader *reader,
+			 const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx);
+/* @count objects were told by pyr_holdings_recall(). */
+void pyr_holdings_recalled(struct pyr_holdings *holdings, uint64_t count);
 
 /* What is told natively, for threads of their own. */
 struct pyr_refs *pyr_holdings_refs(struct pyr_holdings *holdings);

@@ -25,21 +25,21 @@ struct chunk {
 	unsigned worker;
 	size_t late, late_count; /* in the worker's list; later in the pass's */
 	uint64_t from, told;     /* in the worker's stream */
-	uint64_t late_told;      /* that its late objects have in the late stream */
 	uint64_t base;           /* of its rows in the graph */
 };
 
-/* An object that the calling thread walked. */
+/* An object that was not walked with its chunk. */
 struct late {
+	uint64_t from, count; /* edges in the late stream of worker `by` */
 	uint32_t id;
-	uint32_t count_before; /* edges in its worker's stream, to be dropped */
-	uint64_t from, count;  /* in the late stream */
+	uint16_t by;
+	bool done;
 };
 
-/* One per worker, then one for late objects. */
 struct worker {
-	struct pyr_collector collector;
-	PYR_VEC(uint32_t) late;
+	struct pyr_collector soon, late;
+	PYR_VEC(uint32_t) left; /* to the late passes */
+	uint64_t recalled;
 	bool out_of_memory;
 };
 
@@ -57,17 +57,18 @@ struct pass {
 	uint8_t *routes;         /* enum route, by index */
 	uint32_t type_count;
 	unsigned workers;
-	struct worker *w; /* workers + 1 */
+	struct worker *w;
 	struct chunk *chunks;
 	size_t chunk_count;
-	PYR_VEC(struct late) late;
+	struct late *late; /* by id */
+	size_t late_count;
 };
 
 /* --- what any thread can walk --- */
 
 static void defer(struct worker *w, uint32_t id)
 {
-	if (!pyr_vec_push(&w->late, id))
+	if (!pyr_vec_push(&w->left, id))
 		w->out_of_memory = true;
 }
 
@@ -75,13 +76,13 @@ static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t en
 {
 	struct pass *p = ctx;
 	struct worker *w = &p->w[worker];
-	struct pyr_collector *c = &w->collector;
+	struct pyr_collector *c = &w->soon;
 	struct chunk *chunk = &p->chunks[begin / CHUNK];
 	const struct seen_type *seen;
 	size_t id;
 
 	chunk->worker = worker;
-	chunk->late = w->late.count;
+	chunk->late = w->left.count;
 	chunk->from = pyr_edge_stream_count(&c->stream);
 	memset(&c->counts[begin], 0, (end - begin) * sizeof(*c->counts));
 	for (id = begin; id < end; id++) {
@@ -101,60 +102,151 @@ static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t en
 		}
 	}
 	pyr_collector_flush(c);
-	chunk->late_count = w->late.count - chunk->late;
+	chunk->late_count = w->left.count - chunk->late;
 	chunk->told = pyr_edge_stream_count(&c->stream) - chunk->from;
 	if (w->out_of_memory || c->stream.failed)
 		return pyr_error_no_memory();
 	return pyr_reader_check(&c->reader);
 }
 
-/* --- what one thread alone can walk --- */
+/* --- the others --- */
 
-static pyr_error *walk_late(struct pass *p, struct pyr_collector *c, struct late *late)
+/* Of each type so many are walked first, by the calling thread, which learns from them;
+ * then one of CHECK_EVERY, to check what was learnt. The rest are walked by all threads as
+ * far as that goes, and what remains by the calling thread. */
+#define TEACH 64u
+#define CHECK_EVERY 256u
+
+/* One list of all, in the order of ids. */
+static pyr_error *gather(struct pass *p)
 {
-	const struct pyr_type *type = p->types[p->heap->type[late->id]].type;
+	const struct worker *from;
+	size_t i, k, count = 0;
 
+	for (i = 0; i < p->chunk_count; i++)
+		count += p->chunks[i].late_count;
+	p->late = calloc(count + 1, sizeof(*p->late));
+	if (!p->late)
+		return pyr_error_no_memory();
+	for (i = 0; i < p->chunk_count; i++) {
+		struct chunk *chunk = &p->chunks[i];
+
+		from = &p->w[chunk->worker];
+		for (k = 0; k < chunk->late_count; k++)
+			p->late[p->late_count + k].id = from->left.data[chunk->late + k];
+		chunk->late = p->late_count;
+		p->late_count += chunk->late_count;
+	}
+	for (i = 0; i < p->workers; i++)
+		pyr_vec_deinit(&p->w[i].left);
+	return NULL;
+}
+
+static void begin_late(struct pyr_collector *c, struct late *late)
+{
 	c->owner = late->id;
 	late->from = pyr_edge_stream_count(&c->stream);
-	/* counts[] becomes that of the late stream. */
-	late->count_before = (uint32_t)c->counts[late->id];
-	c->counts[late->id] = 0;
-	pyr_holdings_walk(p->model->holdings, &c->reader, type, p->heap->address[late->id],
-			  pyr_collector_take, c);
+}
+
+static pyr_error *end_late(struct pyr_collector *c, struct late *late, size_t by)
+{
 	pyr_collector_flush(c);
 	late->count = c->counts[late->id];
-	if (c->stream.failed)
+	late->by = (uint16_t)by;
+	late->done = true;
+	return c->stream.failed ? pyr_error_no_memory() : pyr_reader_check(&c->reader);
+}
+
+static pyr_error *walk_late(struct pass *p, struct late *late, bool check)
+{
+	struct pyr_collector *c = &p->w[0].late;
+	const struct pyr_type *type = p->types[p->heap->type[late->id]].type;
+	pyr_addr addr = p->heap->address[late->id];
+
+	begin_late(c, late);
+	if (check)
+		pyr_holdings_check(p->model->holdings, &c->reader, type, addr, pyr_collector_take,
+				   c);
+	else
+		pyr_holdings_walk(p->model->holdings, &c->reader, type, addr, pyr_collector_take,
+				  c);
+	return end_late(c, late, 0);
+}
+
+static pyr_error *teach(struct pass *p)
+{
+	uint32_t *seen = calloc(p->type_count + 1, sizeof(*seen)), n;
+	pyr_error *err = NULL;
+	size_t i;
+
+	if (!seen)
 		return pyr_error_no_memory();
-	return pyr_reader_check(&c->reader);
+	for (i = 0; i < p->late_count && !err; i++) {
+		n = seen[p->heap->type[p->late[i].id]]++;
+		if (n < TEACH || n % CHECK_EVERY == 0)
+			err = walk_late(p, &p->late[i], n >= TEACH);
+		if (!err && !(i & 0x3ff))
+			err = pyr_control_progress(p->control, "learning types", i, p->late_count);
+	}
+	free(seen);
+	return err;
+}
+
+static pyr_error *recall(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+	struct pass *p = ctx;
+	struct pyr_collector *c = &p->w[worker].late;
+	pyr_error *err;
+
+	for (; begin < end; begin++) {
+		struct late *late = &p->late[begin];
+		const struct seen_type *seen = &p->types[p->heap->type[late->id]];
+		pyr_addr addr = p->heap->address[late->id];
+
+		if (late->done)
+			continue;
+		begin_late(c, late);
+		/* Settled by now. */
+		if (seen->plan && pyr_plan_coverage(seen->type, seen->plan) == PYR_REFS_NATIVE) {
+			if (!pyr_collector_walk(c, seen->type, seen->plan, late->id, addr))
+				continue;
+		} else if (pyr_holdings_recall(p->model->holdings, &c->reader, seen->type, addr,
+					       pyr_collector_take, c)) {
+			p->w[worker].recalled++;
+		} else {
+			continue;
+		}
+		if ((err = end_late(c, late, worker)))
+			return err;
+	}
+	return NULL;
+}
+
+static pyr_error *walk_rest(struct pass *p)
+{
+	pyr_error *err;
+	size_t i;
+
+	for (i = 0; i < p->late_count; i++)
+		if ((!p->late[i].done && (err = walk_late(p, &p->late[i], false))) ||
+		    (!(i & 0x3ff) &&
+		     (err = pyr_control_progress(p->control, "asking types", i, p->late_count))))
+			return err;
+	return NULL;
 }
 
 static pyr_error *walk_all_late(struct pass *p)
 {
-	struct pyr_collector *c = &p->w[p->workers].collector;
 	pyr_error *err;
-	size_t i, k;
+	unsigned i;
 
-	for (i = 0; i < p->chunk_count; i++) {
-		struct chunk *chunk = &p->chunks[i];
-		const struct worker *from = &p->w[chunk->worker];
-		size_t first = p->late.count;
-
-		for (k = 0; k < chunk->late_count; k++) {
-			struct late late = {.id = from->late.data[chunk->late + k]};
-
-			if ((err = walk_late(p, c, &late)) ||
-			    (!(p->late.count & 0x3ff) &&
-			     (err = pyr_control_progress(p->control, "asking types", i,
-							 p->chunk_count))))
-				return err;
-			if (!pyr_vec_push(&p->late, late))
-				return pyr_error_no_memory();
-			chunk->late_told += late.count;
-			chunk->told -= late.count_before;
-		}
-		chunk->late = first;
-	}
-	return NULL;
+	if ((err = gather(p)) || (err = teach(p)) ||
+	    (err = pyr_parallel(p->control, "recalling types", p->workers, p->late_count, 1024,
+				recall, p)))
+		return err;
+	for (i = 0; i < p->workers; i++)
+		pyr_holdings_recalled(p->model->holdings, p->w[i].recalled);
+	return walk_rest(p);
 }
 
 /* --- the rows --- */
@@ -164,19 +256,19 @@ static pyr_error *walk_all_late(struct pass *p)
 static void place_chunk(struct pass *p, struct chunk *chunk, size_t begin, size_t end)
 {
 	struct pyr_graph *g = &p->model->graph;
-	struct pyr_edge_stream *stream = &p->w[chunk->worker].collector.stream;
+	struct pyr_edge_stream *stream = &p->w[chunk->worker].soon.stream;
 	uint64_t at = chunk->from, to = chunk->base, run = 0;
-	const struct late *late = p->late.data + chunk->late, *late_end = late + chunk->late_count;
+	const struct late *late = p->late + chunk->late, *late_end = late + chunk->late_count;
 	size_t id;
 
 	for (id = begin; id < end; id++) {
 		if (late < late_end && late->id == id) {
 			pyr_edge_stream_copy(stream, at, run, g->out + to, p->model->flags + to);
-			at += run + late->count_before;
+			at += run;
 			to += run;
 			run = 0;
-			pyr_edge_stream_copy(&p->w[p->workers].collector.stream, late->from,
-					     late->count, g->out + to, p->model->flags + to);
+			pyr_edge_stream_copy(&p->w[late->by].late.stream, late->from, late->count,
+					     g->out + to, p->model->flags + to);
 			to += late->count;
 			g->out_start[id + 1] = to;
 			late++;
@@ -212,11 +304,15 @@ static pyr_error *place_stream(void *ctx, unsigned worker, size_t begin, size_t 
 static pyr_error *place_rows(struct pass *p)
 {
 	struct pyr_model *m = p->model;
-	size_t i;
+	size_t i, k;
 
 	for (i = 0; i < p->chunk_count; i++) {
+		const struct chunk *chunk = &p->chunks[i];
+
 		p->chunks[i].base = m->graph.edges;
-		m->graph.edges += p->chunks[i].told + p->chunks[i].late_told;
+		m->graph.edges += chunk->told;
+		for (k = 0; k < chunk->late_count; k++)
+			m->graph.edges += p->late[chunk->late + k].count;
 	}
 	m->graph.out_start[0] = 0;
 	m->graph.out = pyr_large_alloc(m->graph.edges, sizeof(*m->graph.out));
@@ -289,6 +385,15 @@ static pyr_error *find_interned(struct pass *p)
 	return !dict || pyr_refs_add_interned(p->refs, dict) ? NULL : pyr_error_no_memory();
 }
 
+static void start_collector(struct pass *p, struct pyr_collector *c, bool may_ask)
+{
+	pyr_reader_init(&c->reader, pyr_types_python(p->heap->types)->target);
+	c->index = p->heap->index;
+	c->refs = p->refs;
+	c->counts = p->model->graph.out_start + 1;
+	c->may_ask = may_ask; /* the calling thread is one of the workers */
+}
+
 static pyr_error *prepare(struct pass *p)
 {
 	struct pyr_target *target = pyr_types_python(p->heap->types)->target;
@@ -297,42 +402,40 @@ static pyr_error *prepare(struct pass *p)
 	p->workers = pyr_target_concurrent(target) ? pyr_parallel_workers() : 1;
 	p->chunk_count = ((size_t)p->heap->count + CHUNK - 1) / CHUNK;
 	p->chunks = calloc(p->chunk_count + 1, sizeof(*p->chunks));
-	p->w = calloc(p->workers + 1, sizeof(*p->w));
+	p->w = calloc(p->workers, sizeof(*p->w));
 	p->model->graph.nodes = p->heap->count;
 	p->model->graph.out_start =
 		pyr_large_alloc((size_t)p->heap->count + 1, sizeof(*p->model->graph.out_start));
 	if (!p->chunks || !p->w || !p->model->graph.out_start)
 		return pyr_error_no_memory();
-	for (i = 0; i <= p->workers; i++) {
-		struct pyr_collector *c = &p->w[i].collector;
-
-		pyr_reader_init(&c->reader, target);
-		c->index = p->heap->index;
-		c->refs = p->refs;
-		c->counts = p->model->graph.out_start + 1;
-		/* The calling thread is one of the workers. */
-		c->may_ask = i == 0;
+	for (i = 0; i < p->workers; i++) {
+		start_collector(p, &p->w[i].soon, i == 0);
+		start_collector(p, &p->w[i].late, i == 0);
 	}
 	return NULL;
+}
+
+static void stop_collector(struct pass *p, struct pyr_collector *c)
+{
+	p->model->dangling += c->dangling;
+	p->model->inferred += c->inferred;
+	p->model->damaged += c->damaged;
+	pyr_collector_deinit(c);
 }
 
 static void finish(struct pass *p)
 {
 	unsigned i;
 
-	for (i = 0; p->w && i <= p->workers; i++) {
-		struct pyr_collector *c = &p->w[i].collector;
-
-		p->model->dangling += c->dangling;
-		p->model->inferred += c->inferred;
-		p->model->damaged += c->damaged;
-		pyr_collector_deinit(c);
-		pyr_vec_deinit(&p->w[i].late);
+	for (i = 0; p->w && i < p->workers; i++) {
+		stop_collector(p, &p->w[i].soon);
+		stop_collector(p, &p->w[i].late);
+		pyr_vec_deinit(&p->w[i].left);
 	}
 	p->model->damaged += pyr_holdings_damaged(p->model->holdings);
 	free(p->w);
 	free(p->chunks);
-	pyr_vec_deinit(&p->late);
+	free(p->late);
 	free(p->types);
 	free(p->routes);
 }

@@ -206,6 +206,7 @@ static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader
 	struct pyr_plan *plan = NULL;
 
 	b.plan.walker = PYR_WALK_UNKNOWN;
+	b.plan.asked = type;
 	b.plan.basicsize = (uint64_t)type->basicsize;
 	b.plan.owns_type = type->heap;
 	if (type->gc && type->traverse && type->traverse == refs->subtype_traverse)
@@ -217,10 +218,13 @@ static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader
 	    row->walker != PYR_WALK_LRU_CACHE) {
 		b.plan.walker = row->walker;
 		add_row_fields(&b, row, !base->traverse, false);
+		b.plan.state = base->traverse && base->heap ? PYR_PLAN_UNSETTLED : PYR_PLAN_SETTLED;
 	} else if (base) {
+		b.plan.asked = base;
 		add_owned(&b, base);
 	}
-	if (!b.failed && (plan = malloc(sizeof(*plan) + b.fields.count * sizeof(*plan->fields)))) {
+	if (!b.failed &&
+	    (plan = calloc(1, sizeof(*plan) + b.fields.count * sizeof(*plan->fields)))) {
 		*plan = b.plan;
 		plan->count = (uint32_t)b.fields.count;
 		if (b.fields.count)
@@ -250,7 +254,8 @@ const struct pyr_plan *pyr_refs_plan(struct pyr_refs *refs, struct pyr_reader *r
 
 enum pyr_coverage pyr_plan_coverage(const struct pyr_type *type, const struct pyr_plan *plan)
 {
-	if (plan->walker == PYR_WALK_UNKNOWN)
+	if (plan->walker == PYR_WALK_UNKNOWN ||
+	    atomic_load_explicit(&plan->state, memory_order_relaxed) == PYR_PLAN_REFUTED)
 		return type->gc ? PYR_REFS_UNKNOWN : PYR_REFS_NONE;
 	return plan->walker == PYR_WALK_MODULE ? PYR_REFS_PARTIAL : PYR_REFS_NATIVE;
 }
@@ -287,26 +292,84 @@ static void tell_owned(void *ctx, pyr_addr target, uint32_t label, uint64_t deta
 		o->fn(o->ctx, target, label, detail);
 }
 
-void pyr_refs_walk_owned(struct pyr_refs *refs, struct pyr_reader *reader,
-			 const struct pyr_type *type, pyr_addr addr, bool visits_type,
-			 pyr_ref_fn fn, void *ctx)
+void pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
+			   const struct pyr_type *type, pyr_addr addr, bool type_told,
+			   pyr_ref_fn fn, void *ctx)
 {
 	struct owned o = {.fn = fn, .ctx = ctx};
 	struct pyr_walk w = {.refs = refs,
 			     .reader = reader,
 			     .type = type,
 			     .addr = addr,
-			     .fn = tell_owned,
-			     .ctx = &o,
+			     .fn = fn,
+			     .ctx = ctx,
+			     .details = true,
 			     .plan = pyr_refs_plan(refs, reader, type)};
+	uint32_t label;
 
 	if (!w.plan)
 		return;
+	/* The function that was asked visits the fields of such plans itself. */
+	if (w.plan->walker != PYR_WALK_UNKNOWN) {
+		w.fn = tell_owned;
+		w.ctx = &o;
+	}
 	pyr_walk_fields(&w);
-	if (w.plan->owns_type && !visits_type)
-		pyr_walk_tell(&w, type->address, PYR_EDGE_TYPE | PYR_REF_OWNED, 0);
+	if (w.plan->dict_mode != PYR_DICT_NOT_VISITED)
+		pyr_walk_instance_dict(&w);
+	label = (w.plan->visits_type ? PYR_REF_TRAVERSED : 0) |
+		(w.plan->owns_type && !type_told ? PYR_REF_OWNED : 0);
+	if (label)
+		pyr_walk_tell(&w, type->address, PYR_EDGE_TYPE | label, 0);
+	w.fn = tell_owned;
+	w.ctx = &o;
 	if (w.plan->owner != PYR_WALK_UNKNOWN)
 		pyr_walk_rest(&w, w.plan->owner);
+}
+
+const struct pyr_type *pyr_refs_asked(struct pyr_refs *refs, struct pyr_reader *reader,
+				      const struct pyr_type *type)
+{
+	const struct pyr_plan *plan = pyr_refs_plan(refs, reader, type);
+
+	return plan ? plan->asked : type;
+}
+
+static void count_visits(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
+{
+	(void)target;
+	(void)detail;
+	*(size_t *)ctx += (label & PYR_REF_TRAVERSED) != 0;
+}
+
+void pyr_refs_settle(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type,
+		     pyr_addr addr)
+{
+	struct pyr_plan *plan = (struct pyr_plan *)pyr_refs_plan(refs, reader, type);
+	size_t visited, known = 0;
+	struct pyr_walk w = {.refs = refs,
+			     .reader = reader,
+			     .type = type,
+			     .addr = addr,
+			     .fn = count_visits,
+			     .ctx = &known,
+			     .plan = plan};
+
+	if (!plan || atomic_load(&plan->state) != PYR_PLAN_UNSETTLED)
+		return;
+	if (!refs->ask || !refs->ask(refs->ask_ctx, type, addr, &visited)) {
+		/* Heap types are expected to visit their type since 3.9 (bpo-40217). */
+		plan->visits_type |= !pyr_is(refs->layout, subtype_visits_type, ALWAYS);
+		atomic_store(&plan->state, PYR_PLAN_SETTLED);
+		return;
+	}
+	pyr_walk_object(&w);
+	if (visited == known + 1 && !plan->visits_type)
+		plan->visits_type = true;
+	else if (visited != known)
+		atomic_store(&plan->state, PYR_PLAN_REFUTED);
+	if (atomic_load(&plan->state) == PYR_PLAN_UNSETTLED)
+		atomic_store(&plan->state, PYR_PLAN_SETTLED);
 }
 
 enum pyr_walker pyr_refs_owner(struct pyr_refs *refs, struct pyr_reader *reader,
@@ -315,6 +378,16 @@ enum pyr_walker pyr_refs_owner(struct pyr_refs *refs, struct pyr_reader *reader,
 	const struct pyr_plan *plan = pyr_refs_plan(refs, reader, type);
 
 	return plan ? plan->owner : PYR_WALK_UNKNOWN;
+}
+
+bool pyr_refs_must_ask(struct pyr_refs *refs, struct pyr_reader *reader,
+		       const struct pyr_type *type, pyr_addr addr)
+{
+	const struct pyr_plan *plan = pyr_refs_plan(refs, reader, type);
+
+	return plan &&
+	       (atomic_load_explicit(&plan->state, memory_order_relaxed) == PYR_PLAN_UNSETTLED ||
+		pyr_walk_must_ask(refs, reader, plan, addr));
 }
 
 bool pyr_refs_nothing(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type)

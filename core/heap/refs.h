@@ -59,15 +59,27 @@ enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader
 				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
 				void *ctx);
 
-/* What an object of coverage UNKNOWN owns that its tp_traverse does not visit, as far as it is
- * known; its type too, unless that was visited. */
-void pyr_refs_walk_owned(struct pyr_refs *refs, struct pyr_reader *reader,
-			 const struct pyr_type *type, pyr_addr addr, bool visits_type,
-			 pyr_ref_fn fn, void *ctx);
+/* What is known of an object of coverage UNKNOWN (PARTIAL) besides what the traverse function
+ * of pyr_refs_asked() (of its type) visits: what its classes written in Python add, and what
+ * is owned and not visited; its type too, unless @type_told. */
+void pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
+			   const struct pyr_type *type, pyr_addr addr, bool type_told,
+			   pyr_ref_fn fn, void *ctx);
+/* The type whose tp_traverse has to be asked for objects of @type. */
+const struct pyr_type *pyr_refs_asked(struct pyr_refs *refs, struct pyr_reader *reader,
+				      const struct pyr_type *type);
+/* Before the first walk of an object of the type, on the calling thread: let its own code
+ * decide what is not known of its plan. Nothing happens where that was done. */
+void pyr_refs_settle(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type,
+		     pyr_addr addr);
 
 /* What pyr_refs_walk() will answer for objects of @type, damage aside. */
 enum pyr_coverage pyr_refs_coverage(struct pyr_refs *refs, struct pyr_reader *reader,
 				    const struct pyr_type *type);
+
+/* Does a walk of the object depend on what only the calling thread may ask? */
+bool pyr_refs_must_ask(struct pyr_refs *refs, struct pyr_reader *reader,
+		       const struct pyr_type *type, pyr_addr addr);
 
 /* Do objects of @type hold nothing at all? */
 bool pyr_refs_nothing(struct pyr_refs *refs, struct pyr_reader *reader,

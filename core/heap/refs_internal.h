@@ -18,6 +18,9 @@ enum pyr_walker {
 	PYR_WALK_GENERATOR,
 	PYR_WALK_FRAME,
 	PYR_WALK_LRU_CACHE,
+	PYR_WALK_ODICT,
+	PYR_WALK_DEQUE,
+	PYR_WALK_ELEMENT,
 };
 
 /* How the instance dict is reached; see the trait instance_dict. */
@@ -36,8 +39,19 @@ struct pyr_plan_field {
 	uint64_t detail;
 };
 
+/* Was the plan of a heap type of C compared with the type's own function? */
+enum pyr_plan_state {
+	PYR_PLAN_SETTLED,
+	PYR_PLAN_UNSETTLED, /* does the function visit the type itself? */
+	PYR_PLAN_REFUTED,   /* it visits something else: ask it each time */
+};
+
 struct pyr_plan {
 	enum pyr_walker walker;
+	_Atomic int state; /* enum pyr_plan_state; changed on the calling thread */
+	/* Whose tp_traverse is asked when `walker` does not know it: the nearest base that is
+	 * not written in Python. What subclasses of it add is told by the plan. */
+	const struct pyr_type *asked;
 	/* Of a type whose traverse function is asked: what tells what is owned besides. */
 	enum pyr_walker owner;
 	enum pyr_dict_mode dict_mode;
@@ -119,6 +133,9 @@ enum pyr_walker pyr_refs_owner(struct pyr_refs *refs, struct pyr_reader *reader,
 			       const struct pyr_type *type);
 /* refs_stdlib.c */
 void pyr_walk_lru_cache(struct pyr_walk *w);
+void pyr_walk_odict(struct pyr_walk *w);
+void pyr_walk_deque(struct pyr_walk *w);
+void pyr_walk_element(struct pyr_walk *w);
 /* refs_frame.c */
 void pyr_walk_frame(struct pyr_walk *w);
 void pyr_walk_generator(struct pyr_walk *w);

@@ -81,6 +81,16 @@ void pyr_walk_special(struct pyr_walk *w, enum pyr_walker walker)
 	case PYR_WALK_LRU_CACHE:
 		pyr_walk_lru_cache(w);
 		break;
+	case PYR_WALK_ODICT:
+		pyr_walk_dict(w, w->addr);
+		pyr_walk_odict(w);
+		break;
+	case PYR_WALK_DEQUE:
+		pyr_walk_deque(w);
+		break;
+	case PYR_WALK_ELEMENT:
+		pyr_walk_element(w);
+		break;
 	default: /* MODULE: its fields; the rest are in pyr_walk_object() */
 		break;
 	}
