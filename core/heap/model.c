@@ -363,7 +363,8 @@ static pyr_error *choose_routes(struct pass *p)
 		    !(seen->plan = pyr_refs_plan(p->refs, reader, seen->type)))
 			continue;
 		coverage = pyr_plan_coverage(seen->type, seen->plan);
-		if (coverage == PYR_REFS_NATIVE || coverage == PYR_REFS_NONE)
+		if ((coverage == PYR_REFS_NATIVE || coverage == PYR_REFS_NONE) &&
+		    atomic_load(&seen->plan->state) == PYR_PLAN_SETTLED)
 			p->routes[i] = pyr_refs_nothing(p->refs, reader, seen->type) ? ROUTE_NOTHING
 										     : ROUTE_APART;
 	}
