@@ -74,6 +74,14 @@ static bool is_mapped(const struct pyr_target *target, pyr_addr start, pyr_addr 
 	return m->end >= end;
 }
 
+/* On the main thread's stack there are words, and no objects. */
+static bool is_stack(const struct pyr_target *target, pyr_addr addr)
+{
+	const struct pyr_mapping *m = pyr_target_mapping_at(target, addr);
+
+	return m && m->path && !strcmp(m->path, "[stack]");
+}
+
 /* Is there an object at @addr, be it a block or not? Its kind, or NULL. *is_gc: it
  * has a gc head of its own (static types have none). */
 static struct pyr_kind *check(struct pyr_survey *s, pyr_addr addr, bool *is_gc)
@@ -88,11 +96,12 @@ static struct pyr_kind *check(struct pyr_survey *s, pyr_addr addr, bool *is_gc)
 	if (addr & 15 && (addr & 7 || !pyr_target_image_at(s->python->target, addr)))
 		return NULL;
 	if (!(p = pyr_peek(&c->reader, addr, c->type_at + 8)) ||
-	    !pyr_refcount_plausible(c, pyr_load64(p + c->refcnt_at)) ||
+	    !pyr_refcount_in_block(c, pyr_load64(p + c->refcnt_at)) ||
 	    !(kind = pyr_classifier_kind(c, pyr_load64(p + c->type_at))) ||
 	    !(p = pyr_peek(&c->reader, addr, kind->need)))
 		return NULL;
-	if (!is_mapped(s->python->target, addr, end_of(c, kind, addr, p)))
+	if (!is_mapped(s->python->target, addr, end_of(c, kind, addr, p)) ||
+	    is_stack(s->python->target, addr))
 		return NULL;
 	*is_gc = kind->gc;
 	if (kind->type->shape == PYR_SHAPE_TYPE) {
