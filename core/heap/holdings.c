@@ -328,14 +328,17 @@ static void walk_natively(struct pyr_holdings *h, struct pyr_reader *reader,
 struct noticing {
 	pyr_ref_fn fn;
 	void *ctx;
-	bool type, through;
+	bool through;
+	struct pyr_visited visited;
 };
 
 static void notice_type(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 {
 	struct noticing *n = ctx;
 
-	n->type |= PYR_REF_KIND(label) == PYR_EDGE_TYPE;
+	n->visited.type |= PYR_REF_KIND(label) == PYR_EDGE_TYPE;
+	if (PYR_REF_KIND(label) == PYR_EDGE_WORD && detail / 8 < PYR_VISITED_WORDS)
+		n->visited.words[detail / 512] |= UINT64_C(1) << (detail / 8 % 64);
 	if (n->through && PYR_REF_KIND(label) == PYR_EDGE_VISITED)
 		label &= ~PYR_REF_OWNED;
 	n->fn(n->ctx, target, label, detail);
@@ -365,7 +368,8 @@ static enum pyr_way walk_asking(struct pyr_holdings *h, struct pyr_reader *reade
 	else
 		walk_inferred(h, reader, asked, addr, fn, ctx);
 	if (way != PYR_WAY_INFERRED || coverage == PYR_REFS_UNKNOWN)
-		pyr_refs_walk_besides(h->refs, reader, type, addr, seen.type, fn, ctx);
+		pyr_refs_walk_besides(h->refs, reader, type, addr,
+				      way != PYR_WAY_INFERRED ? &seen.visited : NULL, fn, ctx);
 	return way;
 }
 
@@ -421,7 +425,7 @@ bool pyr_holdings_recall(const struct pyr_holdings *h, struct pyr_reader *reader
 	    pyr_refs_must_ask(h->refs, reader, type, addr) ||
 	    !tell_learnt(h, k, reader, addr, notice_type, &seen))
 		return false;
-	pyr_refs_walk_besides(h->refs, reader, type, addr, seen.type, fn, ctx);
+	pyr_refs_walk_besides(h->refs, reader, type, addr, &seen.visited, fn, ctx);
 	return true;
 }
 

@@ -16,7 +16,7 @@ static const struct row rows[] = {
 #define VISIT(s, f, name) {NULL, PYR_FIELD(s, f), name},
 #define OWN(s, f, name) {NULL, PYR_FIELD(s, f), name},
 #define PASS(s, f, name) {NULL, PYR_FIELD(s, f), name},
-#define PLAIN(s, f, name) {NULL, PYR_FIELD(s, f), name},
+#define AT(size, offset, name)
 #define MEMBER(s, f, name) {NULL, PYR_FIELD(s, f), name},
 #include "heap/refs.def"
 #include "heap/members.def"
@@ -25,7 +25,7 @@ static const struct row rows[] = {
 #undef VISIT
 #undef OWN
 #undef PASS
-#undef PLAIN
+#undef AT
 #undef MEMBER
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))

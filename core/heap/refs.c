@@ -10,22 +10,25 @@ struct row {
 	enum pyr_field field;
 	uint32_t flags;
 	const char *name;
+	uint32_t size, offset; /* AT */
 };
 
-#define ROW_PLAIN 0x8000u
+#define NO_FIELD ((enum pyr_field)PYR_F_COUNT)
 
 static const struct row rows[] = {
-#define NATIVE(type, walker) {type, PYR_WALK_##walker, 0, 0, NULL},
-#define VISIT(s, f, name) {NULL, 0, PYR_FIELD(s, f), PYR_REF_TRAVERSED | PYR_REF_OWNED, name},
-#define OWN(s, f, name) {NULL, 0, PYR_FIELD(s, f), PYR_REF_OWNED, name},
-#define PASS(s, f, name) {NULL, 0, PYR_FIELD(s, f), PYR_REF_TRAVERSED, name},
-#define PLAIN(s, f, name) {NULL, 0, PYR_FIELD(s, f), PYR_REF_OWNED | ROW_PLAIN, name},
+#define NATIVE(title, how) {.type = title, .walker = PYR_WALK_##how},
+#define VISIT(s, f, text)                                                                          \
+	{.field = PYR_FIELD(s, f), .flags = PYR_REF_TRAVERSED | PYR_REF_OWNED, .name = text},
+#define OWN(s, f, text) {.field = PYR_FIELD(s, f), .flags = PYR_REF_OWNED, .name = text},
+#define PASS(s, f, text) {.field = PYR_FIELD(s, f), .flags = PYR_REF_TRAVERSED, .name = text},
+#define AT(bytes, at, text)                                                                        \
+	{.field = NO_FIELD, .flags = PYR_REF_OWNED, .name = text, .size = bytes, .offset = at},
 #include "heap/refs.def"
 #undef NATIVE
 #undef VISIT
 #undef OWN
 #undef PASS
-#undef PLAIN
+#undef AT
 };
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
@@ -89,18 +92,28 @@ static void add_field(struct builder *b, int32_t offset, uint32_t label, uint64_
 		b->failed = true;
 }
 
-/* @plain: the type has no tp_traverse. @only_owned: leave out what is visited. */
-static void add_row_fields(struct builder *b, const struct row *row, bool plain, bool only_owned)
+/* @only_owned: leave out what is visited. */
+static void add_row_fields(struct builder *b, const struct row *row, const struct pyr_type *type,
+			   bool only_owned)
 {
+	uint32_t header = pyr_sizeof(b->refs->layout, PyObject);
 	const struct row *r;
+	int32_t offset;
 
-	for (r = row + 1; r < rows + ROWS && !r->type; r++)
-		if ((plain || !(r->flags & ROW_PLAIN)) &&
-		    !(only_owned && r->flags & PYR_REF_TRAVERSED))
-			add_field(b, pyr_layout_offset(b->refs->layout, r->field),
-				  PYR_EDGE_FIELD | (r->flags & PYR_BOTH) |
-					  (uint32_t)(EXTRA_NAMES + (size_t)(r - rows)) << 16,
-				  0);
+	for (r = row + 1; r < rows + ROWS && !r->type; r++) {
+		if (only_owned && r->flags & PYR_REF_TRAVERSED)
+			continue;
+		if (r->field != NO_FIELD)
+			offset = pyr_layout_offset(b->refs->layout, r->field);
+		else
+			offset = type->basicsize == (int64_t)(header + r->size)
+					 ? (int32_t)(header + r->offset)
+					 : -1;
+		add_field(b, offset,
+			  PYR_EDGE_FIELD | (r->flags & PYR_BOTH) |
+				  (uint32_t)(EXTRA_NAMES + (size_t)(r - rows)) << 16,
+			  0);
+	}
 }
 
 /* T_OBJECT_EX members behind the heap type: traverse_slots(), typeobject.c. */
@@ -182,13 +195,12 @@ static const struct pyr_type *add_subtype(struct builder *b, const struct pyr_ty
  * knows of it and of its bases that is not visited. */
 static void add_owned(struct builder *b, const struct pyr_type *type)
 {
-	bool plain = !type->traverse;
 	const struct row *row;
 	unsigned depth;
 
 	for (depth = 0; depth < 200 && type; depth++) {
 		if ((row = row_of(b->refs, type))) {
-			add_row_fields(b, row, plain, true);
+			add_row_fields(b, row, type, true);
 			if (row->walker != PYR_WALK_UNKNOWN && row->walker != PYR_WALK_FIELDS &&
 			    b->plan.owner == PYR_WALK_UNKNOWN)
 				b->plan.owner = row->walker;
@@ -217,7 +229,7 @@ static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader
 	if (base && (row = native_row(refs, reader, base)) && row->walker != PYR_WALK_UNKNOWN &&
 	    row->walker != PYR_WALK_LRU_CACHE) {
 		b.plan.walker = row->walker;
-		add_row_fields(&b, row, !base->traverse, false);
+		add_row_fields(&b, row, base, false);
 		b.plan.state = base->traverse && base->heap ? PYR_PLAN_UNSETTLED : PYR_PLAN_SETTLED;
 	} else if (base) {
 		b.plan.asked = base;
@@ -282,21 +294,22 @@ enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader
 struct owned {
 	pyr_ref_fn fn;
 	void *ctx;
+	bool all; /* also what the function would have visited: it was not asked */
 };
 
 static void tell_owned(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 {
 	struct owned *o = ctx;
 
-	if ((label & PYR_BOTH) == PYR_REF_OWNED)
-		o->fn(o->ctx, target, label, detail);
+	if (label & PYR_REF_OWNED && (o->all || !(label & PYR_REF_TRAVERSED)))
+		o->fn(o->ctx, target, label & ~PYR_REF_TRAVERSED, detail);
 }
 
 void pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
-			   const struct pyr_type *type, pyr_addr addr, bool type_told,
-			   pyr_ref_fn fn, void *ctx)
+			   const struct pyr_type *type, pyr_addr addr,
+			   const struct pyr_visited *visited, pyr_ref_fn fn, void *ctx)
 {
-	struct owned o = {.fn = fn, .ctx = ctx};
+	struct owned o = {.fn = fn, .ctx = ctx, .all = !visited};
 	struct pyr_walk w = {.refs = refs,
 			     .reader = reader,
 			     .type = type,
@@ -305,7 +318,9 @@ void pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
 			     .ctx = ctx,
 			     .details = true,
 			     .plan = pyr_refs_plan(refs, reader, type)};
-	uint32_t label;
+	const struct pyr_plan_field *f;
+	uint32_t label, i;
+	pyr_addr target;
 
 	if (!w.plan)
 		return;
@@ -314,11 +329,17 @@ void pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
 		w.fn = tell_owned;
 		w.ctx = &o;
 	}
-	pyr_walk_fields(&w);
+	for (i = 0; i < w.plan->count; i++) {
+		f = &w.plan->fields[i];
+		if ((f->label & PYR_REF_TRAVERSED || !visited ||
+		     !pyr_visited_word(visited, (uint32_t)f->offset)) &&
+		    pyr_try_u64(reader, addr + (pyr_addr)f->offset, &target))
+			pyr_walk_tell(&w, target, f->label, f->detail);
+	}
 	if (w.plan->dict_mode != PYR_DICT_NOT_VISITED)
 		pyr_walk_instance_dict(&w);
 	label = (w.plan->visits_type ? PYR_REF_TRAVERSED : 0) |
-		(w.plan->owns_type && !type_told ? PYR_REF_OWNED : 0);
+		(w.plan->owns_type && !(visited && visited->type) ? PYR_REF_OWNED : 0);
 	if (label)
 		pyr_walk_tell(&w, type->address, PYR_EDGE_TYPE | label, 0);
 	w.fn = tell_owned;

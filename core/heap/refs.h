@@ -59,12 +59,25 @@ enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader
 				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
 				void *ctx);
 
+/* Which words of an object were visited. */
+#define PYR_VISITED_WORDS 512u
+struct pyr_visited {
+	bool type;
+	uint64_t words[PYR_VISITED_WORDS / 64];
+};
+static inline bool pyr_visited_word(const struct pyr_visited *v, uint32_t offset)
+{
+	return offset / 8 < PYR_VISITED_WORDS && v->words[offset / 512] >> (offset / 8 % 64) & 1;
+}
+
 /* What is known of an object of coverage UNKNOWN (PARTIAL) besides what the traverse function
  * of pyr_refs_asked() (of its type) visits: what its classes written in Python add, and what
- * is owned and not visited; its type too, unless @type_told. */
+ * is owned and not visited; its type too, unless @type_told. @visited is what the function
+ * visited; NULL: it could not be asked, and all is told that the bases own, none of it
+ * as traversed. */
 void pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
-			   const struct pyr_type *type, pyr_addr addr, bool type_told,
-			   pyr_ref_fn fn, void *ctx);
+			   const struct pyr_type *type, pyr_addr addr,
+			   const struct pyr_visited *visited, pyr_ref_fn fn, void *ctx);
 /* The type whose tp_traverse has to be asked for objects of @type. */
 const struct pyr_type *pyr_refs_asked(struct pyr_refs *refs, struct pyr_reader *reader,
 				      const struct pyr_type *type);

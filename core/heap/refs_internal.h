@@ -18,6 +18,8 @@ enum pyr_walker {
 	PYR_WALK_GENERATOR,
 	PYR_WALK_FRAME,
 	PYR_WALK_LRU_CACHE,
+	PYR_WALK_DATETIME,
+	PYR_WALK_NDARRAY,
 	PYR_WALK_ODICT,
 	PYR_WALK_DEQUE,
 	PYR_WALK_ELEMENT,
@@ -133,6 +135,8 @@ enum pyr_walker pyr_refs_owner(struct pyr_refs *refs, struct pyr_reader *reader,
 			       const struct pyr_type *type);
 /* refs_stdlib.c */
 void pyr_walk_lru_cache(struct pyr_walk *w);
+void pyr_walk_datetime(struct pyr_walk *w);
+void pyr_walk_ndarray(struct pyr_walk *w);
 void pyr_walk_odict(struct pyr_walk *w);
 void pyr_walk_deque(struct pyr_walk *w);
 void pyr_walk_element(struct pyr_walk *w);

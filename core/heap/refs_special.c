@@ -81,6 +81,12 @@ void pyr_walk_special(struct pyr_walk *w, enum pyr_walker walker)
 	case PYR_WALK_LRU_CACHE:
 		pyr_walk_lru_cache(w);
 		break;
+	case PYR_WALK_DATETIME:
+		pyr_walk_datetime(w);
+		break;
+	case PYR_WALK_NDARRAY:
+		pyr_walk_ndarray(w);
+		break;
 	case PYR_WALK_ODICT:
 		pyr_walk_dict(w, w->addr);
 		pyr_walk_odict(w);
