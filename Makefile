@@ -98,6 +98,7 @@ help:
 # Heaps of 1 and 10 million objects: a census against CPython's own gc.collect(), in one run.
 bench: all $(BUILD)/tests/bench/census_bench
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py $(OBJECTS)
+	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/memory_bench.py $(firstword $(OBJECTS))
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIB_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)

@@ -22,11 +22,11 @@ ROUNDS = 5
 GDB_NODES = 30000
 
 
-def build_heap(python, count, directory):
+def build_heap(python, count, directory, *more):
     """The facts of the heap, and its core."""
     def unlimited():
         resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    process = subprocess.Popen([python, os.path.join(HERE, "heap.py"), str(count)], cwd=directory,
+    process = subprocess.Popen([python, os.path.join(HERE, "heap.py"), str(count)] + list(more), cwd=directory,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True,
                                preexec_fn=unlimited)
     facts = json.loads(process.stdout.readline())
@@ -160,4 +160,5 @@ def main():
         report(python, count)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""A heap of about OBJECTS objects in a mix as services have it, timed by CPython itself;
+"""usage: heap.py OBJECTS [MIB]. A heap of about OBJECTS objects in a mix as services have it, timed by CPython itself;
 then wait for the core to be taken. Prints one line of JSON."""
 import collections
 import gc
@@ -32,6 +32,8 @@ PER_ORDER = 12.1  # objects that an order keeps alive, two thirds of them contai
 
 def main():
     count = int(sys.argv[1])
+    # MIB more of memory outside of the small objects' arenas, as caches and frames have it
+    bulk = [bytearray(os.urandom(1 << 16) * 64) for i in range(int(sys.argv[2]) // 4 if sys.argv[2:] else 0)]
     chance = random.Random(1)
     gc.disable()
     customers = [{"name": "customer %d" % i} for i in range(1000)]
@@ -56,7 +58,7 @@ def main():
         "version": sys.version.split()[0], "pid": os.getpid(), "collect": collect, "counter": counted,
         "collect_cpu": collect_cpu,
         "tracked": sum(counter.values()), "orders": len(orders), "start": id(orders[0]) - 16,
-        "index": len(index),
+        "index": len(index), "bulk": len(bulk),
     }
     del counter
     print(json.dumps(facts))
