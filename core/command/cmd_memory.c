@@ -5,6 +5,7 @@
 #include "analysis/garbage.h"
 #include "analysis/memory.h"
 #include "command/native_view.h"
+#include "command/show_waste.h"
 #include "runtime/gcstate.h"
 #include "target/residency.h"
 
@@ -401,6 +402,9 @@ pyr_error *pyr_cmd_memory(struct pyr_context *context)
 	struct answer a;
 	pyr_error *err;
 
+	if (pyr_context_option(context, PYR_OPT_memory_waste)->given)
+		return pyr_show_waste(context,
+				      !pyr_context_option(context, PYR_OPT_memory_quick)->given);
 	memset(&a, 0, sizeof(a));
 	if ((err = pyr_native_view_open(context, &a.view)))
 		return err;

@@ -88,7 +88,55 @@ def lru_cache():
     return {"rendered": rendered, "page": rendered(7)}, None
 
 
-STATES = [list_dropped, survivors, free_lists, lru_cache]
+def waste():
+    """Containers that were large once, a view of ten bytes, a hundred thousand equal strings."""
+    import collections
+    popped = list(range(100000))
+    while len(popped) > 10:
+        popped.pop()
+    del popped[8:]
+    grown = []
+    for i in range(1000):
+        grown.append(i)
+    deleted = {"key%d" % i: None for i in range(50000)}
+    for i in range(45000):
+        del deleted["key%d" % i]
+    emptied = {"key%d" % i: None for i in range(1000)}
+    while emptied:
+        emptied.popitem()
+    discarded = set(range(100000))
+    for i in range(90000):
+        discarded.discard(i)
+    shrunk = bytearray(b"x" * 100000)
+    del shrunk[60000:]
+    queue = collections.deque(range(6400))
+    while len(queue) > 100:
+        queue.pop()
+    view = memoryview(bytes(50 << 20))[100:110]
+    shared = bytes(3 << 20)
+    views = [memoryview(shared)[i:i + 5] for i in range(3)]  # `shared` is a name too: no waste
+    strings = ["equal string number %d" % 7 for _ in range(100000)]
+    blobs = [bytes(bytearray(b"equal bytes ") + b"7") for _ in range(1000)]
+    wide = ["\u4e2d\u6587 %d" % 7 for _ in range(500)]
+    planted = {"popped": popped, "grown": grown, "deleted": deleted, "emptied": emptied,
+               "discarded": discarded, "shrunk": shrunk, "queue": queue, "view": view.obj,
+               "shared": shared, "views": views, "string": strings[0], "strings": strings,
+               "blob": blobs[0], "blobs": blobs, "wide": wide[0], "wides": wide, "kept": view}
+    del planted["view"]
+    size = sys.getsizeof
+
+    def after():
+        return {"waste": {
+            "popped": size(popped) - size(popped[:]), "grown": size(grown) - size(grown[:]),
+            "deleted": size(deleted) - size(dict(deleted)), "emptied": size(emptied) - size({}),
+            "discarded": size(discarded) - size(set(discarded)),
+            "shrunk": size(shrunk) - size(bytearray(shrunk)),
+            "string": size(strings[0]) * 99999, "blob": size(blobs[0]) * 999, "wide": size(wide[0]) * 499},
+            "buffer": id(view.obj), "seen": 10}
+    return planted, after
+
+
+STATES = [waste, list_dropped, survivors, free_lists, lru_cache]
 
 
 def main():

@@ -70,6 +70,7 @@ PROGRAMS = {p.name: p for p in (
     Program("list_dropped", "arena_experiments", ["list_dropped"], apart=True),
     Program("survivors", "arena_experiments", ["survivors"], apart=True),
     Program("free_lists", "arena_experiments", ["free_lists"], apart=True),
+    Program("waste", "arena_experiments", ["waste"], apart=True),
     Program("lru_cache", "arena_experiments", ["lru_cache"], apart=True),
 )}
 

@@ -186,3 +186,49 @@ def test_free_lists_hold_what_died(run):
     assert pairs_kept["objects"] >= 1700  # of 2000
     size = pairs_kept["bytes"] // pairs_kept["objects"]
     assert pairs_kept["bytes"] == size * pairs_kept["objects"] and 56 <= size <= 80
+
+
+@pytest.mark.parametrize("run", pairs(["waste"]), indirect=True)
+def test_waste_is_what_a_copy_would_save(run):
+    oracle, planted = run.oracle, run.planted
+    answer, = shell_for(run).json("memory --waste --quick")
+    rows = {int(row["address"], 16): row for row in answer["objects"]}
+    expected = dict(oracle["waste"])
+    if run.interpreter.minor < (3, 7):
+        # dict(x) and set(x) were not yet as small as they could be
+        for name in ("deleted", "discarded"):
+            assert rows[planted[name]]["bytes"] >= expected.pop(name)
+    copies = {name: expected.pop(name) for name in ("string", "blob", "wide")}
+    ours = {name: rows.get(planted[name], {"bytes": 0})["bytes"] for name in expected}
+    assert ours == expected
+    by_bytes = {(row["kind"], row["bytes"], row["room"]) for row in answer["objects"]}
+    assert ("str", copies["string"], 100000) in by_bytes
+    assert ("bytes", copies["blob"], 1000) in by_bytes
+    assert ("str", copies["wide"], 500) in by_bytes
+    # the buffer that ten bytes of view keep, and one that has a name besides
+    row = rows[oracle["buffer"]]
+    assert (row["kind"], row["used"], row["room"]) == ("view", 10, 50 << 20)
+    assert row["bytes"] == (50 << 20) - 10
+    assert planted["shared"] not in rows
+    assert ("deque" in {row["kind"] for row in answer["objects"] if int(row["address"], 16) == planted["queue"]}) == \
+        (run.interpreter.minor >= (3, 11))  # spare blocks are its own since then
+    for kind in answer["waste"]:
+        items = [row for row in answer["objects"] if row["kind"] == kind["kind"]]
+        assert kind["bytes"] == sum(row["bytes"] for row in items)
+    assert answer["bytes"] == sum(kind["bytes"] for kind in answer["waste"])
+
+
+@pytest.mark.parametrize("run", few("waste"), indirect=True)
+def test_waste_is_told_with_its_holder(run):
+    text, = shell_for(run).text("memory --waste --limit 12")
+    for line in ("views show 10 B of 50.0 MiB", "100,000 times", "strings that are there more than once"):
+        assert line in text, text
+    assert re.search(r"5,000 items, room for [\d,]+ +\S*\['deleted'\]", text), text
+
+
+@pytest.mark.parametrize("run", few("lru_cache"), indirect=True)
+def test_a_cache_is_named_as_the_holder(run):
+    why, = shell_for(run).json("why %#x" % run.planted["page"])
+    assert why["held"] == "exact"
+    found, = shell_for(run).json("find --type '^functools._lru_cache_wrapper$'")
+    assert run.planted["rendered"] in {int(o["address"], 16) for o in found["objects"]}
