@@ -232,6 +232,8 @@ static pyr_error *shape_of_root(struct merging *m, uint32_t node, uint32_t *ret)
 	pyr_roots_of(roots, node, &i, &end);
 	for (; i < end; i++) {
 		root = &roots->roots.data[i];
+		if (!pyr_telling_root_counts(m->telling, root))
+			continue;
 		if (!best || pyr_telling_phase(root) < pyr_telling_phase(best) ||
 		    (pyr_telling_phase(root) == pyr_telling_phase(best) &&
 		     pyr_telling_root_cost((enum pyr_root_kind)root->kind) <
@@ -242,6 +244,8 @@ static pyr_error *shape_of_root(struct merging *m, uint32_t node, uint32_t *ret)
 		pyr_strbuf_add(&text, "sys.modules");
 	else if (best)
 		pyr_root_name(roots, best, &text);
+	else
+		pyr_strbuf_add(&text, "references that were not found");
 	*ret = intern(m, PYR_SHAPE_NONE, pyr_strbuf_str(&text));
 	pyr_strbuf_deinit(&text);
 	return *ret == PYR_SHAPE_NONE ? pyr_error_no_memory() : NULL;

@@ -84,12 +84,15 @@ static pyr_error *list_roots(const struct pyr_model *model, const struct pyr_roo
 	for (possible = 0; possible < 2; possible++) {
 		for (i = 0; i < roots->roots.count; i++) {
 			root = &roots->roots.data[i];
-			if (root->possible == (possible == 1) && !pyr_vec_push(list, root->object))
+			if (root->possible != (possible == 1) ||
+			    (possible && pyr_ledger_remainder(ledger, root->object) <= 0))
+				continue;
+			if (!pyr_vec_push(list, root->object))
 				return pyr_error_no_memory();
 		}
 		ends[possible] = list->count;
 	}
-	for (n = 0; ledger && n < model->heap->count; n++)
+	for (n = 0; n < model->heap->count; n++)
 		if (pyr_ledger_remainder(ledger, n) > 0 && !pyr_vec_push(list, n))
 			return pyr_error_no_memory();
 	ends[2] = list->count;

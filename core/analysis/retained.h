@@ -4,7 +4,8 @@
  * alive counts, exact or inferred; weak references are none. Roots are all exact ones.
  * A word of C memory that equals an object's address may mean nothing, and a stray one
  * on a stack must not take a cache's bytes from the object that holds it: such words are
- * roots only of what no exact root reaches. Of the rest, objects with references that
+ * roots only of what no exact root reaches, and only of objects with references that were
+ * not found elsewhere. Of the rest, objects with references that
  * were not found anywhere (ledger.h) are held by something unknown: they are roots of
  * what is reached by nothing else. What is left is garbage that was not collected yet; it
  * retains nothing. */

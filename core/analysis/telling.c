@@ -19,6 +19,7 @@ enum side { SIDE_OTHER, SIDE_DICT, SIDE_MODULE, SIDE_TYPE, SIDE_FUNCTION, SIDE_F
 struct pyr_telling {
 	struct pyr_model *model;
 	const struct pyr_roots *roots;
+	const struct pyr_ledger *ledger;
 	uint8_t *sides; /* enum side, by type index */
 	uint32_t type_count;
 	uint64_t *namespaces;       /* a bit per object */
@@ -136,7 +137,8 @@ static unsigned module_cost(const struct pyr_telling *t, uint32_t module)
 }
 
 pyr_error *pyr_telling_create(struct pyr_model *model, const struct pyr_roots *roots,
-			      struct pyr_control *control, struct pyr_telling **ret)
+			      const struct pyr_ledger *ledger, struct pyr_control *control,
+			      struct pyr_telling **ret)
 {
 	struct pyr_telling *t = calloc(1, sizeof(*t));
 	const struct pyr_heap *heap = model->heap;
@@ -149,6 +151,7 @@ pyr_error *pyr_telling_create(struct pyr_model *model, const struct pyr_roots *r
 		return pyr_error_no_memory();
 	t->model = model;
 	t->roots = roots;
+	t->ledger = ledger;
 	t->type_count = pyr_types_count(heap->types);
 	t->sides = calloc((size_t)t->type_count + 1, sizeof(*t->sides));
 	t->namespaces = calloc((size_t)heap->count / 64 + 1, sizeof(*t->namespaces));
@@ -266,31 +269,54 @@ unsigned pyr_telling_phase(const struct pyr_root *root)
 		       : PYR_PHASE_EXACT;
 }
 
-pyr_error *pyr_telling_tree(struct pyr_telling *t, struct pyr_control *control,
-			    struct pyr_path_tree *ret)
+bool pyr_telling_root_counts(const struct pyr_telling *t, const struct pyr_root *root)
 {
-	struct pyr_path_costs costs = {.cost = pyr_telling_cost, .ctx = t};
-	PYR_VEC(struct pyr_path_source) sources = {0};
-	struct pyr_path_source source;
+	return !root->possible || pyr_ledger_remainder(t->ledger, root->object) > 0;
+}
+
+typedef PYR_VEC(struct pyr_path_source) source_list;
+
+static pyr_error *list_sources(const struct pyr_telling *t, source_list *list)
+{
+	struct pyr_path_source source = {0};
 	const struct pyr_root *root;
-	pyr_error *err = NULL;
 	unsigned phase;
+	uint32_t n;
 	size_t i;
 
-	for (phase = 0; phase < PYR_PHASE_COUNT && !err; phase++) {
-		for (i = 0; i < t->roots->roots.count && !err; i++) {
+	for (phase = 0; phase < PYR_PHASE_UNKNOWN; phase++) {
+		for (i = 0; i < t->roots->roots.count; i++) {
 			root = &t->roots->roots.data[i];
-			if (pyr_telling_phase(root) != phase)
+			if (pyr_telling_phase(root) != phase || !pyr_telling_root_counts(t, root))
 				continue;
 			source.node = root->object;
 			source.cost =
 				(uint8_t)pyr_telling_root_cost((enum pyr_root_kind)root->kind);
 			source.phase = (uint8_t)phase;
-			if (!pyr_vec_push(&sources, source))
-				err = pyr_error_no_memory();
+			if (!pyr_vec_push(list, source))
+				return pyr_error_no_memory();
 		}
 	}
-	if (!err)
+	source.phase = PYR_PHASE_UNKNOWN;
+	source.cost = 0;
+	for (n = 0; n < t->model->heap->count; n++) {
+		if (pyr_ledger_remainder(t->ledger, n) <= 0)
+			continue;
+		source.node = n;
+		if (!pyr_vec_push(list, source))
+			return pyr_error_no_memory();
+	}
+	return NULL;
+}
+
+pyr_error *pyr_telling_tree(struct pyr_telling *t, struct pyr_control *control,
+			    struct pyr_path_tree *ret)
+{
+	struct pyr_path_costs costs = {.cost = pyr_telling_cost, .ctx = t};
+	source_list sources = {0};
+	pyr_error *err;
+
+	if (!(err = list_sources(t, &sources)))
 		err = pyr_path_tree_build(control, &t->model->graph, &costs, sources.data,
 					  sources.count, ret);
 	pyr_vec_deinit(&sources);

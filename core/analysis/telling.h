@@ -10,13 +10,14 @@
 #define PYR_ANALYSIS_TELLING_H
 
 #include "analysis/paths.h"
-#include "heap/roots.h"
+#include "analysis/ledger.h"
 
 struct pyr_telling;
 
-/* The model and the roots are borrowed. */
+/* All that is given is borrowed. */
 pyr_error *pyr_telling_create(struct pyr_model *model, const struct pyr_roots *roots,
-			      struct pyr_control *control, struct pyr_telling **ret);
+			      const struct pyr_ledger *ledger, struct pyr_control *control,
+			      struct pyr_telling **ret);
 void pyr_telling_destroy(struct pyr_telling *telling); /* NULL is allowed */
 
 /* For struct pyr_path_costs; the context is the pyr_telling. */
@@ -27,10 +28,14 @@ bool pyr_telling_is_namespace(const struct pyr_telling *telling, uint32_t node);
 /* Is @node a dict of all modules, sys.modules? */
 bool pyr_telling_is_modules(const struct pyr_telling *telling, uint32_t node);
 
-/* How much a root is worth: exact ones, immortal objects and interned strings, words
- * that may mean nothing. A later phase counts for what no earlier one reaches. */
-enum { PYR_PHASE_EXACT, PYR_PHASE_LASTING, PYR_PHASE_POSSIBLE, PYR_PHASE_COUNT };
+/* How much a root is worth: exact ones; immortal objects and interned strings; words of
+ * C memory; and last, without a root, objects of which not all references were found. A
+ * later phase counts for what no earlier one reaches. */
+enum { PYR_PHASE_EXACT, PYR_PHASE_LASTING, PYR_PHASE_POSSIBLE, PYR_PHASE_UNKNOWN, PYR_PHASE_COUNT };
 unsigned pyr_telling_phase(const struct pyr_root *root);
+/* Can the root be a reason to live? A word of C memory can only when not all references
+ * to its object were found elsewhere: it would be one of them. */
+bool pyr_telling_root_counts(const struct pyr_telling *telling, const struct pyr_root *root);
 
 /* The cheapest path from every object's nearest root; see paths.h. */
 pyr_error *pyr_telling_tree(struct pyr_telling *telling, struct pyr_control *control,

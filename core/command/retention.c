@@ -19,7 +19,7 @@ pyr_error *pyr_session_retention(struct pyr_session *session, struct pyr_retenti
 		r->model = session->model;
 		r->roots = session->roots;
 		r->ledger = ledger;
-		if ((err = pyr_telling_create(r->model, r->roots, control, &r->telling))) {
+		if ((err = pyr_telling_create(r->model, r->roots, ledger, control, &r->telling))) {
 			free(r);
 			return err;
 		}

@@ -51,7 +51,7 @@ static bool best_root(struct pyr_route_finder *f, uint32_t node, unsigned *cost,
 		root = &roots->roots.data[i];
 		c = pyr_telling_root_cost((enum pyr_root_kind)root->kind);
 		if (pyr_telling_phase(root) > f->phase || (found && c >= *cost) ||
-		    is_excluded_root(f, i))
+		    !pyr_telling_root_counts(f->retention->telling, root) || is_excluded_root(f, i))
 			continue;
 		found = true;
 		*cost = c;

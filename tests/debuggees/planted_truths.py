@@ -267,6 +267,7 @@ def main():
     gc.collect()
     gc.disable()
     garbage()
+    os.chdir(sys.argv[1])
     rows = oracle.about()
     rows["planted"] = {name: {"address": address} for name, address in ADDRESSES.items()}
     oracle.write(sys.argv[1], rows)

@@ -56,6 +56,7 @@ PROGRAMS = {p.name: p for p in (
     Program("cycles_finalizers"),
     Program("subinterpreters", any_of=("_interpreters", "_xxsubinterpreters")),
     Program("threads_and_generators", threads=True),
+    Program("planted_truths", threads=True),
     Program("native_holders", threads=True, apart=True,
             skip=lambda interpreter: "no compiler in its root" if interpreter.root else None),
     # not of the kind that every test can ask: what they tell is malloc's

@@ -1,0 +1,150 @@
+/* why_bench CORE: how long the paths to objects take once the references are known, and
+ * what is retained. Prints "name value" lines; tests/bench/bench.py turns them into
+ * ratios. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "analysis/retained.h"
+#include "analysis/telling.h"
+
+#define TARGETS 2000u
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void die(pyr_error *err)
+{
+	if (!err)
+		return;
+	fprintf(stderr, "why_bench: %s: %s\n", pyr_error_code_name(err->code), err->message);
+	pyr_error_destroy(err);
+	exit(1);
+}
+
+static bool is_root(void *ctx, uint32_t node, unsigned *cost)
+{
+	const struct pyr_roots *roots = ctx;
+	size_t i, end;
+	bool found = false;
+	unsigned c;
+
+	pyr_roots_of(roots, node, &i, &end);
+	for (; i < end; i++) {
+		if (pyr_telling_phase(&roots->roots.data[i]) != PYR_PHASE_EXACT)
+			continue;
+		c = pyr_telling_root_cost((enum pyr_root_kind)roots->roots.data[i].kind);
+		if (!found || c < *cost)
+			*cost = c;
+		found = true;
+	}
+	return found;
+}
+
+/* Objects from all over the heap. */
+static void paths(struct pyr_model *model, struct pyr_roots *roots, struct pyr_telling *telling,
+		  struct pyr_control *control)
+{
+	struct pyr_path_costs costs = {.cost = pyr_telling_cost, .ctx = telling};
+	struct pyr_path_query query = {.source = is_root, .ctx = roots};
+	double t, took, most = 0, sum = 0;
+	uint64_t looked = 0, most_looked = 0, none = 0, steps = 0;
+	struct pyr_path path;
+	uint32_t i, slowest = 0;
+
+	for (i = 0; i < TARGETS; i++) {
+		query.target = (uint32_t)((uint64_t)model->heap->count * i / TARGETS);
+		t = now();
+		die(pyr_path_find(control, &model->graph, &costs, &query, &path));
+		took = now() - t;
+		sum += took;
+		if (took > most) {
+			most = took;
+			slowest = query.target;
+		}
+		if (path.looked > most_looked)
+			most_looked = path.looked;
+		looked += path.looked;
+		none += !path.count;
+		steps += path.count;
+		pyr_path_deinit(&path);
+	}
+	printf("why_seconds %.6f\nwhy_most_seconds %.6f\n", sum / TARGETS, most);
+	printf("why_slowest %s %llu references\n",
+	       pyr_type_name(model->heap->types,
+			     pyr_types_at(model->heap->types, model->heap->type[slowest])),
+	       (unsigned long long)(model->graph.in_start[slowest + 1] -
+				    model->graph.in_start[slowest]));
+	printf("looked %llu most %llu none %llu steps %llu\n",
+	       (unsigned long long)(looked / TARGETS), (unsigned long long)most_looked,
+	       (unsigned long long)none, (unsigned long long)steps);
+}
+
+int main(int argc, char **argv)
+{
+	struct pyr_target_options target_options = {0};
+	struct pyr_python_options python_options = {0};
+	struct pyr_control control;
+	struct pyr_target *target;
+	struct pyr_python *python;
+	struct pyr_types *types;
+	struct pyr_heap *heap;
+	struct pyr_model *model;
+	struct pyr_roots *roots;
+	struct pyr_ledger *ledger;
+	struct pyr_telling *telling;
+	struct pyr_retained retained;
+	struct pyr_path_tree tree;
+	double t;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: why_bench CORE\n");
+		return 2;
+	}
+	pyr_control_init(&control);
+	die(pyr_target_open_core(&control, argv[1], &target_options, &target));
+	die(pyr_python_open(target, &python_options, &python));
+	die(pyr_types_create(python, &types));
+	die(pyr_heap_build(types, &control, &heap));
+	t = now();
+	die(pyr_model_build(heap, &control, &model));
+	die(pyr_model_reverse(model, &control));
+	printf("both_seconds %.6f\n", now() - t);
+	t = now();
+	die(pyr_roots_find(model, &control, &roots));
+	printf("roots_seconds %.6f\n", now() - t);
+	t = now();
+	die(pyr_ledger_build(model, roots, &control, &ledger));
+	printf("ledger_seconds %.6f\n", now() - t);
+	t = now();
+	die(pyr_telling_create(model, roots, ledger, &control, &telling));
+	printf("telling_seconds %.6f\n", now() - t);
+	paths(model, roots, telling, &control);
+	t = now();
+	die(pyr_telling_tree(telling, &control, &tree));
+	printf("tree_seconds %.6f\n", now() - t);
+	pyr_path_tree_deinit(&tree);
+	t = now();
+	die(pyr_retained_compute(model, roots, ledger, &control, &retained));
+	printf("retained_seconds %.6f\n", now() - t);
+	printf("objects %u\nreferences %llu\nreached %u %u %u %u\n", heap->count,
+	       (unsigned long long)model->graph.edges, retained.objects[PYR_REACH_EXACT],
+	       retained.objects[PYR_REACH_POSSIBLE], retained.objects[PYR_REACH_UNKNOWN],
+	       retained.objects[PYR_REACH_NONE]);
+	pyr_retained_deinit(&retained);
+	pyr_telling_destroy(telling);
+	pyr_ledger_destroy(ledger);
+	pyr_roots_destroy(roots);
+	pyr_model_destroy(model);
+	pyr_heap_destroy(heap);
+	pyr_types_destroy(types);
+	pyr_python_destroy(python);
+	pyr_target_destroy(target);
+	pyr_control_deinit(&control);
+	return 0;
+}
