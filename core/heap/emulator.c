@@ -380,7 +380,8 @@ bool pyr_emulator_traverse(struct pyr_emulator *e, pyr_addr function, pyr_addr s
 
 	e->visited.count = 0;
 	e->read_count = 0;
-	e->fixed_fields = true;
+	/* What is read of the image is not noted, so nothing is learnt of an object in it. */
+	e->fixed_fields = !image || self < image->start || self >= image->end;
 	e->abandoned = NULL;
 	e->self = self;
 	e->self_size = size;
