@@ -95,8 +95,9 @@ help:
 	@echo "make install    into PREFIX=$(PREFIX) (DESTDIR before it); make uninstall removes it"
 	@echo "make format     clang-format; make lint checks it and runs cppcheck"
 
-# Heaps of 1 and 10 million objects: a census against CPython's own gc.collect(), in one run.
-bench: all $(BUILD)/tests/bench/census_bench
+# Heaps of 1 and 10 million objects: a census, and the references, against CPython's own
+# gc.collect(), in one run.
+bench: all $(BUILD)/tests/bench/census_bench $(BUILD)/tests/bench/graph_bench
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py $(OBJECTS)
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/memory_bench.py $(firstword $(OBJECTS))
 

@@ -51,7 +51,8 @@ _Static_assert(PYR_REF_TRAVERSED >> 3 == PYR_MODEL_TRAVERSED &&
 PYR_INLINE void take(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 {
 	struct pyr_collector *c = ctx;
-	const struct pyr_index_unit *unit = pyr_index_unit_of(c->index, target);
+	uint8_t granule;
+	const struct pyr_index_unit *unit = pyr_index_unit_of(c->index, target, &granule);
 
 	(void)detail;
 	if (!unit) {
@@ -64,7 +65,7 @@ PYR_INLINE void take(void *ctx, pyr_addr target, uint32_t label, uint64_t detail
 	c->pending[c->pending_count++] = (struct pyr_pending){
 		.unit = unit,
 		.owner = c->owner,
-		.granule = (uint8_t)(target >> 3),
+		.granule = granule,
 		.flags = (uint8_t)((label & 0x1f) | (label >> 3 & 0xe0)),
 	};
 }

@@ -192,7 +192,9 @@ static void set_generation(void *ctx, size_t list, pyr_addr object)
 	if (id == PYR_NO_ID)
 		return; /* told by the proof, which fails */
 	b->heap->generation[id] = (uint8_t)b->survey.lists.lists.data[list].generation;
-	b->heap->interpreter[id] = (uint8_t)b->survey.lists.lists.data[list].interpreter;
+	/* Zero it is: pages that are not written to cost nothing. */
+	if (b->survey.lists.lists.data[list].interpreter)
+		b->heap->interpreter[id] = (uint8_t)b->survey.lists.lists.data[list].interpreter;
 }
 
 /* Tracked objects that no walk met; see census.c, remainder_of(). */
@@ -222,7 +224,8 @@ static void place_remainder(struct builder *b)
 	for (id = 0; id < h->count; id++) {
 		if (h->found[id] & PYR_FOUND_GC_LIST && h->generation[id] == PYR_GEN_UNTRACKED) {
 			h->generation[id] = generation;
-			h->interpreter[id] = interpreter;
+			if (interpreter)
+				h->interpreter[id] = interpreter;
 		}
 	}
 }

@@ -19,50 +19,65 @@ void pyr_index_destroy(struct pyr_index *index)
 	free(index);
 }
 
-static bool enter_page(struct pyr_index *index, pyr_addr addr, uint32_t number)
+static bool enter_page(struct pyr_index *index, pyr_addr addr, uint32_t unit, bool fine)
 {
 	uint32_t **leaf = &index->leaves[addr >> PYR_INDEX_LEAF_SHIFT];
 
 	if (!*leaf && !(*leaf = calloc(PYR_INDEX_LEAF_PAGES, sizeof(**leaf))))
 		return false;
-	(*leaf)[addr >> PYR_INDEX_PAGE_SHIFT & (PYR_INDEX_LEAF_PAGES - 1)] = number + 1;
+	(*leaf)[addr >> PYR_INDEX_PAGE_SHIFT & (PYR_INDEX_LEAF_PAGES - 1)] =
+		2 * (unit + 1) + (uint32_t)fine;
 	return true;
 }
 
-/* The ids of one page: @addresses from @id on. Answers the first id behind it. */
-static uint32_t fill_page(struct pyr_index_unit units[8], const pyr_addr *addresses, uint32_t id,
-			  uint32_t count)
+/* How many of @addresses lie on the same page as the first, and whether that needs
+ * granules of 8 bytes. */
+static uint32_t same_page(const pyr_addr *addresses, uint32_t count, bool *fine)
 {
-	uint64_t bits, page = addresses[id] >> PYR_INDEX_PAGE_SHIFT;
-	unsigned i;
+	uint64_t page = addresses[0] >> PYR_INDEX_PAGE_SHIFT, all = 0;
+	uint32_t n;
 
-	for (i = 0; i < 8; i++) {
-		units[i].first = id;
-		for (bits = 0; id < count && addresses[id] >> 9 == (page << 3 | i); id++)
-			bits |= UINT64_C(1) << (addresses[id] >> 3 & 63);
+	for (n = 0; n < count && addresses[n] >> PYR_INDEX_PAGE_SHIFT == page; n++)
+		all |= addresses[n];
+	*fine = (all & 8) != 0;
+	return n;
+}
+
+/* @count objects of one page, of ids from @id on. */
+static void fill_page(struct pyr_index_unit *units, const pyr_addr *addresses, uint32_t id,
+		      uint32_t count, bool fine)
+{
+	unsigned i, shift = fine ? 3 : 4;
+	uint64_t bits;
+	uint32_t n = 0;
+
+	for (i = 0; i < (fine ? 8u : 4u); i++) {
+		units[i].first = id + n;
+		for (bits = 0; n < count && (addresses[n] & 0xfff) >> (shift + 6) == i; n++)
+			bits |= UINT64_C(1) << (addresses[n] >> shift & 63);
 		memcpy(units[i].bits, &bits, sizeof(bits));
 	}
-	return id;
 }
 
 pyr_error *pyr_index_create(const pyr_addr *addresses, uint32_t count, struct pyr_index **ret)
 {
 	struct pyr_index *index = calloc(1, sizeof(*index));
-	uint64_t last = UINT64_MAX;
-	size_t pages = 0;
-	uint32_t i;
+	uint32_t i, n, unit = 0;
+	uint64_t units = 0;
+	bool fine;
 
-	for (i = 0; i < count; i++) {
-		pages += addresses[i] >> PYR_INDEX_PAGE_SHIFT != last;
-		last = addresses[i] >> PYR_INDEX_PAGE_SHIFT;
-	}
-	if (!index || !(index->leaves = calloc(LEAVES, sizeof(*index->leaves))) ||
-	    !(index->units = pyr_large_alloc(pages * 8, sizeof(*index->units))))
+	for (i = 0; i < count; i += same_page(&addresses[i], count - i, &fine), units += 8)
+		;
+	/* Eight for each: what is not needed is never touched. */
+	if (!index || units >= UINT32_MAX / 2 ||
+	    !(index->leaves = calloc(LEAVES, sizeof(*index->leaves))) ||
+	    !(index->units = pyr_large_alloc(units, sizeof(*index->units))))
 		goto fail;
-	for (i = 0; i < count;) {
-		if (!enter_page(index, addresses[i], (uint32_t)index->page_count))
+	for (i = 0; i < count; i += n, unit += fine ? 8 : 4) {
+		n = same_page(&addresses[i], count - i, &fine);
+		if (!enter_page(index, addresses[i], unit, fine))
 			goto fail;
-		i = fill_page(&index->units[index->page_count++ * 8], addresses, i, count);
+		fill_page(&index->units[unit], &addresses[i], i, n, fine);
 	}
 	*ret = index;
 	return NULL;
@@ -73,7 +88,8 @@ fail:
 
 uint32_t pyr_index_find(const struct pyr_index *index, pyr_addr addr)
 {
-	const struct pyr_index_unit *unit = pyr_index_unit_of(index, addr);
+	uint8_t granule;
+	const struct pyr_index_unit *unit = pyr_index_unit_of(index, addr, &granule);
 
-	return unit ? pyr_index_unit_find(unit, (unsigned)(addr >> 3)) : UINT32_MAX;
+	return unit ? pyr_index_unit_find(unit, granule) : UINT32_MAX;
 }

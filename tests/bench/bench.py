@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""make bench: heaps of 1 and 10 million objects, and how long a census of each takes as a
-ratio to what CPython needs for its own answers on the same heap, in the same run.
+"""make bench: heaps of 1 and 10 million objects, and how long a census of each and their
+references take as a ratio to what CPython needs for its own answers on the same heap, in the same run.
 
 usage: bench.py [OBJECTS...]; PYTHON names the interpreter (default: the python3 in PATH)."""
 import json
@@ -96,9 +96,27 @@ def gdb_rate(facts, core):
     return int(found.group(1)) / float(found.group(2)) if found else None
 
 
-def parts(core, *options):
-    out = timed([os.path.join(BUILD, "tests", "bench", "census_bench"), core] + list(options))[2]
+def values(out):
     return dict(line.split(None, 1) for line in out.splitlines() if " " in line)
+
+
+def parts(core, *options):
+    return values(timed([os.path.join(BUILD, "tests", "bench", "census_bench"), core] + list(options))[2])
+
+
+def graph(core):
+    """The best of the times of ROUNDS processes, each of which builds the graph for the first
+    time; and the peak of memory while it is built."""
+    command = [os.path.join(BUILD, "tests", "bench", "graph_bench"), core]
+    runs = [timed(command + ["--once"]) for i in range(ROUNDS)]
+    best = {}
+    for run in runs + [timed(command)]:
+        for name, value in values(run[2]).items():
+            if name.endswith(("_seconds", "_cpu")):
+                best[name] = min(float(value), best.get(name, 1e9))
+            else:
+                best[name] = value
+    return best, max(r[1] for r in runs)
 
 
 def goal(good):
@@ -114,6 +132,7 @@ def report(python, count):
         census = json.loads(out)
         model, model_memory = best(command + ["find", "--type", "^__main__\\.Order$", "--limit", "1"])[:2]
         part = parts(core)
+        refs, refs_memory = graph(core)
         gdb = gdb_rate(facts, core)
     finally:
         shutil.rmtree(directory)
@@ -124,6 +143,7 @@ def report(python, count):
     # what CPython counted, and what it made to tell us
     if abs(census["gc_objects"] - facts["tracked"]) > 64:
         sys.exit("bench: gc.get_objects() has %d objects, we found %d" % (facts["tracked"], census["gc_objects"]))
+    per_object = (refs_memory - 9 * int(refs["references"])) / float(refs["objects"])
     blocks, nodes = float(part["blocks_per_second"]), float(part["nodes_per_second"])
     load = os.getloadavg()[0]
     cores = len(os.sched_getaffinity(0))
@@ -141,6 +161,17 @@ def report(python, count):
         ("heap model (find), whole process", "%.3f s" % model, ""),
         ("  our peak memory per object", "%.1f B" % (model_memory / objects),
          "goal <= 32" + goal(model_memory / objects <= 32 or count < 10000000)),
+        ("references (%s M), out" % round(int(refs["references"]) / 1e6, 1), "%.3f s" % refs["first_out_seconds"], ""),
+        ("references, both ways", "%.3f s" % refs["first_seconds"], ""),
+        ("  / second gc.collect()", "%.2f" % (refs["first_seconds"] / facts["collect"]),
+         "goal <= 0.40 at 10 M" + (goal(refs["first_seconds"] <= 0.4 * facts["collect"]) if count >= 10000000 else "")),
+        ("  processor time (%.3f s) / that of gc.collect()" % refs["first_cpu"],
+         "%.2f" % (refs["first_cpu"] / facts["collect_cpu"]), "%d cores share ours" % cores if cores > 1 else ""),
+        ("  our peak memory per object, beside 9 B per reference", "%.1f B" % per_object,
+         "goal <= 32" + goal(per_object <= 32 or count < 10000000)),
+        ("dominators, once there are references / gc.collect()",
+         "%.2f" % (refs["dominators_seconds"] / facts["collect"]),
+         "goal <= 2" + goal(refs["dominators_seconds"] <= 2 * facts["collect"])),
         ("arena scan, one core", "%.0f M blocks/s" % (blocks / 1e6), "goal >= 80" + goal(blocks >= 80e6)),
         ("gc list walk, one core", "%.0f M objects/s" % (nodes / 1e6), "goal >= 10" + goal(nodes >= 10e6)),
     ]

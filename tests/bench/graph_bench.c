@@ -10,12 +10,43 @@
 #include "base/parallel.h"
 #include "heap/model.h"
 
-static double now(void)
+static double on_clock(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static double now(void)
+{
+	return on_clock(CLOCK_MONOTONIC);
+}
+
+/* Of all threads. */
+static double cpu(void)
+{
+	return on_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+static long own_kib(const char *what)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	long found = 0, kib;
+	char line[256], format[64];
+
+	snprintf(format, sizeof(format), "%s: %%ld", what);
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, format, &kib) == 1)
+			found = kib;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static double smaller(double a, double b)
+{
+	return a < b ? a : b;
 }
 
 static void die(pyr_error *err)
@@ -138,7 +169,7 @@ int main(int argc, char **argv)
 	struct pyr_types *types;
 	struct pyr_heap *heap;
 	struct pyr_model *model;
-	double start, t, out = 1e9, both = 1e9;
+	double start, t, c, out = 1e9, both = 1e9, out_cpu = 1e9, both_cpu = 1e9;
 	const uint64_t *ways;
 	int round, rounds = argc > 2 ? 1 : 3;
 	size_t i;
@@ -153,23 +184,30 @@ int main(int argc, char **argv)
 	die(pyr_python_open(target, &python_options, &python));
 	die(pyr_types_create(python, &types));
 	die(pyr_heap_build(types, &control, &heap));
-	printf("heap_seconds %.6f\n", now() - start);
+	printf("heap_seconds %.6f\nheap_cpu %.6f\nheap_kib %ld\n", now() - start, cpu(),
+	       own_kib("RssAnon"));
 	for (round = 0;; round++) {
 		t = now();
+		c = cpu();
 		die(pyr_model_build(heap, &control, &model));
-		if (now() - t < out)
-			out = now() - t;
-		die(pyr_model_reverse(model, &control));
-		if (now() - t < both)
-			both = now() - t;
+		out = smaller(out, now() - t);
+		out_cpu = smaller(out_cpu, cpu() - c);
 		if (round == 0)
-			printf("first_seconds %.6f\n", now() - t);
+			printf("first_out_seconds %.6f\nfirst_out_cpu %.6f\n", now() - t,
+			       cpu() - c);
+		die(pyr_model_reverse(model, &control));
+		both = smaller(both, now() - t);
+		both_cpu = smaller(both_cpu, cpu() - c);
+		if (round == 0)
+			printf("first_seconds %.6f\nfirst_cpu %.6f\nown_kib %ld\n", now() - t,
+			       cpu() - c, own_kib("RssAnon"));
 		if (round + 1 == rounds)
 			break;
 		pyr_model_destroy(model);
 	}
 	ways = pyr_holdings_counts(model->holdings);
-	printf("out_seconds %.6f\nboth_seconds %.6f\n", out, both);
+	printf("out_seconds %.6f\nout_cpu %.6f\nboth_seconds %.6f\nboth_cpu %.6f\n", out, out_cpu,
+	       both, both_cpu);
 	printf("objects %u\nreferences %llu\n", heap->count,
 	       (unsigned long long)model->graph.edges);
 	printf("late native %llu none %llu learned %llu emulated %llu inferred %llu\n",

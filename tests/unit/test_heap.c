@@ -29,7 +29,8 @@ static int by_value(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-/* Clusters of neighbours at the ends of pages and leaves, and loners. */
+/* Clusters of neighbours at the ends of pages and leaves, one of them with objects at
+ * multiples of 16 alone, and loners. */
 static uint32_t make_addresses(pyr_addr *out, uint32_t count)
 {
 	static const pyr_addr bases[] = {0x1000, 0x3ffff000, 0x55d000000000, 0x7f1234567000,
@@ -40,6 +41,9 @@ static uint32_t make_addresses(pyr_addr *out, uint32_t count)
 		out[i] = (i % 3 ? bases[next_random() % 5] + next_random() % 12288
 				: next_random() >> 17) &
 			 ~UINT64_C(7) & ((UINT64_C(1) << 47) - 1);
+	for (i = 0; i < count; i++)
+		if (out[i] >> 16 == bases[3] >> 16)
+			out[i] &= ~UINT64_C(15);
 	qsort(out, count, sizeof(*out), by_value);
 	for (i = 0; i < count; i++)
 		if (!kept || out[i] != out[kept - 1])
