@@ -13,7 +13,8 @@ packages() {
 	demo) echo "python3 gdb procps" ;;
 	test) echo "libcmocka-dev python3 python3-pytest binutils util-linux procps zstd lz4
 		gdb gdbserver lldb python3-lldb python3-dev libpython3-dev
-		?python3-pytest-xdist ?python3-django ?python3-numpy ?python3-pandas ?mmdebstrap ?elfutils ?libunicorn2
+		?python3-pytest-xdist ?python3-django ?python3-numpy ?python3-pandas ?python3-lxml ?mmdebstrap
+		?elfutils ?libunicorn2 ?cython3 ?pybind11-dev ?g++
 		?libjemalloc2 ?libtcmalloc-minimal4 ?libmimalloc2.0" ;;
 	*) echo "deps.sh: no group $1" >&2; exit 2 ;;
 	esac

@@ -30,7 +30,8 @@
 #define VISITS_MAX (1u << 26)
 #define READS_MAX 256u
 #define INSTRUCTION_MAX 15u /* bytes of an instruction, at most */
-#define BINDINGS_MAX 64u    /* restarts of one call at resolved jump slots */
+#define RESTARTS_MAX 65536u /* of one call: at resolved jump slots, behind functions done here */
+#define PURE_KNOWN 32u      /* functions of the C library that are remembered */
 
 struct api {
 #define UC(result, name, arguments) result(*name) arguments;
@@ -47,12 +48,19 @@ struct pyr_emulator {
 	pyr_addr stack, trap, stop; /* addresses that the target does not use */
 	pyr_addr tls;
 
+	struct {
+		pyr_addr address;
+		enum pyr_pure function;
+	} pure[PURE_KNOWN]; /* what is at an entry of the C library */
+	unsigned pure_count;
+
 	/* the call that runs */
 	pyr_addr self;
 	uint64_t self_size;
 	bool fixed_fields;
 	const char *abandoned;
-	pyr_addr redirect; /* go on here: a jump slot was resolved */
+	pyr_addr redirect; /* go on here: a jump slot was resolved, a call was done here */
+	bool in_libc;      /* the last instruction was the C library's */
 	PYR_VEC(pyr_addr) visited;
 	struct pyr_emulated_read reads[READS_MAX];
 	size_t read_count;
@@ -109,12 +117,91 @@ static void note_visit(struct pyr_emulator *e)
 	e->api.uc_reg_write(e->uc, X86_RAX, &zero);
 }
 
+static bool read_memory(void *ctx, pyr_addr addr, void *buf, size_t len)
+{
+	struct pyr_emulator *e = ctx;
+	pyr_error *err;
+
+	if (addr >= e->stack && addr < e->stack + STACK_SIZE)
+		return !e->api.uc_mem_read(e->uc, addr, buf, len);
+	err = pyr_read(&e->reader, addr, buf, len);
+	pyr_error_destroy(err);
+	return !err;
+}
+
+/* Do the call that was just made, to @function, and go on behind it. */
+static void do_pure(struct pyr_emulator *e, enum pyr_pure function)
+{
+	uint64_t arguments[3], sp = 0, back = 0, result;
+
+	e->api.uc_reg_read(e->uc, X86_RDI, &arguments[0]);
+	e->api.uc_reg_read(e->uc, X86_RSI, &arguments[1]);
+	e->api.uc_reg_read(e->uc, X86_RDX, &arguments[2]);
+	e->api.uc_reg_read(e->uc, X86_RSP, &sp);
+	/* It may have looked at anything. */
+	e->fixed_fields = false;
+	if (!read_memory(e, sp, &back, 8) ||
+	    !pyr_pure_call(function, arguments, read_memory, e, &result)) {
+		abandon(e, "it reads memory that is not in the target");
+		return;
+	}
+	sp += 8;
+	e->api.uc_reg_write(e->uc, X86_RSP, &sp);
+	e->api.uc_reg_write(e->uc, X86_RAX, &result);
+	e->redirect = back;
+	e->api.uc_emu_stop(e->uc);
+}
+
+/* At the entry of a function of the C library. */
+static enum pyr_pure pure_at(struct pyr_emulator *e, pyr_addr address)
+{
+	uint64_t sp = 0, back = 0;
+	enum pyr_pure function;
+	unsigned i;
+
+	for (i = 0; i < e->pure_count; i++)
+		if (e->pure[i].address == address)
+			return e->pure[i].function;
+	e->api.uc_reg_read(e->uc, X86_RSP, &sp);
+	function = read_memory(e, sp, &back, 8)
+			   ? pyr_binding_pure(e->target, &e->reader, back, address)
+			   : PYR_PURE_NONE;
+	if (e->pure_count < PURE_KNOWN) {
+		e->pure[e->pure_count].address = address;
+		e->pure[e->pure_count++].function = function;
+	}
+	return function;
+}
+
+/* A jump slot that was not bound: link_map and relocation index were pushed for
+ * _dl_runtime_resolve(). */
+static void bind_slot(struct pyr_emulator *e)
+{
+	enum pyr_pure function;
+	uint64_t pushed[2], sp = 0;
+
+	e->api.uc_reg_read(e->uc, X86_RSP, &sp);
+	if (e->api.uc_mem_read(e->uc, sp, pushed, sizeof(pushed)) ||
+	    !pyr_binding_resolve(e->target, &e->reader, pushed[0], pushed[1], &e->redirect,
+				 &function)) {
+		abandon(e, "it calls a function that is not bound and was not found");
+		return;
+	}
+	sp += 16;
+	e->api.uc_reg_write(e->uc, X86_RSP, &sp);
+	if (function != PYR_PURE_NONE)
+		do_pure(e, function);
+	else
+		e->api.uc_emu_stop(e->uc);
+}
+
 static void on_code(void *uc, uint64_t address, uint32_t size, void *data)
 {
 	struct pyr_emulator *e = data;
+	enum pyr_pure function;
 	const uint8_t *code;
 	const char *why;
-	uint64_t sp = 0;
+	bool was_in_libc;
 
 	(void)uc;
 	if (address == e->trap) {
@@ -124,19 +211,14 @@ static void on_code(void *uc, uint64_t address, uint32_t size, void *data)
 	if (address > e->trap && address < e->trap + PAGE)
 		return;
 	if (pyr_binding_is_resolver(e->target, address)) {
-		/* _dl_runtime_resolve: link_map and relocation index were pushed. */
-		uint64_t pushed[2];
-
-		e->api.uc_reg_read(e->uc, X86_RSP, &sp);
-		if (e->api.uc_mem_read(e->uc, sp, pushed, sizeof(pushed)) ||
-		    !(e->redirect =
-			      pyr_binding_resolve(e->target, &e->reader, pushed[0], pushed[1]))) {
-			abandon(e, "it calls a function that is not bound and was not found");
-			return;
-		}
-		sp += 16;
-		e->api.uc_reg_write(e->uc, X86_RSP, &sp);
-		e->api.uc_emu_stop(e->uc);
+		bind_slot(e);
+		return;
+	}
+	was_in_libc = e->in_libc;
+	e->in_libc = pyr_binding_is_libc(e->target, address);
+	if (e->in_libc && !was_in_libc && (function = pure_at(e, address)) != PYR_PURE_NONE) {
+		e->in_libc = false;
+		do_pure(e, function);
 		return;
 	}
 	/* On a page that was not mapped yet the size is not known to libunicorn. */
@@ -375,7 +457,7 @@ bool pyr_emulator_traverse(struct pyr_emulator *e, pyr_addr function, pyr_addr s
 {
 	const struct pyr_image *image = pyr_target_image_at(e->target, function);
 	uint64_t sp = e->stack + STACK_SIZE - PAGE, zero = 0, at = function;
-	unsigned bindings = 0;
+	unsigned restarts = 0;
 	int failed;
 
 	e->visited.count = 0;
@@ -383,6 +465,7 @@ bool pyr_emulator_traverse(struct pyr_emulator *e, pyr_addr function, pyr_addr s
 	/* What is read of the image is not noted, so nothing is learnt of an object in it. */
 	e->fixed_fields = !image || self < image->start || self >= image->end;
 	e->abandoned = NULL;
+	e->in_libc = false;
 	e->self = self;
 	e->self_size = size;
 	e->image_start = image ? image->start : 0;
@@ -403,7 +486,7 @@ bool pyr_emulator_traverse(struct pyr_emulator *e, pyr_addr function, pyr_addr s
 		e->redirect = 0;
 		failed = e->api.uc_emu_start(e->uc, at, e->stop, 0, INSTRUCTIONS_MAX);
 		at = e->redirect;
-	} while (!failed && !e->abandoned && at && ++bindings < BINDINGS_MAX);
+	} while (!failed && !e->abandoned && at && ++restarts < RESTARTS_MAX);
 	if (!failed && !e->abandoned) {
 		uint64_t pc = 0;
 

@@ -8,7 +8,8 @@
  * runs an instruction of the VEX or EVEX encodings (which libunicorn 2.0 executes
  * wrongly), needs an IFUNC resolver, reads what the target does not hold, or takes
  * too long is abandoned, and all it visited is discarded. Jump slots that the
- * dynamic linker has not bound yet are resolved here.
+ * dynamic linker has not bound yet are resolved here, and the C library's functions that
+ * compare and search bytes are done here (emulator_pure.h).
  *
  * Calling thread only. */
 #ifndef PYR_HEAP_EMULATOR_H

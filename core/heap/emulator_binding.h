@@ -3,6 +3,7 @@
 #ifndef PYR_HEAP_EMULATOR_BINDING_H
 #define PYR_HEAP_EMULATOR_BINDING_H
 
+#include "heap/emulator_pure.h"
 #include "target/image.h"
 #include "target/reader.h"
 
@@ -10,9 +11,19 @@
  * reason to enter it than an unbound jump slot. */
 bool pyr_binding_is_resolver(const struct pyr_target *target, pyr_addr address);
 
-/* The address of the function that relocation @index of the image of @link_map's
- * jump slots names, or 0. IFUNCs are not resolved. */
-pyr_addr pyr_binding_resolve(struct pyr_target *target, struct pyr_reader *reader,
-			     pyr_addr link_map, uint64_t index);
+/* Is it code of the C library? */
+bool pyr_binding_is_libc(const struct pyr_target *target, pyr_addr address);
+
+/* The function that relocation @index of the jump slots of the image of @link_map names:
+ * its address in *@address, or, when its name is that of one that is done here, that one
+ * in *@pure (and 0 in *@address). False: neither. IFUNCs are not resolved. */
+bool pyr_binding_resolve(struct pyr_target *target, struct pyr_reader *reader, pyr_addr link_map,
+			 uint64_t index, pyr_addr *address, enum pyr_pure *pure);
+
+/* Which function of those that are done here is the one at @address, by the name of a
+ * slot that the image of the code at @caller calls it through. An IFUNC's choice has no
+ * other name: libraries are stripped. */
+enum pyr_pure pyr_binding_pure(struct pyr_target *target, struct pyr_reader *reader,
+			       pyr_addr caller, pyr_addr address);
 
 #endif

@@ -48,11 +48,24 @@ const char *pyr_ref_name(uint32_t name)
 	return name < ROWS && rows[name].name ? rows[name].name : "?";
 }
 
+/* Types of extensions have no module where their names have no dot, and are called builtin
+ * then (Cython's "generator"): their code is not the interpreter's. */
+static bool is_foreign(struct pyr_refs *refs, const struct pyr_type *type, const char *name)
+{
+	const struct pyr_image *image = pyr_types_python(refs->types)->image;
+	pyr_addr code = type->traverse ? type->traverse : type->heap ? 0 : type->address;
+
+	return image && code && !strncmp(name, "builtins.", 9) &&
+	       (code < image->start || code >= image->end);
+}
+
 static const struct row *row_of(struct pyr_refs *refs, const struct pyr_type *type)
 {
 	const char *name = pyr_type_name(refs->types, type);
 	size_t i;
 
+	if (is_foreign(refs, type, name))
+		return NULL;
 	for (i = 0; i < ROWS; i++)
 		if (rows[i].type && !strcmp(rows[i].type, name))
 			return &rows[i];

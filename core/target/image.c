@@ -171,6 +171,17 @@ bool pyr_image_debuglink(const struct pyr_image *image, const char **name, uint3
 	return true;
 }
 
+pyr_addr pyr_image_dynamic(const struct pyr_image *image)
+{
+	const struct pyr_image_state *state = pyr_image_state(image);
+	size_t i;
+
+	for (i = 0; i < state->segment_count; i++)
+		if (state->segments[i].p_type == PT_DYNAMIC)
+			return state->segments[i].p_vaddr + image->bias;
+	return 0;
+}
+
 uint64_t pyr_image_tls_size(const struct pyr_image *image)
 {
 	const struct pyr_image_state *state = pyr_image_state(image);

@@ -53,6 +53,8 @@ bool pyr_image_section(struct pyr_target *target, const struct pyr_image *image,
 		       pyr_addr *address, uint64_t *size);
 /* .gnu_debuglink: file name and CRC, from the file. @name is borrowed. */
 bool pyr_image_debuglink(const struct pyr_image *image, const char **name, uint32_t *crc);
+/* Run-time address of the image's dynamic section (PT_DYNAMIC), or 0. */
+pyr_addr pyr_image_dynamic(const struct pyr_image *image);
 /* Bytes of the image's thread-local variables (PT_TLS), with their alignment; 0: none. */
 uint64_t pyr_image_tls_size(const struct pyr_image *image);
 /* Writable PT_LOAD ranges (.data, .bss) of the image, run-time addresses, in

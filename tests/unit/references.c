@@ -70,7 +70,7 @@ const char references_script[] =
 	"    for o in objects:\n"
 	"        t = type(o)\n"
 	"        if id(o) not in running:\n"
-	"            print(id(o), '%s.%s' % (t.__module__, t.__qualname__.replace(' ', '_')),\n"
+	"            print(id(o), ('%s.%s' % (t.__module__, t.__qualname__)).replace(' ', '_'),\n"
 	"                  *[id(r) for r in gc.get_referents(o)])\n"
 	"    known = set(map(id, objects)) - set(running)\n"
 	"    print('referrers', *running)\n"
