@@ -80,7 +80,8 @@ static pyr_error *find(struct pyr_roots *roots, struct pyr_control *control)
 
 	if ((err = pyr_roots_frames(roots, control)) ||
 	    (err = pyr_roots_interpreters(roots, control)) ||
-	    (err = pyr_roots_types(roots, control)) || (err = pyr_roots_statics(roots, control)))
+	    (err = pyr_roots_types(roots, control)) || (err = pyr_roots_statics(roots, control)) ||
+	    (err = pyr_roots_cython(roots, control)))
 		return err;
 	exact = roots->roots.count;
 	if ((err = pyr_roots_native(roots, control)) || (err = drop_known(roots, exact)))
@@ -123,6 +124,7 @@ void pyr_roots_destroy(struct pyr_roots *roots)
 	for (i = 0; i < roots->state->threads.count; i++)
 		pyr_frames_deinit(&roots->state->threads.data[i]);
 	pyr_vec_deinit(&roots->state->threads);
+	pyr_vec_deinit(&roots->state->statics);
 	pyr_vec_deinit(&roots->roots);
 	free(roots->state);
 	free(roots);

@@ -14,6 +14,7 @@ struct pyr_roots_state {
 	PYR_VEC(struct pyr_frames) threads; /* by index into python->threads */
 	bool failed;                        /* memory ran out while a root was added */
 	bool sorted;                        /* by object, kind, slot */
+	PYR_VEC(pyr_addr) statics;          /* variables that were told, rising */
 	void *native;                       /* roots_native.c: what its names are made of */
 };
 
@@ -31,6 +32,9 @@ pyr_error *pyr_roots_frames(struct pyr_roots *roots, struct pyr_control *control
 pyr_error *pyr_roots_interpreters(struct pyr_roots *roots, struct pyr_control *control);
 pyr_error *pyr_roots_types(struct pyr_roots *roots, struct pyr_control *control);
 pyr_error *pyr_roots_statics(struct pyr_roots *roots, struct pyr_control *control);
+pyr_error *pyr_roots_cython(struct pyr_roots *roots, struct pyr_control *control);
+/* Was the variable at @slot told by pyr_roots_statics(), or is it part of an object? */
+bool pyr_roots_known_static(const struct pyr_roots *roots, pyr_addr slot);
 
 void pyr_root_frame_name(const struct pyr_roots *roots, const struct pyr_root *root,
 			 struct pyr_strbuf *out);

@@ -212,6 +212,8 @@ static void look(struct scan *s, pyr_addr slot, pyr_addr object, uint32_t id, bo
 		return;
 	}
 	pyr_roots_push_id(s->roots, PYR_ROOT_RUNTIME, PYR_ROOT_OWNED, id, slot, 0, row);
+	if (!pyr_vec_push(&s->roots->state->statics, slot))
+		s->roots->state->failed = true;
 }
 
 /* An entry of the method cache (typeobject.c): {version, name, value}, zero or a str's
@@ -230,20 +232,36 @@ static bool is_cache_entry(struct scan *s, pyr_addr entry, bool *filled)
 				  of_type(s, name, PYR_KNOWN_UNICODE_TYPE);
 }
 
-static void push_cache(struct scan *s, pyr_addr first, pyr_addr last, uint32_t size)
-{
-	pyr_addr entry, name;
-	bool filled;
+struct run {
+	PYR_VEC(pyr_addr) filled;
+};
 
-	s->cache = first;
-	s->cache_end = last + size;
-	for (entry = first; entry <= last; entry += size) {
-		if (!is_cache_entry(s, entry, &filled) || !filled)
-			continue;
-		name = entry + (pyr_addr)pyr_offset(s->layout, type_cache_entry, name);
+/* Of the run's entries those that one table has room for: most of them. Zeros around the
+ * table and words that look like an entry make a run longer than the table. */
+static bool push_cache(struct scan *s, const struct run *run, uint32_t size)
+{
+	const pyr_addr *filled = run->filled.data;
+	size_t i, first = 0, best = 0, most = 0;
+	pyr_addr name;
+
+	for (i = 0; i < run->filled.count; i++) {
+		while (filled[i] - filled[first] >= (pyr_addr)CACHE_MAX * size)
+			first++;
+		if (i - first + 1 > most) {
+			most = i - first + 1;
+			best = first;
+		}
+	}
+	if (most < CACHE_MIN)
+		return false;
+	s->cache = filled[best];
+	s->cache_end = filled[best + most - 1] + size;
+	for (i = best; i < best + most; i++) {
+		name = filled[i] + (pyr_addr)pyr_offset(s->layout, type_cache_entry, name);
 		pyr_roots_push(s->roots, PYR_ROOT_RUNTIME, PYR_ROOT_OWNED, word_at(s, name), name,
 			       0, PYR_ROOT_ROW_STATIC_TYPE_CACHE);
 	}
+	return true;
 }
 
 /* The cache of type attributes as a static variable (until 3.9) owns its names: the only
@@ -252,34 +270,29 @@ static pyr_error *find_cache(struct scan *s, const struct pyr_static_range *rang
 			     struct pyr_control *control)
 {
 	uint32_t size = pyr_sizeof(s->layout, type_cache_entry), phase;
-	pyr_addr entry, first, last;
-	uint64_t count, steps = 0;
-	pyr_error *err;
-	bool filled;
+	bool filled, found = false;
+	pyr_error *err = NULL;
+	struct run run = {0};
+	uint64_t steps = 0;
+	pyr_addr entry;
 
-	for (phase = 0; phase < size; phase += 8) {
-		first = last = count = 0;
-		for (entry = range->start + phase; entry + size <= range->end; entry += size) {
-			if (steps++ % CHECK_EVERY == 0 && (err = pyr_control_check(control)))
-				return err;
+	for (phase = 0; phase < size && !found && !err; phase += 8) {
+		run.filled.count = 0;
+		for (entry = range->start + phase; entry + size <= range->end && !found && !err;
+		     entry += size) {
+			if (steps++ % CHECK_EVERY == 0)
+				err = pyr_control_check(control);
 			if (!is_cache_entry(s, entry, &filled)) {
-				if (count >= CACHE_MIN && last - first < CACHE_MAX * size) {
-					push_cache(s, first, last, size);
-					return NULL;
-				}
-				first = last = count = 0;
-			} else if (filled) {
-				first = first ? first : entry;
-				last = entry;
-				count++;
+				found = push_cache(s, &run, size);
+				run.filled.count = 0;
+			} else if (filled && !pyr_vec_push(&run.filled, entry)) {
+				err = pyr_error_no_memory();
 			}
 		}
-		if (count >= CACHE_MIN && last - first < CACHE_MAX * size) {
-			push_cache(s, first, last, size);
-			return NULL;
-		}
+		found = found || (!err && push_cache(s, &run, size));
 	}
-	return NULL;
+	pyr_vec_deinit(&run.filled);
+	return err;
 }
 
 static pyr_error *scan_range(struct scan *s, const struct pyr_static_range *range,
@@ -345,4 +358,32 @@ pyr_error *pyr_roots_statics(struct pyr_roots *roots, struct pyr_control *contro
 	pyr_reader_deinit(&s.reader);
 	pyr_statics_deinit(&statics);
 	return err;
+}
+
+bool pyr_roots_known_static(const struct pyr_roots *roots, pyr_addr slot)
+{
+	const struct pyr_heap *heap = roots->model->heap;
+	const pyr_addr *told = roots->state->statics.data;
+	size_t low = 0, high = roots->state->statics.count, middle;
+	const struct pyr_type *type;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (told[middle] < slot)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < roots->state->statics.count && told[low] == slot)
+		return true;
+	/* The object that starts at or below it. */
+	for (low = 0, high = heap->count; low < high;) {
+		middle = low + (high - low) / 2;
+		if (heap->address[middle] <= slot)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	type = low ? pyr_types_at(heap->types, heap->type[low - 1]) : NULL;
+	return type && slot < heap->address[low - 1] + (pyr_addr)type->basicsize;
 }
