@@ -18,7 +18,7 @@ struct work {
 	} table;
 	/* Words that chunks begin with: do they point into an image? */
 	struct {
-		pyr_addr word;
+		pyr_addr word, symbol;
 		bool image;
 	} pointers[POINTERS];
 	uint64_t smallest_kept, steps;
@@ -105,11 +105,41 @@ static bool begins_with_pointer(struct work *w, pyr_addr memory, uint64_t *ret)
 		return false;
 	i = (size_t)(word >> 3 ^ word >> 15) & (POINTERS - 1);
 	if (w->pointers[i].word != word) {
-		w->pointers[i].word = word;
-		w->pointers[i].image = pyr_target_image_at(w->in->target, word) != NULL;
+		const struct pyr_image *image = pyr_target_image_at(w->in->target, word);
+		const char *name;
+		uint64_t offset = 0;
+
+		w->pointers[i].word = w->pointers[i].symbol = word;
+		w->pointers[i].image = image != NULL;
+		if (image && pyr_image_symbol_at(w->in->target, image, word, &name, &offset))
+			w->pointers[i].symbol = word - offset;
 	}
-	*ret = word;
+	*ret = w->pointers[i].symbol;
 	return w->pointers[i].image;
+}
+
+/* A word that free() left behind: the link to a bin's head. */
+static bool is_arena(const struct pyr_glibc *g, pyr_addr word)
+{
+	size_t i;
+
+	for (i = 0; i < g->arenas.count && i < 64; i++)
+		if (word - g->arenas.data[i].address < 4096)
+			return true;
+	return false;
+}
+
+/* struct link_map (include/link.h) begins with where the library lies, and is larger than
+ * 1 KiB with what the linker keeps to itself. */
+#define LINK_MAP_MIN 1000u
+
+static bool is_link_map(struct work *w, const struct pyr_chunk *c)
+{
+	const struct pyr_image *image = pyr_target_image_at(w->in->target, c->a);
+	uint64_t word;
+
+	return image && c->size >= LINK_MAP_MIN && pyr_try_u64(&w->reader, c->memory, &word) &&
+	       word == image->bias;
 }
 
 /* Whose [start, end) is. Chunks come in order of address; objects and buffers are
@@ -148,9 +178,12 @@ static void owner_of(struct work *w, pyr_addr start, pyr_addr end, struct pyr_ch
 		return;
 	c->b = 0;
 	c->owner = PYR_CHUNK_OF_SYMBOL;
-	if (!begins_with_pointer(w, c->memory, &c->a)) {
+	if (!begins_with_pointer(w, c->memory, &c->a) || is_arena(w->in->glibc, c->a)) {
 		c->owner = PYR_CHUNK_OF_SIZE;
 		c->a = class_limit(size_class(c->size));
+	} else if (is_link_map(w, c)) {
+		c->owner = PYR_CHUNK_OF_LOADER;
+		c->a = 0;
 	}
 }
 
@@ -250,6 +283,41 @@ static bool chunk(void *ctx, pyr_addr memory, uint64_t size, enum pyr_chunk_stat
 	return true;
 }
 
+#define FEW_CHUNKS 4u
+#define FEW_BYTES 16384u
+
+/* What few chunks begin with is told by image: a list of a thousand strings helps nobody. */
+static bool fold_few(struct work *w)
+{
+	struct pyr_chunks *r = w->ret;
+	size_t i, count = r->groups.count, kept = 0;
+
+	for (i = 0; i < count; i++) {
+		struct pyr_chunk_group g = r->groups.data[i], *into;
+		const struct pyr_image *image;
+		struct pyr_chunk key = {.owner = PYR_CHUNK_OF_IMAGE};
+
+		if (g.owner != PYR_CHUNK_OF_SYMBOL || g.count >= FEW_CHUNKS ||
+		    g.bytes >= FEW_BYTES || !(image = pyr_target_image_at(w->in->target, g.a)))
+			continue;
+		key.a = image->start;
+		if (!(into = group_of(w, &key)))
+			return false;
+		into->count += g.count;
+		into->bytes += g.bytes;
+		if (g.largest > into->largest) {
+			into->largest = g.largest;
+			into->example = g.example;
+		}
+		r->groups.data[i].count = 0;
+	}
+	for (i = 0; i < r->groups.count; i++)
+		if (r->groups.data[i].count)
+			r->groups.data[kept++] = r->groups.data[i];
+	r->groups.count = kept;
+	return true;
+}
+
 static int more_bytes(const void *x, const void *y)
 {
 	const struct pyr_chunk_group *a = x, *b = y;
@@ -302,6 +370,8 @@ pyr_error *pyr_chunks_find(const struct pyr_chunks_input *input, struct pyr_cont
 	w->ret = &chunks;
 	pyr_reader_init(&w->reader, input->target);
 	err = walk(w);
+	if (!err && !fold_few(w))
+		err = pyr_error_no_memory();
 	pyr_reader_deinit(&w->reader);
 	free(w->table.slots);
 	free(w);

@@ -12,8 +12,12 @@ enum pyr_chunk_owner {
 	PYR_CHUNK_OF_BUFFER, /* a buffer of an object; a: the type's index, b: enum pyr_buffer_name
 			      */
 	PYR_CHUNK_OF_INTERPRETER, /* b: enum pyr_buffer_name */
-	PYR_CHUNK_OF_SYMBOL,      /* begins with a pointer into an image; a: that pointer */
-	PYR_CHUNK_OF_SIZE,        /* nothing is known of it; a: size class */
+	PYR_CHUNK_OF_SYMBOL, /* begins with a pointer into an image; a: the symbol's address, or
+			      * the pointer where there is none */
+	PYR_CHUNK_OF_IMAGE,  /* the same, of pointers that few chunks begin with; a: the image's
+			      * start */
+	PYR_CHUNK_OF_LOADER, /* the dynamic linker's record of a library: struct link_map */
+	PYR_CHUNK_OF_SIZE,   /* nothing is known of it; a: size class */
 };
 
 static inline bool pyr_chunk_is_python(enum pyr_chunk_owner owner)

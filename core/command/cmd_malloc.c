@@ -87,7 +87,8 @@ static void symbol_text(const struct answer *a, pyr_addr word, struct pyr_strbuf
 		pyr_strbuf_printf(text, "begins with %s + 0x%llx", base(image->path),
 				  (unsigned long long)(word - image->start));
 	else if (!strncmp(name, "_ZTV", 4))
-		pyr_strbuf_printf(text, "vtable %s (%s)", name + 4, base(image->path));
+		pyr_strbuf_printf(text, "a C++ object, vtable %s (%s)", name + 4,
+				  base(image->path));
 	else if (offset)
 		pyr_strbuf_printf(text, "begins with %s + 0x%llx (%s)", name,
 				  (unsigned long long)offset, base(image->path));
@@ -126,6 +127,16 @@ static void owner_text(const struct answer *a, enum pyr_chunk_owner owner, uint6
 		pyr_strbuf_add(text, "native: ");
 		symbol_text(a, x, text);
 		break;
+	case PYR_CHUNK_OF_IMAGE: {
+		const struct pyr_image *image = pyr_target_image_at(a->view.target, x);
+
+		pyr_strbuf_printf(text, "native: begins with other pointers into %s",
+				  image ? base(image->path) : "?");
+		break;
+	}
+	case PYR_CHUNK_OF_LOADER:
+		pyr_strbuf_add(text, "native: the dynamic linker's records of libraries");
+		break;
 	case PYR_CHUNK_OF_SIZE:
 		pyr_strbuf_printf(text,
 				  x > 1024 ? "native: chunks up to %s" : "native: chunks of %s",
@@ -141,6 +152,8 @@ static const char *owner_kind(enum pyr_chunk_owner owner)
 		[PYR_CHUNK_OF_BUFFER] = "buffer",
 		[PYR_CHUNK_OF_INTERPRETER] = "interpreter",
 		[PYR_CHUNK_OF_SYMBOL] = "symbol",
+		[PYR_CHUNK_OF_IMAGE] = "image",
+		[PYR_CHUNK_OF_LOADER] = "loader",
 		[PYR_CHUNK_OF_SIZE] = "size",
 	};
 
