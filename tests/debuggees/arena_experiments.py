@@ -126,9 +126,11 @@ def waste():
     size = sys.getsizeof
 
     def after():
+        large = size(emptied)
+        emptied.clear()
         return {"waste": {
             "popped": size(popped) - size(popped[:]), "grown": size(grown) - size(grown[:]),
-            "deleted": size(deleted) - size(dict(deleted)), "emptied": size(emptied) - size({}),
+            "deleted": size(deleted) - size(dict(deleted)), "emptied": large - size(emptied),
             "discarded": size(discarded) - size(set(discarded)),
             "shrunk": size(shrunk) - size(bytearray(shrunk)),
             "string": size(strings[0]) * 99999, "blob": size(blobs[0]) * 999, "wide": size(wide[0]) * 499},
