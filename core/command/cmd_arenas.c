@@ -67,7 +67,8 @@ static void state_json(struct pyr_context *context, const struct pyr_arenas *a, 
 }
 
 static void print_json(struct pyr_context *context, const struct pyr_arenas *a,
-		       const struct pyr_pins *pins, unsigned percent)
+		       const struct pyr_pins *pins, const struct pyr_pin_holders *holders,
+		       unsigned percent)
 {
 	const struct pyr_obmalloc *m = a->obmalloc;
 	struct pyr_json *json = context->json;
@@ -92,7 +93,7 @@ static void print_json(struct pyr_context *context, const struct pyr_arenas *a,
 	if (pyr_context_option(context, PYR_OPT_arenas_map)->given)
 		pyr_show_arena_map_json(context, a);
 	if (pins)
-		pyr_show_pins_json(context, a, pins, percent);
+		pyr_show_pins_json(context, a, pins, holders, percent);
 	pyr_json_uint(json, "omitted", 0);
 }
 
@@ -312,6 +313,7 @@ static pyr_error *show(struct pyr_context *context, const struct pyr_arenas *are
 	bool svg = pyr_context_option(context, PYR_OPT_arenas_format)->number == 1;
 	bool wanted = pyr_context_option(context, PYR_OPT_arenas_pins)->given && !svg;
 	unsigned percent = below->number > 100 ? 100 : (unsigned)below->number;
+	struct pyr_pin_holders holders = {0};
 	struct pyr_pins pins = {0};
 	struct pyr_heap *heap;
 	pyr_error *err;
@@ -320,6 +322,10 @@ static pyr_error *show(struct pyr_context *context, const struct pyr_arenas *are
 	    ((err = pyr_session_heap(context->session, &heap)) ||
 	     (err = pyr_pins_find(heap, arenas, percent, &context->session->control, &pins))))
 		return err;
+	if (wanted && (err = pyr_pin_holders_find(context, &pins, &holders))) {
+		pyr_pins_deinit(&pins);
+		return err;
+	}
 	if (pins.left_out)
 		pyr_context_incomplete(context,
 				       "%s almost empty with pools that are not known: left out",
@@ -330,11 +336,12 @@ static pyr_error *show(struct pyr_context *context, const struct pyr_arenas *are
 	if (svg)
 		pyr_show_arena_svg(context, arenas);
 	else if (context->json)
-		print_json(context, arenas, wanted ? &pins : NULL, percent);
+		print_json(context, arenas, wanted ? &pins : NULL, &holders, percent);
 	else if (wanted && arenas->process.arenas)
-		pyr_show_pins(context, arenas, &pins, percent);
+		pyr_show_pins(context, arenas, &pins, &holders, percent);
 	else
 		print_text(context, arenas);
+	pyr_pin_holders_deinit(&holders);
 	pyr_pins_deinit(&pins);
 	return NULL;
 }

@@ -1,8 +1,83 @@
 /* What keeps almost empty arenas, for the command `arenas`. */
 #include <stdlib.h>
+#include <string.h>
 
+#include "command/holder.h"
 #include "command/show.h"
 #include "command/show_arenas.h"
+
+/* A path is searched for each; an arena has thousands of blocks at most. */
+#define HOLDERS_MAX 1000u
+
+static void want(struct pyr_pin_holders *holders, const struct pyr_pins *pins, uint32_t pin)
+{
+	if (pins->pins.data[pin].owner != PYR_NO_ID)
+		holders->asked[pin] = true;
+}
+
+/* The pins that will be shown. */
+static void choose(struct pyr_context *context, const struct pyr_pins *pins,
+		   struct pyr_pin_holders *holders)
+{
+	size_t i, shown = 0;
+
+	for (i = 0; i < pins->groups.count && i < context->limit; i++)
+		want(holders, pins, pins->groups.data[i].example);
+	for (i = 0; i < pins->arenas.count && i < context->limit; i++) {
+		const struct pyr_pinned_arena *arena = &pins->arenas.data[i];
+		uint32_t k;
+
+		want(holders, pins, arena->first_pin);
+		for (k = 0; context->json && k < arena->pins; k++)
+			if (shown++ < HOLDERS_MAX)
+				want(holders, pins, arena->first_pin + k);
+	}
+}
+
+pyr_error *pyr_pin_holders_find(struct pyr_context *context, const struct pyr_pins *pins,
+				struct pyr_pin_holders *ret)
+{
+	struct pyr_pin_holders holders = {.count = pins->pins.count};
+	struct pyr_retention *retention;
+	pyr_error *err = NULL;
+	size_t i;
+
+	memset(ret, 0, sizeof(*ret));
+	if (!holders.count)
+		return NULL;
+	if ((err = pyr_session_retention(context->session, &retention)))
+		return err;
+	holders.names = calloc(holders.count, sizeof(*holders.names));
+	holders.asked = calloc(holders.count, sizeof(*holders.asked));
+	if (!holders.names || !holders.asked)
+		err = pyr_error_no_memory();
+	else
+		choose(context, pins, &holders);
+	for (i = 0; !err && i < holders.count; i++) {
+		if (!holders.asked[i])
+			holders.omitted += pins->pins.data[i].owner != PYR_NO_ID;
+		else if (!(err = pyr_control_progress(&context->session->control,
+						      "looking for holders", i, holders.count)))
+			err = pyr_holder_find(context, retention, pins->pins.data[i].owner,
+					      &holders.names[i]);
+	}
+	if (err)
+		pyr_pin_holders_deinit(&holders);
+	else
+		*ret = holders;
+	return err;
+}
+
+void pyr_pin_holders_deinit(struct pyr_pin_holders *holders)
+{
+	size_t i;
+
+	for (i = 0; holders->names && i < holders->count; i++)
+		free(holders->names[i]);
+	free(holders->names);
+	free(holders->asked);
+	memset(holders, 0, sizeof(*holders));
+}
 
 /* "dict", "items of a list of list", "free list of tuple". */
 static void group_name(struct pyr_context *context, const struct pyr_pin_group *g,
@@ -47,7 +122,8 @@ static const char *kind_name(uint8_t kind)
 	return names[kind];
 }
 
-static void pin_json(struct pyr_context *context, const struct pyr_pins *pins, uint32_t index)
+static void pin_json(struct pyr_context *context, const struct pyr_pins *pins,
+		     const struct pyr_pin_holders *holders, uint32_t index)
 {
 	const struct pyr_pin *pin = &pins->pins.data[index];
 	const struct pyr_pin_group *g = &pins->groups.data[pin->group];
@@ -67,11 +143,14 @@ static void pin_json(struct pyr_context *context, const struct pyr_pins *pins, u
 		pyr_json_string(json, "buffer", pyr_buffer_name((enum pyr_buffer_name)pin->buffer));
 	if (g->list)
 		pyr_json_string(json, "type", g->list);
+	if (holders->asked[index])
+		pyr_json_string(json, "held_by", holders->names[index]);
 	pyr_json_end_object(json);
 }
 
 void pyr_show_pins_json(struct pyr_context *context, const struct pyr_arenas *a,
-			const struct pyr_pins *pins, unsigned percent)
+			const struct pyr_pins *pins, const struct pyr_pin_holders *holders,
+			unsigned percent)
 {
 	struct pyr_json *json = context->json;
 	const struct pyr_pinned_arena *arena;
@@ -100,6 +179,8 @@ void pyr_show_pins_json(struct pyr_context *context, const struct pyr_arenas *a,
 		pyr_json_uint(json, "arenas_alone", g->alone);
 		pyr_json_uint(json, "bytes_alone", g->alone_bytes);
 		pyr_json_address(json, "example", object);
+		if (holders->asked[g->example])
+			pyr_json_string(json, "held_by", holders->names[g->example]);
 		pyr_json_end_object(json);
 	}
 	pyr_json_end_list(json);
@@ -112,31 +193,35 @@ void pyr_show_pins_json(struct pyr_context *context, const struct pyr_arenas *a,
 		pyr_json_uint(json, "bytes_in_use", arena->bytes_in_use);
 		pyr_json_begin_list(json, "blocks");
 		for (k = 0; k < arena->pins; k++)
-			pin_json(context, pins, arena->first_pin + (uint32_t)k);
+			pin_json(context, pins, holders, arena->first_pin + (uint32_t)k);
 		pyr_json_end_list(json);
 		pyr_json_end_object(json);
 	}
 	pyr_json_end_list(json);
 	pyr_json_uint(json, "arenas_omitted", pins->arenas.count - i);
+	pyr_json_uint(json, "holders_omitted", holders->omitted);
 	pyr_json_end_object(json);
 	pyr_strbuf_deinit(&text);
 }
 
 /* --- text --- */
 
-static void print_groups(struct pyr_context *context, const struct pyr_pins *pins)
+static void print_groups(struct pyr_context *context, const struct pyr_pins *pins,
+			 const struct pyr_pin_holders *holders)
 {
 	static const struct pyr_column columns[] = {
-		{"KEPT BY", false, true, PYR_CUT_END},  {"BLOCKS", true, false, PYR_CUT_END},
-		{"BYTES", true, false, PYR_CUT_END},    {"ARENAS", true, false, PYR_CUT_END},
-		{"ALONE IN", true, false, PYR_CUT_END}, {"FOR EXAMPLE", false, true, PYR_CUT_END},
+		{"KEPT BY", false, true, PYR_CUT_END},
+		{"BLOCKS", true, false, PYR_CUT_END},
+		{"BYTES", true, false, PYR_CUT_END},
+		{"ARENAS", true, false, PYR_CUT_END},
+		{"ALONE IN", true, false, PYR_CUT_END},
+		{"FOR EXAMPLE, AND WHO HOLDS IT", false, true, PYR_CUT_END},
 	};
 	const struct pyr_pin_group *g;
 	struct pyr_strbuf text = {0};
 	struct pyr_table table;
 	pyr_addr object;
 	size_t i;
-	char *repr;
 
 	pyr_out_raw(context->out, "\n", 1);
 	pyr_table_init(&table, context->out, columns, sizeof(columns) / sizeof(columns[0]));
@@ -150,15 +235,14 @@ static void print_groups(struct pyr_context *context, const struct pyr_pins *pin
 		pyr_table_text(&table, pyr_bytes(g->bytes).text);
 		pyr_table_text(&table, pyr_count(g->arenas).text);
 		pyr_table_text(&table, g->alone ? pyr_count(g->alone).text : "");
-		repr = object ? pyr_context_repr(context, object, 60) : NULL;
 		if (object)
 			pyr_table_cell(&table, "%s  %s", pyr_address(object).text,
-				       repr ? repr : "");
+				       holders->names[g->example] ? holders->names[g->example]
+								  : "");
 		else
 			pyr_table_text(&table, "");
 		if (object)
 			pyr_session_result(context->session, object);
-		free(repr);
 	}
 	pyr_table_finish(&table);
 	pyr_context_more(context, i, pins->groups.count, "kind", "kinds");
@@ -166,13 +250,14 @@ static void print_groups(struct pyr_context *context, const struct pyr_pins *pin
 }
 
 static void print_arenas(struct pyr_context *context, const struct pyr_arenas *a,
-			 const struct pyr_pins *pins)
+			 const struct pyr_pins *pins, const struct pyr_pin_holders *holders)
 {
 	static const struct pyr_column columns[] = {
 		{"ARENA", false, false, PYR_CUT_END},
 		{"FULL", true, false, PYR_CUT_END},
 		{"BLOCKS", true, false, PYR_CUT_END},
 		{"MOST OF THEM", false, true, PYR_CUT_END},
+		{"THE FIRST IS HELD BY", false, true, PYR_CUT_END},
 	};
 	const struct pyr_pinned_arena *arena;
 	struct pyr_strbuf text = {0};
@@ -205,6 +290,9 @@ static void print_arenas(struct pyr_context *context, const struct pyr_arenas *a
 		pyr_table_text(&table, pyr_share(arena->bytes_in_use, arena->bytes).text);
 		pyr_table_text(&table, pyr_count(arena->pins).text);
 		pyr_table_text(&table, pyr_strbuf_str(&text));
+		pyr_table_text(&table, holders->names[arena->first_pin]
+					       ? holders->names[arena->first_pin]
+					       : "");
 		for (k = 0; k < arena->pins; k++)
 			counts[pins->pins.data[arena->first_pin + k].group] = 0;
 	}
@@ -215,7 +303,8 @@ static void print_arenas(struct pyr_context *context, const struct pyr_arenas *a
 }
 
 void pyr_show_pins(struct pyr_context *context, const struct pyr_arenas *a,
-		   const struct pyr_pins *pins, unsigned percent)
+		   const struct pyr_pins *pins, const struct pyr_pin_holders *holders,
+		   unsigned percent)
 {
 	pyr_out_style(context->out, PYR_STYLE_STRONG);
 	if (!pins->arenas.count)
@@ -234,6 +323,6 @@ void pyr_show_pins(struct pyr_context *context, const struct pyr_arenas *a,
 	pyr_out_style(context->out, PYR_STYLE_PLAIN);
 	if (!pins->arenas.count)
 		return;
-	print_groups(context, pins);
-	print_arenas(context, a, pins);
+	print_groups(context, pins, holders);
+	print_arenas(context, a, pins, holders);
 }
