@@ -100,7 +100,8 @@ static void explained_rows(struct pyr_context *context, struct pyr_table *table,
 	pyr_table_cell(table, "%s", pyr_count(model->graph.edges).text);
 	if (model->inferred) {
 		pyr_table_text(table, "");
-		pyr_table_cell(table, "%s of them inferred: the code of some types cannot be had",
+		pyr_table_cell(table, "%s inferred (%s): the code of some types cannot be had",
+			       pyr_counted(model->inferred, "reference is", "references are").text,
 			       pyr_share(model->inferred, model->graph.edges).text);
 	}
 	pyr_table_text(table, "explained");

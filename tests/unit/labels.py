@@ -126,6 +126,9 @@ fold([".__kwdefaults__", "['more']"], ["default argument \"more\" of defaults"],
      defaults, defaults.__kwdefaults__, defaults.__kwdefaults__["more"])
 both([".__globals__", "['keep']"], f, f.__globals__, keep)
 both([".__code__"], f, f.__code__)
+fold([".__code__", ".co_consts", "[%d]" % outer.__code__.co_consts.index(f.__code__)],
+     [".__code__", ".co_consts[%d]" % outer.__code__.co_consts.index(f.__code__)],
+     outer, outer.__code__, outer.__code__.co_consts, f.__code__)
 f.note = token()
 fold([".__dict__", "['note']"], [".note"], f, vars(f), f.note)
 callbacks = [0, s.close]
