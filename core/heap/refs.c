@@ -134,7 +134,7 @@ static void add_slots(struct builder *b, const struct pyr_type *type)
 {
 	const struct pyr_layout *l = b->refs->layout;
 	const struct pyr_type *meta;
-	uint64_t metatype, kind, count = 0;
+	uint64_t metatype, kind, flags, count = 0;
 	int64_t offset;
 	pyr_addr member, name;
 	uint32_t size = pyr_sizeof(l, PyMemberDef);
@@ -151,8 +151,13 @@ static void add_slots(struct builder *b, const struct pyr_type *type)
 			return;
 		name = pyr_get_addr(l, b->reader, member, PyMemberDef, name);
 		/* T_OBJECT_EX (structmember.h) */
-		if (kind == 16 && offset > 0 && offset < 1 << 20)
-			add_field(b, (int32_t)offset, PYR_EDGE_SLOT | PYR_BOTH, name);
+		if (kind != 16 || offset <= 0 || offset >= 1 << 20)
+			continue;
+		add_field(b, (int32_t)offset, PYR_EDGE_SLOT | PYR_BOTH, name);
+		/* _Py_AFTER_ITEMS (descrobject.h) */
+		if (b->fields.count && !b->failed && type->itemsize &&
+		    pyr_get_u64(l, b->reader, member, PyMemberDef, flags, &flags) && flags & 16)
+			b->fields.data[b->fields.count - 1].behind_items = true;
 	}
 }
 

@@ -37,6 +37,7 @@ enum pyr_dict_mode {
 
 struct pyr_plan_field {
 	int32_t offset;
+	bool behind_items; /* counted from there on: slots of a subclass of tuple, 3.15 */
 	uint32_t label;
 	uint64_t detail;
 };

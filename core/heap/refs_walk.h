@@ -354,14 +354,30 @@ PYR_INLINE void pyr_walk_set(struct pyr_walk *w)
 	}
 }
 
+/* Bytes of the items of a var-sized object, in whole words. */
+PYR_INLINE uint64_t pyr_walk_items_size(struct pyr_walk *w)
+{
+	uint64_t size = 0;
+
+	if (!pyr_try_u64(w->reader, w->addr + (pyr_addr)w->refs->ob_size, &size) ||
+	    size > UINT64_C(1) << 40) {
+		w->damaged = true;
+		return 0;
+	}
+	return (size * (uint64_t)w->type->itemsize + 7) & ~UINT64_C(7);
+}
+
 PYR_INLINE void pyr_walk_fields(struct pyr_walk *w)
 {
 	const struct pyr_plan *plan = w->plan;
-	pyr_addr target;
+	pyr_addr target, place;
 	uint32_t i;
 
 	for (i = 0; i < plan->count; i++) {
-		if (pyr_try_u64(w->reader, w->addr + (pyr_addr)plan->fields[i].offset, &target))
+		place = w->addr + (pyr_addr)plan->fields[i].offset;
+		if (plan->fields[i].behind_items)
+			place += pyr_walk_items_size(w);
+		if (pyr_try_u64(w->reader, place, &target))
 			pyr_walk_tell(w, target, plan->fields[i].label, plan->fields[i].detail);
 		else
 			w->damaged = true;

@@ -10,6 +10,8 @@
 #define NAME_MAX_LENGTH 1000
 #define T_OBJECT 6
 #define T_OBJECT_EX 16
+/* _Py_AFTER_ITEMS (descrobject.h, 3.15): the offset is counted from the end of the items. */
+#define AFTER_ITEMS 16
 
 typedef bool attribute_fn(void *ctx, const char *name, pyr_addr value);
 
@@ -118,7 +120,7 @@ static bool visit_slots(struct pyr_types *types, struct pyr_reader *reader,
 	const struct pyr_layout *l = pyr_types_layout(types);
 	pyr_addr metatype = pyr_get_addr(l, reader, class->address, PyObject, ob_type);
 	const struct pyr_type *meta = pyr_types_get(types, reader, metatype);
-	uint64_t count, i, kind;
+	uint64_t count, i, kind, flags, items = 0;
 	pyr_addr member, value;
 	int64_t offset;
 	bool more = true;
@@ -128,13 +130,20 @@ static bool visit_slots(struct pyr_types *types, struct pyr_reader *reader,
 	if (!meta || !pyr_get_u64(l, reader, class->address, PyVarObject, ob_size, &count) ||
 	    count > SLOTS_MAX)
 		return true;
+	if (class->itemsize &&
+	    (!pyr_get_u64(l, reader, obj, PyVarObject, ob_size, &items) || items >> 40))
+		return true;
+	items = (items * (uint64_t) class->itemsize + 7) & ~UINT64_C(7);
 	member = class->address + (pyr_addr)meta->basicsize;
 	for (i = 0; i < count && more; i++, member += pyr_sizeof(l, PyMemberDef)) {
 		if (!pyr_get_u64(l, reader, member, PyMemberDef, type, &kind) ||
 		    (kind != T_OBJECT_EX && kind != T_OBJECT) ||
 		    !pyr_get_i64(l, reader, member, PyMemberDef, offset, &offset) || offset <= 0 ||
 		    offset > class->basicsize ||
-		    !pyr_try_u64(reader, obj + (pyr_addr)offset, &value) || !value)
+		    !pyr_get_u64(l, reader, member, PyMemberDef, flags, &flags) ||
+		    !pyr_try_u64(reader, obj + (pyr_addr)offset + (flags & AFTER_ITEMS ? items : 0),
+				 &value) ||
+		    !value)
 			continue;
 		err = pyr_read_cstring(reader, pyr_get_addr(l, reader, member, PyMemberDef, name),
 				       NAME_MAX_LENGTH, &name);

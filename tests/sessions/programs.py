@@ -38,6 +38,7 @@ def _from(minor):
 
 PROGRAMS = {p.name: p for p in (
     Program("toy", modules=("sqlite3",)),
+    Program("references"),
     Program("stdlib_at_work", modules=("sqlite3",)),
     Program("asyncio_service"),
     Program("django_app", modules=("django", "sqlite3")),

@@ -1,4 +1,4 @@
-/* Names of references, and chains of them folded, against what labels.py expects, in every
+/* Names of references, and chains of them folded, against what references.py expects, in every
  * CPython here. */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -35,7 +35,7 @@ static char *read_script(void)
 	assert_true(strlen(__FILE__) < sizeof(path));
 	strcpy(path, __FILE__);
 	slash = strrchr(path, '/');
-	strcpy(slash ? slash + 1 : path, "labels.py");
+	strcpy(slash ? slash + 1 : path, "../debuggees/references.py");
 	f = fopen(path, "r");
 	assert_non_null(f);
 	text = malloc(1 << 17);
@@ -142,7 +142,7 @@ static void ask(const struct python *python, const char *script)
 	while (getline(&line, &capacity, process.out) > 0 && strcmp(line, "end\n") != 0)
 		assert_true(pyr_vec_push(&lines, strdup(line)));
 	if (strcmp(line, "end\n") != 0)
-		fail_msg("%s: labels.py failed", python->name);
+		fail_msg("%s: references.py failed", python->name);
 	open_target(&a, &control, process.pid);
 	for (i = 0; i < lines.count; i++)
 		learn_types(&a, lines.data[i]);

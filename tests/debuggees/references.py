@@ -1,8 +1,10 @@
-# A chain of references of every kind, and how each is to be written: run by test_labels.c
-# in every interpreter.
-#
-#   raw|fold NAME > NAME > ...|ADDRESS ADDRESS ...   each object holds the next
-#   end
+"""A chain of references of every kind, and how each is to be written.
+
+As a debuggee it also tells gc.get_referents() and gc.get_referrers(). Without arguments it
+prints the chains, for test_labels.c, one a line, and waits:
+
+  raw|fold NAME > NAME > ...|ADDRESS ADDRESS ...   each object holds the next
+"""
 import collections, functools, gc, itertools, sys, types, weakref
 V = sys.version_info
 lines = []
@@ -74,6 +76,18 @@ module = types.ModuleType("planted_module")
 module.SESSIONS = {"sess-123": token()}
 fold([".__dict__", "['SESSIONS']", "['sess-123']"], [".SESSIONS", "['sess-123']"],
      module, vars(module), module.SESSIONS, module.SESSIONS["sess-123"])
+if V >= (3, 15):  # slots behind the items
+    class Row(tuple):
+        __slots__ = ("note",)
+
+    class Longer(Row):
+        __slots__ = ("more",)
+
+    row = Longer((token(), token()))
+    row.note, row.more = token(), token()
+    both([".note"], row, row.note)
+    both([".more"], row, row.more)
+    both(["[1]"], row, row[1])
 # containers
 rows = [0, 1, 2, token()]
 both(["[3]"], rows, rows[3])
@@ -274,6 +288,43 @@ if V >= (3, 7):
     task = loop.create_task(coroutine)
     both([".coroutine"], task, coroutine)
     both(["._loop"], task, loop)
+# references that Python does not know of
+leaked = token()
+if len(sys.argv) > 1:
+    import ctypes
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(leaked))
+
+
+def extra():
+    """What every object that was there before the fork refers to, and who refers to some."""
+    frames, frame = set(), sys._getframe()
+    while frame:
+        frames.add(id(frame))
+        frame = frame.f_back
+    # what the questions themselves change
+    changed = frames | {id(oracle.type_name.__defaults__[0]), id(BEFORE)}
+    # the table of interned strings, where the collector sees it
+    changed.update(id(o) for o in gc.get_objects() if type(o) is dict and len(o) > 5000)
+    objects = [o for o in gc.get_objects() if id(o) in BEFORE and id(o) not in changed]
+    known = set(map(id, objects))
+    return {
+        "lines": lines,
+        "changed": sorted(changed),
+        "referents": {id(o): [id(r) for r in gc.get_referents(o)] for o in objects},
+        "referrers": {id(o): sorted({id(r) for r in gc.get_referrers(o)} & known)
+                      for o in keep[::3] + objects[::len(objects) // 60] if id(o) not in changed},
+    }
+
+
+if len(sys.argv) > 1:
+    import oracle
+    gc.collect()
+    BEFORE = set()
+    BEFORE.update(map(id, gc.get_objects()))
+    oracle.finish({"leaked": leaked, "rows": rows, "defaults": defaults, "session": s, "keep": keep,
+                   "target": target, "function": f, "generator": g, "queue": queue, "bound": callbacks[1],
+                   "class": Session}, extra)
+    oracle.leave()
 for line in lines:
     print(line)
 print("end")
