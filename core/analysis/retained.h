@@ -54,9 +54,10 @@ void pyr_dominated_deinit(struct pyr_dominated *dominated);
 uint32_t pyr_dominated_next(const struct pyr_dominated *dominated,
 			    const struct pyr_dominators *tree, uint32_t start, uint32_t node);
 
-/* What would be freed if all objects of a type were gone, by type index (@ret[@types],
- * zeroed): each object's retained bytes, those that another object of its own type
- * dominates left out. 8 bytes per object while it runs. */
+/* What the objects of each type retain, by type index (@ret[@types], zeroed): the sum of
+ * their retained bytes, those that another object of the same type dominates left out.
+ * What only several of them hold together is retained by none of them, and not in it.
+ * 8 bytes per object while it runs. */
 pyr_error *pyr_retained_by_type(const struct pyr_retained *retained, const struct pyr_heap *heap,
 				struct pyr_control *control, uint64_t *ret, uint32_t types);
 

@@ -51,6 +51,9 @@ static int by_bytes(const void *a, const void *b)
 {
 	const struct pyr_census_group *x = a, *y = b;
 
+	/* 0 for all unless asked for */
+	if (x->retained != y->retained)
+		return x->retained < y->retained ? 1 : -1;
 	if (x->bytes != y->bytes)
 		return x->bytes < y->bytes ? 1 : -1;
 	if (x->count != y->count)

@@ -1,12 +1,14 @@
 """Why objects are alive: truths planted in a program, told by the shell, gdb and lldb alike."""
+import os
 import re
+import subprocess
 
 import pytest
 
 import matrix
 import programs
 from conftest import pairs
-from sessions import Gdb, Lldb, Shell, shell_for
+from sessions import BUILD, Gdb, Lldb, Shell, shell_for
 from test_transports import exe_for
 
 PROGRAM = ["planted_truths"]
@@ -104,8 +106,7 @@ def test_every_way_to_keep_an_object_alive(run):
     check(planted, dict(zip(names, answers)))
 
 
-@pytest.mark.parametrize("run", pairs(PROGRAM, lambda i: i.name in ("3.6", "3.10", "3.11", "3.13", "system")),
-                         indirect=True)
+@pytest.mark.parametrize("run", pairs(PROGRAM, lambda i: not i.root), indirect=True)
 @pytest.mark.parametrize("front_end", [Gdb, Lldb], ids=["gdb", "lldb"])
 def test_debuggers_say_the_same(run, front_end):
     planted = run.planted
@@ -206,6 +207,18 @@ def test_a_view_retains_its_buffer(run):
     assert retained["builtins.memoryview"]["retained"] >= of_view["retained"]
     for row in census["types"]:
         assert row["retained"] <= census["bytes"]
+
+
+@pytest.mark.parametrize("run", pairs(["toy", "stdlib_at_work", "asyncio_service", "django_app", "pandas_frames",
+                                       "subinterpreters", "inside_collection"] + PROGRAM), indirect=True)
+def test_retained_sizes_equal_those_of_removal(run):
+    """tests/unit/test_retained.c on this core: take an object away, see what is reached no more."""
+    binary = os.path.join(BUILD, "tests", "unit", "test_retained")
+    root = run.interpreter.root
+    done = subprocess.run([binary, run.core, root or "", *([] if root else [run.interpreter.exe])],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 @pytest.mark.parametrize("name", [n for n in ("3.8", "3.12", "system") if matrix.by_name(n)])
