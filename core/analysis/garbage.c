@@ -272,7 +272,7 @@ static pyr_error *close_over(const struct finder *f, uint8_t *mark, const uint32
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		mark[pyr_collector_place(g->objects, g->count, list[i])] = 1;
+		mark[pyr_subset_place(&g->subset, list[i])] = 1;
 		if (!pyr_vec_push(out, list[i]))
 			return pyr_error_no_memory();
 	}
@@ -281,7 +281,7 @@ static pyr_error *close_over(const struct finder *f, uint8_t *mark, const uint32
 		     e++) {
 			if (!(f->model->flags[e] & PYR_MODEL_TRAVERSED))
 				continue;
-			place = pyr_collector_place(g->objects, g->count, graph->out[e]);
+			place = pyr_subset_place(&g->subset, graph->out[e]);
 			if (place == UINT32_MAX || mark[place])
 				continue;
 			mark[place] = 1;
@@ -361,8 +361,7 @@ static pyr_error *find_callbacks(struct finder *f, const uint8_t *kept)
 			id = pyr_heap_id(f->heap, weakref);
 			if (pyr_get_addr(f->layout, f->reader, weakref, PyWeakReference,
 					 wr_callback) &&
-			    (id == PYR_NO_ID ||
-			     pyr_collector_place(g->objects, g->count, id) == UINT32_MAX) &&
+			    (id == PYR_NO_ID || pyr_subset_place(&g->subset, id) == UINT32_MAX) &&
 			    !pyr_vec_push(&g->callbacks, weakref))
 				return pyr_error_no_memory();
 			weakref = pyr_get_addr(f->layout, f->reader, weakref, PyWeakReference,
@@ -411,7 +410,9 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
 	f.refs = malloc(((size_t)f.heap->count + 1) * sizeof(*f.refs));
 	if (!f.refs)
 		return pyr_error_no_memory();
-	if (!(err = find_phase(&f)) && !(err = find_unreachable(&f)))
+	if (!(err = find_phase(&f)) && !(err = find_unreachable(&f)) &&
+	    !(err = pyr_subset_create(f.garbage.objects, f.garbage.count, f.heap->count,
+				      &f.garbage.subset)))
 		err = find_consequences(&f);
 	free(f.refs);
 	free(f.facts);
@@ -430,6 +431,7 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
 void pyr_garbage_deinit(struct pyr_garbage *g)
 {
 	free(g->objects);
+	pyr_subset_deinit(&g->subset);
 	pyr_vec_deinit(&g->finalizers);
 	pyr_vec_deinit(&g->finalizer_reachable);
 	pyr_vec_deinit(&g->legacy);

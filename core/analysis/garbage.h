@@ -8,6 +8,7 @@
 #ifndef PYR_ANALYSIS_GARBAGE_H
 #define PYR_ANALYSIS_GARBAGE_H
 
+#include "analysis/subset.h"
 #include "heap/model.h"
 #include "runtime/gcstate.h"
 
@@ -35,16 +36,17 @@ struct pyr_garbage {
 
 	uint32_t *objects; /* the set: unreachable, by id, sorted */
 	uint32_t count;
-	uint64_t considered; /* objects that the collection looks at */
+	struct pyr_subset subset; /* the same: id -> index into objects */
+	uint64_t considered;      /* objects that the collection looks at */
 	/* The size of the set is what gc.collect() would answer: nothing in it runs code. */
 	bool exact;
 
-	PYR_VEC(uint32_t) finalizers;          /* whose tp_finalize would be called */
+	PYR_VEC(uint32_t) finalizers; /* whose tp_finalize would be called */
 	/* What finalizers may bring back or free themselves: they and what they can reach; where
 	 * one resurrected object saves all (the trait `resurrection`), the whole set. */
 	PYR_VEC(uint32_t) finalizer_reachable;
-	PYR_VEC(uint32_t) legacy;              /* with tp_del, and what those reach: kept */
-	PYR_VEC(pyr_addr) callbacks;           /* weak references whose callbacks would run */
+	PYR_VEC(uint32_t) legacy;    /* with tp_del, and what those reach: kept */
+	PYR_VEC(pyr_addr) callbacks; /* weak references whose callbacks would run */
 
 	PYR_VEC(struct pyr_owned) owned;
 	uint64_t tracked_bytes, owned_bytes; /* as sys.getsizeof() counts, native data included */
@@ -63,8 +65,10 @@ struct pyr_garbage {
  * the collector's state, no_memory, interrupted. */
 pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control, int generation,
 			    size_t interpreter, struct pyr_garbage *ret);
-/* Fill `owned` and the bytes. */
-pyr_error *pyr_garbage_weigh(struct pyr_garbage *garbage, struct pyr_control *control);
+/* Fill `owned` and the bytes. @weights (NULL: not wanted), by index into objects, becomes
+ * the bytes of the object and of all that it lets go of last. */
+pyr_error *pyr_garbage_weigh(struct pyr_garbage *garbage, struct pyr_control *control,
+			     uint64_t *weights);
 void pyr_garbage_deinit(struct pyr_garbage *garbage);
 
 /* The bytes of the object that lie outside of Python's heap: an array's data, a

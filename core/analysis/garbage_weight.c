@@ -88,7 +88,7 @@ static bool free_one(struct weigher *w, uint32_t object, uint32_t owner)
 	return true;
 }
 
-static void weigh(struct weigher *w, uint32_t object, uint64_t *total)
+static void weigh(struct weigher *w, uint32_t object, uint64_t *total, uint64_t *weight)
 {
 	const struct pyr_type *type = pyr_types_at(w->types, w->model->heap->type[object]);
 	pyr_addr addr = w->model->heap->address[object];
@@ -100,12 +100,14 @@ static void weigh(struct weigher *w, uint32_t object, uint64_t *total)
 		err = pyr_object_size(w->types, w->reader, type, addr, &bytes, &exact);
 	if (!err) {
 		*total += bytes;
+		if (weight)
+			*weight += bytes;
 		w->garbage->native_bytes += pyr_native_bytes(w->types, w->reader, type, addr);
 	}
 	pyr_error_destroy(err);
 }
 
-pyr_error *pyr_garbage_weigh(struct pyr_garbage *g, struct pyr_control *control)
+pyr_error *pyr_garbage_weigh(struct pyr_garbage *g, struct pyr_control *control, uint64_t *weights)
 {
 	struct pyr_python *python = pyr_types_python(g->model->heap->types);
 	struct weigher w = {
@@ -135,9 +137,10 @@ pyr_error *pyr_garbage_weigh(struct pyr_garbage *g, struct pyr_control *control)
 			err = pyr_error_no_memory();
 	g->tracked_bytes = g->owned_bytes = g->native_bytes = 0;
 	for (i = 0; i < g->count && !err; i++)
-		weigh(&w, g->objects[i], &g->tracked_bytes);
+		weigh(&w, g->objects[i], &g->tracked_bytes, weights ? &weights[i] : NULL);
 	for (i = 0; i < g->owned.count && !err; i++)
-		weigh(&w, g->owned.data[i].object, &g->owned_bytes);
+		weigh(&w, g->owned.data[i].object, &g->owned_bytes,
+		      weights ? &weights[g->owned.data[i].owner] : NULL);
 	free(w.left);
 	return err ? err : pyr_reader_check(w.reader);
 }

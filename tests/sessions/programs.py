@@ -55,6 +55,7 @@ PROGRAMS = {p.name: p for p in (
     Program("cycles_language"),
     Program("cycles_library", modules=("sqlite3",)),
     Program("cycles_finalizers"),
+    Program("cycles_samples"),
     Program("subinterpreters", any_of=("_interpreters", "_xxsubinterpreters")),
     Program("threads_and_generators", threads=True),
     Program("planted_truths", threads=True),
