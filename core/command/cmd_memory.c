@@ -327,7 +327,7 @@ static pyr_error *find_garbage(struct pyr_context *context, struct answer *a)
 			continue;
 		if ((err = pyr_garbage_find(model, control, 2, i, &g)))
 			return err;
-		err = pyr_garbage_weigh(&g, control);
+		err = pyr_garbage_weigh(&g, control, NULL);
 		a->unreachable += g.count;
 		for (k = 0; k < g.count && !err; k++)
 			mark(a, g.objects[k]);
