@@ -227,9 +227,11 @@ static bool is_cache_entry(struct scan *s, pyr_addr entry, bool *filled)
 			 entry + (pyr_addr)pyr_offset(s->layout, type_cache_entry, name), &name))
 		return false;
 	*filled = name && name != s->none;
-	return !*filled ? version <= UINT32_MAX
-			: version && version <= UINT32_MAX &&
-				  of_type(s, name, PYR_KNOWN_UNICODE_TYPE);
+	if (version > UINT32_MAX || (*filled && !of_type(s, name, PYR_KNOWN_UNICODE_TYPE)))
+		return false;
+	/* A type whose version could not be had left its name. */
+	*filled = *filled && version;
+	return true;
 }
 
 struct run {
