@@ -337,8 +337,8 @@ void pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
 			     .details = true,
 			     .plan = pyr_refs_plan(refs, reader, type)};
 	const struct pyr_plan_field *f;
+	pyr_addr target, place;
 	uint32_t label, i;
-	pyr_addr target;
 
 	if (!w.plan)
 		return;
@@ -349,9 +349,10 @@ void pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
 	}
 	for (i = 0; i < w.plan->count; i++) {
 		f = &w.plan->fields[i];
+		place = addr + (pyr_addr)f->offset + (f->behind_items ? pyr_walk_items_size(&w) : 0);
 		if ((f->label & PYR_REF_TRAVERSED || !visited ||
 		     !pyr_visited_word(visited, (uint32_t)f->offset)) &&
-		    pyr_try_u64(reader, addr + (pyr_addr)f->offset, &target))
+		    pyr_try_u64(reader, place, &target))
 			pyr_walk_tell(&w, target, f->label, f->detail);
 	}
 	if (w.plan->dict_mode != PYR_DICT_NOT_VISITED)

@@ -167,6 +167,37 @@ static bool is_parser(struct scan *s, pyr_addr slot, pyr_addr keywords, pyr_addr
 	return true;
 }
 
+/* property_descr_get() of 3.6 and 3.7 (descrobject.c) keeps the tuple of its one argument
+ * for the next call, and does not own what is in it: an object that the collector
+ * tracks, in a tuple that it does not. The edge of the tuple then does not count. */
+static bool is_kept_arguments(struct scan *s, uint32_t id, pyr_addr tuple)
+{
+	struct pyr_model *model = s->roots->model;
+	struct pyr_object_header header, item;
+	pyr_addr items, first;
+	uint64_t count, e;
+	pyr_error *err;
+
+	if (pyr_has(s->layout, PyInterpreterState, type_cache) || pyr_heap_id(s->heap, tuple) != id)
+		return false;
+	if ((err = pyr_sequence_items(s->types, &s->reader, tuple, &items, &count))) {
+		pyr_error_destroy(err);
+		return false;
+	}
+	if (count != 1 || !pyr_try_u64(&s->reader, items, &first))
+		return false;
+	if ((err = pyr_object_header(s->types, &s->reader, tuple, &header)) ||
+	    (err = pyr_object_header(s->types, &s->reader, first, &item))) {
+		pyr_error_destroy(err);
+		return false;
+	}
+	if (header.tracked || header.refcount != 1 || !item.tracked)
+		return false;
+	for (e = model->graph.out_start[id]; e < model->graph.out_start[id + 1]; e++)
+		model->flags[e] &= (uint8_t)~PYR_MODEL_OWNED;
+	return true;
+}
+
 /* The types of the ast module and their one instances, static variables until 3.9. */
 static bool is_ast(struct scan *s, uint32_t id, bool *is_type)
 {
@@ -202,10 +233,13 @@ static void look(struct scan *s, pyr_addr slot, pyr_addr object, uint32_t id, bo
 		row = PYR_ROOT_ROW_BYTE;
 	} else if (of_type(s, object, PYR_KNOWN_TUPLE_TYPE)) {
 		/* Since 3.13 there is a word more between them. */
-		if (!is_parser(s, slot, word_at(s, slot - 40), object) &&
-		    !is_parser(s, slot, word_at(s, slot - 48), object))
+		if (is_parser(s, slot, word_at(s, slot - 40), object) ||
+		    is_parser(s, slot, word_at(s, slot - 48), object))
+			row = PYR_ROOT_ROW_PARSER;
+		else if (python && is_kept_arguments(s, id, object))
+			row = PYR_ROOT_ROW_ARGUMENTS;
+		else
 			return;
-		row = PYR_ROOT_ROW_PARSER;
 	} else if (python && is_ast(s, id, &type)) {
 		row = PYR_ROOT_ROW_AST;
 	} else {
