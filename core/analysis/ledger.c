@@ -65,6 +65,38 @@ static void total(struct pyr_ledger *ledger)
 	}
 }
 
+/* property_descr_get(), Objects/descrobject.c, until 3.8: a C variable keeps a tuple of
+ * one for the arguments of the next call, and the last call's argument in it, borrowed.
+ * Of those that count less than was found, that tuple's reference is taken back. */
+static void take_back_borrowed(struct pyr_model *model, const struct pyr_roots *roots,
+			       struct pyr_ledger *ledger)
+{
+	const struct pyr_graph *graph = &model->graph;
+	const struct pyr_root *root;
+	uint32_t owner, held;
+	uint64_t e;
+	size_t i;
+
+	for (i = 0; i < roots->roots.count; i++) {
+		root = &roots->roots.data[i];
+		owner = root->object;
+		e = graph->out_start[owner];
+		if (root->kind != PYR_ROOT_C_STATIC || ledger->refcount[owner] != 1 ||
+		    graph->out_start[owner + 1] - e != 1 ||
+		    model->heap->generation[owner] != PYR_GEN_UNTRACKED ||
+		    pyr_types_at(model->heap->types, model->heap->type[owner])->shape !=
+			    PYR_SHAPE_TUPLE)
+			continue;
+		held = graph->out[e];
+		if (ledger->refcount[held] == PYR_LEDGER_EXCLUDED ||
+		    ledger->found[held] <= ledger->refcount[held] ||
+		    !(model->flags[e] & PYR_MODEL_OWNED))
+			continue;
+		model->flags[e] &= (uint8_t)~PYR_MODEL_OWNED;
+		ledger->found[held]--;
+	}
+}
+
 pyr_error *pyr_ledger_build(struct pyr_model *model, struct pyr_roots *roots,
 			    struct pyr_control *control, struct pyr_ledger **ret)
 {
@@ -93,6 +125,7 @@ pyr_error *pyr_ledger_build(struct pyr_model *model, struct pyr_roots *roots,
 	for (i = 0; i < roots->roots.count; i++)
 		if (roots->roots.data[i].owned)
 			ledger->found[roots->roots.data[i].object]++;
+	take_back_borrowed(model, roots, ledger);
 	total(ledger);
 	*ret = ledger;
 	return NULL;
