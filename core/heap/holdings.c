@@ -5,6 +5,7 @@
 #include "heap/emulator.h"
 #include "heap/refs_internal.h"
 #include "runtime/access.h"
+#include "runtime/values.h"
 
 #define OFFSETS_MAX 64u /* words of an instance that a learnt function may read */
 #define PATTERNS_MAX 32u
@@ -293,6 +294,38 @@ static bool walk_emulated(struct pyr_holdings *h, struct learnt *k, struct pyr_r
 
 /* --- inference --- */
 
+struct guessing {
+	pyr_ref_fn fn;
+	void *ctx;
+	uint64_t count;
+};
+
+static bool guess_value(void *ctx, const char *name, pyr_addr value)
+{
+	struct guessing *g = ctx;
+
+	(void)name;
+	g->fn(g->ctx, value, PYR_EDGE_VISITED | PYR_REF_INFERRED, g->count++);
+	return true;
+}
+
+/* Attributes that lie before or behind the instance: whether its tp_traverse visits them
+ * cannot be asked. */
+static void guess_attributes(struct pyr_holdings *h, struct pyr_reader *reader,
+			     const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
+{
+	struct guessing g = {.fn = fn, .ctx = ctx};
+	pyr_addr dict;
+
+	if (!(type->flags & PYR_TPFLAGS_MANAGED_DICT))
+		return;
+	dict = pyr_object_dict(h->types, reader, type, addr);
+	if (dict)
+		guess_value(&g, NULL, dict);
+	else
+		pyr_error_destroy(pyr_object_attributes(h->types, reader, addr, guess_value, &g));
+}
+
 /* Words of the instance that are the start of an object of a known type. They
  * keep alive, and are never subtracted from a reference count. */
 static void walk_inferred(struct pyr_holdings *h, struct pyr_reader *reader,
@@ -316,6 +349,7 @@ static void walk_inferred(struct pyr_holdings *h, struct pyr_reader *reader,
 			continue;
 		fn(ctx, word, PYR_EDGE_WORD | PYR_REF_INFERRED, offset);
 	}
+	guess_attributes(h, reader, type, addr, fn, ctx);
 }
 
 static void walk_natively(struct pyr_holdings *h, struct pyr_reader *reader,

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "referents.h"
 
 #include <inttypes.h>
@@ -5,8 +6,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -17,15 +20,28 @@ struct told {
 	size_t count, capacity;
 };
 
+struct answer {
+	struct told traversed, inferred;
+};
+
+static void add(struct told *t, uint64_t value)
+{
+	assert_true(pyr_vec_reserve(t, 1));
+	t->data[t->count++] = value;
+}
+
 static void note(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 {
-	struct told *t = ctx;
+	struct answer *answer = ctx;
 
 	(void)detail;
-	if (!(label & PYR_REF_TRAVERSED))
-		return;
-	assert_true(pyr_vec_reserve(t, 1));
-	t->data[t->count++] = target;
+	if (label & PYR_REF_INFERRED) {
+		/* A guess is never anything else. */
+		assert_false(label & (PYR_REF_TRAVERSED | PYR_REF_OWNED));
+		add(&answer->inferred, target);
+	} else if (label & PYR_REF_TRAVERSED) {
+		add(&answer->traversed, target);
+	}
 }
 
 static int by_value(const void *a, const void *b)
@@ -40,6 +56,9 @@ struct answers {
 	struct pyr_holdings *holdings;
 	struct pyr_reader reader;
 	unsigned same, different, other, fallbacks;
+	uint64_t guesses, wanted, guessed;
+	bool (*may_fall_back)(const char *type);
+	unsigned strange; /* types that fell back and may not */
 };
 
 static void fell_back(void *ctx, const struct pyr_type *type, const char *why)
@@ -47,12 +66,40 @@ static void fell_back(void *ctx, const struct pyr_type *type, const char *why)
 	struct answers *a = ctx;
 
 	a->fallbacks++;
+	a->strange += a->may_fall_back && !a->may_fall_back(pyr_type_name(a->types, type));
 	print_message("    by inference: %s: %s\n", pyr_type_name(a->types, type), why);
 }
 
-/* "ADDRESS TYPE REFERENT..." */
-static void compare(struct answers *a, char *line, struct told *expected, struct told *got)
+static bool has(const struct told *t, uint64_t value)
 {
+	size_t i;
+
+	for (i = 0; i < t->count; i++)
+		if (t->data[i] == value)
+			return true;
+	return false;
+}
+
+/* Of an object whose references had to be guessed: what is told as certain is true, and so
+ * many of the true ones are among the guesses. */
+static void count_guesses(struct answers *a, const struct told *expected,
+			  const struct answer *answer)
+{
+	size_t i;
+
+	for (i = 0; i < answer->traversed.count; i++)
+		a->different += !has(expected, answer->traversed.data[i]);
+	a->guesses += answer->inferred.count;
+	a->wanted += expected->count;
+	for (i = 0; i < expected->count; i++)
+		a->guessed += has(&answer->inferred, expected->data[i]) ||
+			      has(&answer->traversed, expected->data[i]);
+}
+
+/* "ADDRESS TYPE REFERENT..." */
+static void compare(struct answers *a, char *line, struct told *expected, struct answer *answer)
+{
+	struct told *got = &answer->traversed;
 	const struct pyr_layout *l = &pyr_types_python(a->types)->layout;
 	const struct pyr_type *type;
 	enum pyr_way way;
@@ -63,14 +110,13 @@ static void compare(struct answers *a, char *line, struct told *expected, struct
 	addr = strtoull(line, &at, 10);
 	name = strtok_r(at, " \n", &at);
 	assert_non_null(name);
-	expected->count = got->count = 0;
+	expected->count = got->count = answer->inferred.count = 0;
 	for (;;) {
 		value = strtoull(at, &end, 10);
 		if (end == at)
 			break;
 		at = end;
-		assert_true(pyr_vec_reserve(expected, 1));
-		expected->data[expected->count++] = value;
+		add(expected, value);
 	}
 	/* Made by the questions themselves: at its address the copy has something else. */
 	if (!pyr_try_u64(&a->reader, addr + (pyr_addr)pyr_offset(l, PyObject, ob_type),
@@ -79,17 +125,19 @@ static void compare(struct answers *a, char *line, struct told *expected, struct
 		a->other++;
 		return;
 	}
-	way = pyr_holdings_walk(a->holdings, &a->reader, type, addr, note, got);
+	way = pyr_holdings_walk(a->holdings, &a->reader, type, addr, note, answer);
 	if (expected->count)
 		qsort(expected->data, expected->count, sizeof(uint64_t), by_value);
 	if (got->count)
 		qsort(got->data, got->count, sizeof(uint64_t), by_value);
-	if (expected->count == got->count &&
-	    (!got->count || !memcmp(expected->data, got->data, got->count * sizeof(uint64_t)))) {
+	if (way == PYR_WAY_INFERRED) {
+		/* Its references are in C structs, which nobody can guess. */
+		if (strcmp(name, "cext.Chain"))
+			count_guesses(a, expected, answer);
+	} else if (expected->count == got->count &&
+		   (!got->count ||
+		    !memcmp(expected->data, got->data, got->count * sizeof(uint64_t)))) {
 		a->same++;
-	} else if (way == PYR_WAY_INFERRED) {
-		/* Guesses are not traversed references; which types are told below. */
-		a->other++;
 	} else {
 		a->different++;
 		print_message("    %s at 0x%" PRIx64
@@ -98,35 +146,74 @@ static void compare(struct answers *a, char *line, struct told *expected, struct
 	}
 }
 
-/* Types must be known before the plans are made. */
-static void open_target(pid_t pid, struct pyr_control *control, const struct python *python,
-			struct pyr_target **target, struct pyr_python **cpython, struct answers *a)
+/* Types must be known before the plans are made: of the object, and of its referents. */
+static void know_types(struct answers *a, const char *line)
+{
+	const struct pyr_layout *l = &pyr_types_python(a->types)->layout;
+	uint64_t addr, type;
+	char *end;
+
+	for (addr = strtoull(line, &end, 10);; addr = strtoull(line, &end, 10)) {
+		if (end == line)
+			break;
+		if (pyr_try_u64(&a->reader, addr + (pyr_addr)pyr_offset(l, PyObject, ob_type),
+				&type))
+			pyr_types_get(a->types, &a->reader, type);
+		line = end;
+		if (*line == ' ' && line[1] != '\n' && (line[1] < '0' || line[1] > '9')) {
+			line = strchr(line + 1, ' '); /* the type's name */
+			if (!line)
+				break;
+		}
+	}
+}
+
+static void open_target(pid_t pid, const char *core, struct pyr_control *control,
+			const struct python *python, struct pyr_target **target,
+			struct pyr_python **cpython, struct answers *a)
 {
 	struct pyr_target_options options = {.sysroot = python->root[0] ? python->root : NULL,
 					     .max_pause = 5};
 	struct pyr_python_options how = {.sysroot = options.sysroot};
 	pyr_error *err;
 
-	if ((err = pyr_target_open_pid(control, pid, &options, target)) ||
+	if ((err = core ? pyr_target_open_core(control, core, &options, target)
+			: pyr_target_open_pid(control, pid, &options, target)) ||
 	    (err = pyr_python_open(*target, &how, cpython)) ||
 	    (err = pyr_types_create(*cpython, &a->types)))
 		fail_msg("%s: %s", python->name, err->message);
 	pyr_reader_init(&a->reader, *target);
 }
 
-void referents_check(const struct python *python, const char *script, const char *input,
-		     struct referents *ret)
+/* A core of the copy, made by gdb; then @directory goes. The caller frees the path. */
+static char *core_without(pid_t pid, const char *directory)
 {
-	struct told expected = {0}, got = {0};
-	struct answers a = {0};
+	char *path, *command;
+
+	assert_true(asprintf(&path, "%s.core", directory) > 0);
+	assert_true(asprintf(&command,
+			     "gdb --batch -nx -p %d -ex 'generate-core-file %s' >%s.log 2>&1; "
+			     "rm -rf %s %s.log; test -s %s",
+			     (int)pid, path, path, directory, path, path) > 0);
+	assert_int_equal(system(command), 0);
+	free(command);
+	return path;
+}
+
+void referents_check(const struct python *python, const char *script, const char *input,
+		     const struct referents_removed *removed, struct referents *ret)
+{
+	struct told expected = {0};
+	struct answer got = {{0}, {0}};
+	struct answers a = {.may_fall_back = removed ? removed->may_fall_back : NULL};
 	PYR_VEC(char *) lines = {0};
 	struct python_process process;
 	struct pyr_control control;
 	struct pyr_target *target;
 	struct pyr_python *cpython;
 	const uint64_t *ways;
-	uint64_t type_addr, cut;
-	char *line = NULL;
+	uint64_t cut;
+	char *line = NULL, *core = NULL;
 	size_t capacity = 0, i;
 	pid_t copy;
 
@@ -146,13 +233,11 @@ void referents_check(const struct python *python, const char *script, const char
 	while (strcmp(line, "end\n") != 0)
 		assert_true(getline(&line, &capacity, process.out) > 0);
 	assert_true(lines.count > 5000);
-	open_target(copy, &control, python, &target, &cpython, &a);
+	if (removed)
+		core = core_without(copy, removed->directory);
+	open_target(copy, core, &control, python, &target, &cpython, &a);
 	for (i = 0; i < lines.count; i++)
-		if (pyr_try_u64(&a.reader,
-				strtoull(lines.data[i], NULL, 10) +
-					(pyr_addr)pyr_offset(&cpython->layout, PyObject, ob_type),
-				&type_addr))
-			pyr_types_get(a.types, &a.reader, type_addr);
+		know_types(&a, lines.data[i]);
 	assert_null(pyr_holdings_create(a.types, &a.holdings));
 	for (i = 0; i < lines.count; i++) {
 		compare(&a, lines.data[i], &expected, &got);
@@ -167,10 +252,19 @@ void referents_check(const struct python *python, const char *script, const char
 		      pyr_holdings_no_emulation(a.holdings) ? pyr_holdings_no_emulation(a.holdings)
 							    : "");
 	pyr_holdings_fallbacks(a.holdings, fell_back, &a);
+	if (ways[PYR_WAY_INFERRED])
+		print_message("    %.2f %% of the objects by inference: %" PRIu64
+			      " words guessed; of %" PRIu64 " references %" PRIu64
+			      " are among them\n",
+			      100.0 * (double)ways[PYR_WAY_INFERRED] / (double)lines.count,
+			      a.guesses, a.wanted, a.guessed);
 	*ret = (struct referents){.same = a.same,
 				  .different = a.different,
 				  .inferred = ways[PYR_WAY_INFERRED],
 				  .fallbacks = a.fallbacks,
+				  .strange = a.strange,
+				  .wanted = a.wanted,
+				  .guessed = a.guessed,
 				  .emulation = !pyr_holdings_no_emulation(a.holdings)};
 	fprintf(process.in, "\n");
 	fflush(process.in);
@@ -183,6 +277,10 @@ void referents_check(const struct python *python, const char *script, const char
 	pyr_control_deinit(&control);
 	pyr_vec_deinit(&lines);
 	free(expected.data);
-	free(got.data);
+	free(got.traversed.data);
+	free(got.inferred.data);
+	if (core)
+		unlink(core);
+	free(core);
 	free(line);
 }

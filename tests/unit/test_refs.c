@@ -20,7 +20,7 @@ static void referents_equal_cpythons(void **state)
 	(void)state;
 	assert_true(count > 0);
 	for (i = 0; i < count; i++) {
-		referents_check(&pythons[i], references_script, NULL, &r);
+		referents_check(&pythons[i], references_script, NULL, NULL, &r);
 		assert_int_equal(r.different, 0);
 		assert_true(r.same > 5000);
 		if (r.emulation)
