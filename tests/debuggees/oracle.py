@@ -234,8 +234,11 @@ def finish(planted, extra=None):
     forker = Forker("mallocstats")
     if os.environ.get("PYRETAIN_ORACLE_PIN"):
         PINNED.append(gc.get_objects())
-    rows, there = ask(forker.call)
-    rows["allocator"] = forker.allocator()
+    try:
+        rows, there = ask(forker.call)
+    finally:
+        allocator = forker.allocator()
+    rows["allocator"] = allocator
     pid = rows["core_pid"]
     try:
         rows.update(about())
