@@ -21,7 +21,7 @@ MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/%.o)
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
 
-.PHONY: all unit docs check-docs install uninstall format lint deps check bench clean help
+.PHONY: all unit docs check-docs install uninstall format lint deps check bench bench-extremes clean help
 all: $(BUILD)/libpyretain.so $(BUILD)/pyretain
 
 $(BUILD)/%.o: %.c
@@ -90,13 +90,16 @@ help:
 	@echo "make check      all tests (PYTEST='-k census' narrows them; MATRIX=full: gaps are failures)"
 	@echo "make unit       the unit tests alone, in $(BUILD)/tests/unit/"
 	@echo "make bench      speed and memory against CPython's own, as ratios"
+	@echo "make bench-extremes  a list nested 10 million deep, a dict of 50 million entries"
 	@echo "make docs       docs/commands/ and docs/pyretain.1 from the table of commands"
 	@echo "make layouts    the layout tables from the debug info that this machine has"
 	@echo "make install    into PREFIX=$(PREFIX) (DESTDIR before it); make uninstall removes it"
 	@echo "make format     clang-format; make lint checks it and runs cppcheck"
 
 # Heaps of 1 and 10 million objects: a census, and the references, against CPython's own
-# gc.collect(), in one run.
+# gc.collect(), in one run. The extremes need 5 GB of memory, and as much disk for a core.
+bench-extremes: all $(BUILD)/tests/bench/graph_bench
+	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py deep wide
 bench: all $(BUILD)/tests/bench/census_bench $(BUILD)/tests/bench/graph_bench
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py $(OBJECTS)
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/memory_bench.py $(firstword $(OBJECTS))

@@ -251,7 +251,7 @@ static pyr_error *build(struct builder *b, struct pyr_control *control)
 	    (err = pyr_parallel(control, "reading arenas", s->workers, s->obmalloc.arenas.count, 4,
 				scan_arenas, b)) ||
 	    (err = pyr_survey_outside(s)) || (err = merge(b)) ||
-	    (err = pyr_index_create(b->heap->address, b->heap->count, &b->heap->index)))
+	    (err = pyr_index_create(b->heap->address, b->heap->count, control, &b->heap->index)))
 		return err;
 	pyr_lists_rewind(&s->lists);
 	if ((err = pyr_lists_walk(&s->lists, far, control, set_generation, b)))

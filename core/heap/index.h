@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/control.h"
 #include "base/error.h"
 #include "base/vec.h"
 
@@ -27,7 +28,8 @@ struct pyr_index {
 };
 
 /* @addresses: sorted, without repetition, multiples of 8, below 2^47. */
-pyr_error *pyr_index_create(const pyr_addr *addresses, uint32_t count, struct pyr_index **ret);
+pyr_error *pyr_index_create(const pyr_addr *addresses, uint32_t count, struct pyr_control *control,
+			    struct pyr_index **ret);
 void pyr_index_destroy(struct pyr_index *index); /* NULL is allowed */
 
 /* Looking up in two steps, so that many can be under way at once: the unit of an address

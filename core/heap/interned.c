@@ -1,9 +1,12 @@
 #include "heap/interned.h"
 
+#include <stdlib.h>
+
+#include "base/parallel.h"
 #include "runtime/access.h"
 
 #define ENTRIES_MIN 256u /* fewer than any process has */
-#define CHECK_EVERY 65536u
+#define CHUNK 65536u
 
 /* Is @addr an interned str? PyASCIIObject.state.interned. */
 static bool is_interned(struct pyr_types *types, struct pyr_reader *reader, pyr_addr addr,
@@ -38,32 +41,83 @@ static bool is_table(struct pyr_types *types, struct pyr_reader *reader, pyr_add
 	return count >= ENTRIES_MIN;
 }
 
+struct search {
+	struct pyr_heap *heap;
+	uint32_t dict; /* index of its type */
+	struct candidates {
+		struct pyr_reader reader;
+		PYR_VEC(uint32_t) ids;
+		bool out_of_memory;
+	} * workers;
+};
+
+/* Dicts with enough entries. That of interned strings is never tracked: nothing in it can
+ * be part of a cycle (MAINTAIN_TRACKING, dictobject.c). */
+static pyr_error *look(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+	struct search *s = ctx;
+	struct pyr_heap *heap = s->heap;
+	struct candidates *c = &s->workers[worker];
+	uint64_t used;
+
+	for (; begin < end; begin++)
+		if (heap->type[begin] == s->dict && heap->generation[begin] == PYR_GEN_UNTRACKED &&
+		    pyr_get_u64(&pyr_types_python(heap->types)->layout, &c->reader,
+				heap->address[begin], PyDictObject, ma_used, &used) &&
+		    used >= ENTRIES_MIN && !pyr_vec_push(&c->ids, (uint32_t)begin))
+			c->out_of_memory = true;
+	return c->out_of_memory ? pyr_error_no_memory() : pyr_reader_check(&c->reader);
+}
+
 /* A dict that a program made of such strings has no more of them than the table. */
+static void choose(const struct search *s, const struct candidates *c, uint64_t *most,
+		   pyr_addr *found)
+{
+	struct pyr_python *python = pyr_types_python(s->heap->types);
+	uint64_t entries;
+	size_t i;
+
+	for (i = 0; i < c->ids.count; i++) {
+		pyr_addr addr = s->heap->address[c->ids.data[i]];
+
+		if (is_table(s->heap->types, &python->reader, addr,
+			     python->known[PYR_KNOWN_UNICODE_TYPE], &entries) &&
+		    (entries > *most || (entries == *most && addr < *found))) {
+			*most = entries;
+			*found = addr;
+		}
+	}
+}
+
 pyr_error *pyr_interned_find(struct pyr_heap *heap, struct pyr_control *control, pyr_addr *ret)
 {
 	struct pyr_python *python = pyr_types_python(heap->types);
 	const struct pyr_type *dict =
 		pyr_types_find(heap->types, python->known[PYR_KNOWN_DICT_TYPE]);
-	uint64_t entries, most = 0, used;
+	struct search s = {.heap = heap};
+	unsigned workers = pyr_target_concurrent(python->target) ? pyr_parallel_workers() : 1, i;
+	uint64_t most = 0;
 	pyr_addr found = 0;
-	pyr_error *err;
-	uint32_t id;
+	pyr_error *err = NULL;
 
-	for (id = 0; dict && id < heap->count; id++) {
-		if (id % CHECK_EVERY == 0 && (err = pyr_control_check(control)))
-			return err;
-		if (heap->type[id] != dict->index ||
-		    !pyr_get_u64(&python->layout, &python->reader, heap->address[id], PyDictObject,
-				 ma_used, &used) ||
-		    used < ENTRIES_MIN || used < most ||
-		    !is_table(heap->types, &python->reader, heap->address[id],
-			      python->known[PYR_KNOWN_UNICODE_TYPE], &entries))
-			continue;
-		if (entries > most) {
-			most = entries;
-			found = heap->address[id];
+	if (dict) {
+		s.dict = dict->index;
+		if (!(s.workers = calloc(workers, sizeof(*s.workers))))
+			return pyr_error_no_memory();
+		for (i = 0; i < workers; i++)
+			pyr_reader_init(&s.workers[i].reader, python->target);
+		err = pyr_parallel(control, NULL, workers, heap->count, CHUNK, look, &s);
+		for (i = 0; i < workers; i++) {
+			if (!err)
+				choose(&s, &s.workers[i], &most, &found);
+			pyr_reader_deinit(&s.workers[i].reader);
+			pyr_vec_deinit(&s.workers[i].ids);
 		}
+		free(s.workers);
 	}
-	*ret = found;
-	return pyr_reader_check(&python->reader);
+	if (!err)
+		err = pyr_reader_check(&python->reader);
+	if (!err)
+		*ret = found;
+	return err;
 }

@@ -2,7 +2,8 @@
 """make bench: heaps of 1 and 10 million objects, and how long a census of each and their
 references take as a ratio to what CPython needs for its own answers on the same heap, in the same run.
 
-usage: bench.py [OBJECTS...]; PYTHON names the interpreter (default: the python3 in PATH)."""
+usage: bench.py [OBJECTS | deep | wide]...; `deep` is a list nested 10 million deep, `wide` one
+dict of 50 million entries (needs 5 GB of memory, and as much for its core). PYTHON names the interpreter (default: the python3 in PATH)."""
 import json
 import os
 import re
@@ -20,13 +21,14 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
 ROUNDS = 5
 GDB_NODES = 30000
+EXTREMES = {"deep": 10000000, "wide": 50000000}
 
 
-def build_heap(python, count, directory, *more):
+def build_heap(python, count, directory, *more, program="heap.py"):
     """The facts of the heap, and its core."""
     def unlimited():
         resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    process = subprocess.Popen([python, os.path.join(HERE, "heap.py"), str(count)] + list(more), cwd=directory,
+    process = subprocess.Popen([python, os.path.join(HERE, program), str(count)] + list(more), cwd=directory,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True,
                                preexec_fn=unlimited)
     facts = json.loads(process.stdout.readline())
@@ -126,7 +128,7 @@ def goal(good):
 def report(python, count):
     directory = tempfile.mkdtemp(prefix="pyretain-bench.")
     try:
-        facts, core = build_heap(python, count, directory)
+        facts, core = build_heap(python, [os.path.join(HERE, "heap.py"), str(count)], directory)
         command = [os.path.join(BUILD, "pyretain"), "-c", core]
         took, memory, out, cpu = best(command + ["census", "--json"])
         census = json.loads(out)
@@ -185,10 +187,32 @@ def report(python, count):
     sys.stdout.flush()
 
 
+def report_extreme(python, shape):
+    """What must take no more than any heap of its size: no recursion, no quadratic step."""
+    directory = tempfile.mkdtemp(prefix="pyretain-bench.")
+    try:
+        facts, core = build_heap(python, EXTREMES[shape], directory, shape, program="extremes.py")
+        took, memory, out, cpu = timed([os.path.join(BUILD, "tests", "bench", "graph_bench"), core])
+        refs = values(out)
+        why = timed([os.path.join(BUILD, "pyretain"), "-c", core, "why", "0x%x" % facts["innermost"]])
+        first = timed([os.path.join(BUILD, "pyretain"), "-c", core, "dominators", "--limit", "1"])
+    finally:
+        shutil.rmtree(directory)
+    print("CPython %s, %s: %.2f M objects, %.2f M references, gc.collect() %.3f s" % (
+        facts["version"], shape, int(refs["objects"]) / 1e6, int(refs["references"]) / 1e6, facts["collect"]))
+    for name, value in (("references, both ways", refs["first_seconds"]), ("dominators", refs["dominators_seconds"]),
+                        ("why, whole process", why[0]), ("dominators, whole process", first[0])):
+        print("  %-62s %17.3f s" % (name, float(value)))
+    sys.stdout.flush()
+
+
 def main():
     python = os.environ.get("PYTHON") or shutil.which("python3")
-    for count in [int(a) for a in sys.argv[1:]] or [1000000, 10000000]:
-        report(python, count)
+    for what in sys.argv[1:] or ["1000000", "10000000"]:
+        if what in EXTREMES:
+            report_extreme(python, what)
+        else:
+            report(python, int(what))
 
 
 if __name__ == "__main__":

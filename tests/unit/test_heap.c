@@ -64,13 +64,15 @@ static uint32_t slow_find(const pyr_addr *v, uint32_t count, pyr_addr addr)
 static void index_like_the_twin(void **state)
 {
 	static pyr_addr v[2000];
+	struct pyr_control control;
 	struct pyr_index *index;
 	uint32_t count, i, round;
 
 	(void)state;
+	pyr_control_init(&control);
 	for (round = 0; round < 5; round++) {
 		count = make_addresses(v, round ? 2000 : 1);
-		assert_null(pyr_index_create(v, count, &index));
+		assert_null(pyr_index_create(v, count, &control, &index));
 		for (i = 0; i < count; i++) {
 			assert_int_equal(pyr_index_find(index, v[i]), i);
 			assert_int_equal(pyr_index_find(index, v[i] + 1), UINT32_MAX);
@@ -83,9 +85,37 @@ static void index_like_the_twin(void **state)
 		}
 		pyr_index_destroy(index);
 	}
-	assert_null(pyr_index_create(v, 0, &index));
+	assert_null(pyr_index_create(v, 0, &control, &index));
 	assert_int_equal(pyr_index_find(index, 0x1000), UINT32_MAX);
 	pyr_index_destroy(index);
+	pyr_control_deinit(&control);
+}
+
+/* So many that several threads enter them, and pages lie across their pieces. */
+static void large_index(void **state)
+{
+	uint32_t count = 300000, i;
+	pyr_addr *v = malloc(count * sizeof(*v)), addr = 0x7f0000000ff0;
+	struct pyr_control control;
+	struct pyr_index *index;
+
+	(void)state;
+	assert_non_null(v);
+	pyr_control_init(&control);
+	for (i = 0; i < count; i++)
+		v[i] = addr +=
+			i % 977 ? 16 + next_random() % 4 * 16 : 8 + next_random() % 1000 * 4096;
+	setenv("PYRETAIN_THREADS", "3", 1);
+	assert_null(pyr_index_create(v, count, &control, &index));
+	unsetenv("PYRETAIN_THREADS");
+	for (i = 0; i < count; i++) {
+		assert_int_equal(pyr_index_find(index, v[i]), i);
+		assert_int_equal(pyr_index_find(index, v[i] + 8),
+				 i + 1 < count && v[i + 1] == v[i] + 8 ? i + 1 : UINT32_MAX);
+	}
+	pyr_index_destroy(index);
+	pyr_control_deinit(&control);
+	free(v);
 }
 
 #define SPAN 64u /* pages about a boundary of leaves */
@@ -148,6 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(index_like_the_twin),
+		cmocka_unit_test(large_index),
 		cmocka_unit_test(pages_like_the_twin),
 		cmocka_unit_test(sets_know_their_members),
 	};
