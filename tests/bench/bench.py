@@ -128,7 +128,7 @@ def goal(good):
 def report(python, count):
     directory = tempfile.mkdtemp(prefix="pyretain-bench.")
     try:
-        facts, core = build_heap(python, [os.path.join(HERE, "heap.py"), str(count)], directory)
+        facts, core = build_heap(python, count, directory)
         command = [os.path.join(BUILD, "pyretain"), "-c", core]
         took, memory, out, cpu = best(command + ["census", "--json"])
         census = json.loads(out)
