@@ -167,6 +167,23 @@ static bool is_large(const struct merging *m, uint32_t node)
 	       !pyr_telling_is_modules(m->telling, node);
 }
 
+/* `local "x" of f at app.py:88` without the line, `operand 3 of f` without the number. */
+static void add_place(struct pyr_strbuf *out, const char *edge)
+{
+	bool operand = !strncmp(edge, "operand ", 8);
+	const char *of = operand || !strncmp(edge, "local ", 6) ? strstr(edge, " of ") : NULL;
+	const char *at = of ? strstr(of, " at ") : NULL;
+
+	if (operand && of) {
+		pyr_strbuf_add(out, "operand");
+		edge = of;
+	}
+	if (at)
+		pyr_strbuf_add_bytes(out, edge, (size_t)(at - edge));
+	else
+		pyr_strbuf_add(out, edge);
+}
+
 /* `[3]`, and `['key']` of a dict of many, are all one: […]. */
 static void generalize(const struct merging *m, const struct pyr_step *steps, const uint32_t *nodes,
 		       const struct pyr_display_step *d, struct pyr_strbuf *out)
@@ -185,7 +202,7 @@ static void generalize(const struct merging *m, const struct pyr_step *steps, co
 	else if (!strncmp(d->edge, "cached result for key ", 22))
 		pyr_strbuf_add(out, "cached result");
 	else
-		pyr_strbuf_add(out, d->edge);
+		add_place(out, d->edge);
 }
 
 /* The shape of the last of @nodes, that of the first being known. */
@@ -222,6 +239,17 @@ static pyr_error *shape_of_chain(struct merging *m, const uint32_t *nodes, size_
 	return NULL;
 }
 
+/* A variable of running functions is the same in all threads. */
+static void name_root(const struct pyr_roots *roots, const struct pyr_root *root,
+		      struct pyr_strbuf *out)
+{
+	struct pyr_strbuf name = {0};
+
+	pyr_root_name(roots, root, &name);
+	add_place(out, pyr_strbuf_str(&name));
+	pyr_strbuf_deinit(&name);
+}
+
 static pyr_error *shape_of_root(struct merging *m, uint32_t node, uint32_t *ret)
 {
 	const struct pyr_roots *roots = m->roots;
@@ -243,7 +271,7 @@ static pyr_error *shape_of_root(struct merging *m, uint32_t node, uint32_t *ret)
 	if (best && best->kind == PYR_ROOT_MODULE)
 		pyr_strbuf_add(&text, "sys.modules");
 	else if (best)
-		pyr_root_name(roots, best, &text);
+		name_root(roots, best, &text);
 	else
 		pyr_strbuf_add(&text, "references that were not found");
 	*ret = intern(m, PYR_SHAPE_NONE, pyr_strbuf_str(&text));
@@ -328,7 +356,7 @@ static pyr_error *shape_paths(struct merging *m, const bool *wanted, uint32_t ty
 static void write_shape(const struct merging *m, uint32_t shape, struct pyr_strbuf *out)
 {
 	PYR_VEC(uint32_t) steps = {0};
-	const char *text;
+	const char *text, *of = NULL;
 	bool plain, was_plain = true, module = false;
 	size_t i, length;
 
@@ -347,6 +375,11 @@ static void write_shape(const struct merging *m, uint32_t shape, struct pyr_strb
 			module = false;
 			continue;
 		}
+		if (i == steps.count - 1 && length > 7 && !strncmp(text, "local \"", 7) &&
+		    (of = strstr(text, "\" of "))) {
+			pyr_strbuf_add_bytes(out, text + 7, (size_t)(of - text - 7));
+			continue;
+		}
 		plain = text[0] == '.' || text[0] == '[';
 		if (i != steps.count - 1 && (!plain || !was_plain))
 			pyr_strbuf_add(out, " → ");
@@ -356,6 +389,8 @@ static void write_shape(const struct merging *m, uint32_t shape, struct pyr_strb
 		was_plain = plain;
 		module = false;
 	}
+	if (of)
+		pyr_strbuf_printf(out, " (a variable of %s)", of + 5);
 	pyr_vec_deinit(&steps);
 }
 

@@ -250,10 +250,12 @@ static void sentence(struct answer *a)
 			       pyr_counted(a->objects + 1, "object", "objects").text);
 	else if (a->rows.count)
 		pyr_out_printf(
-			out, "%s in %s; the %s %s%s retains %s of them.", pyr_bytes(r->bytes).text,
+			out, "%s in %s. Most is retained by %s%s (%s): %s, %s.",
+			pyr_bytes(r->bytes).text,
 			pyr_counted(a->retention->model->heap->count, "object", "objects").text,
-			pyr_short_type(name_of(a, top)), held ? "" : "at ",
+			held ? "" : "the object at ",
 			held ? held : pyr_address(address_of(a, top)).text,
+			pyr_short_type(name_of(a, top)), pyr_bytes(r->tree.retained[top]).text,
 			pyr_share(r->tree.retained[top], r->bytes).text);
 	pyr_out_style(out, PYR_STYLE_PLAIN);
 	if (a->whole && r->objects[PYR_REACH_POSSIBLE])

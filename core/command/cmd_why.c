@@ -135,7 +135,8 @@ static pyr_error *print_text(struct answer *a)
 	} else {
 		pyr_why_holder(a->context, &a->routes.data[0]);
 		pyr_why_alike(a->context, a->retention, &a->routes.data[0]);
-		if ((err = pyr_why_release(a->context, a->retention, &a->routes.data[0])))
+		if ((err = pyr_why_release(a->context, a->retention, &a->routes.data[0],
+					   a->routes.count)))
 			return err;
 	}
 	pyr_out_text(out, "\n");
@@ -145,6 +146,8 @@ static pyr_error *print_text(struct answer *a)
 			pyr_out_printf(out, "%zu. %s\n", i + 1, a->routes.data[i].expression);
 		pyr_route_print(a->context, &a->routes.data[i]);
 	}
+	if (a->more && a->routes.count > 1)
+		pyr_out_text(out, "\n  … and there are other paths (--paths N shows more)\n");
 	pyr_why_ledger(a->context, a->retention, a->object);
 	return NULL;
 }

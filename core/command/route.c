@@ -51,6 +51,9 @@ static pyr_error *find_steps(struct pyr_context *context, struct pyr_retention *
 	for (i = 0; i + 1 < route->count; i++) {
 		struct pyr_step *step = &route->steps[i];
 
+		if (route->cut && i == route->cut - 1)
+			continue;
+
 		if (pyr_step_find(retention->model->holdings, reader_of(context),
 				  type_of(context, route->nodes[i]),
 				  address_of(context, route->nodes[i]),
@@ -101,7 +104,10 @@ static size_t begin_expression(const struct pyr_route *route, struct pyr_context
 	}
 	if (route->root->kind != PYR_ROOT_FRAME_LOCAL || !quoted(route->root_name, out))
 		pyr_strbuf_add(out, route->root_name);
-	return 0;
+	/* a variable that inner functions use lies in a cell */
+	return route->root->kind == PYR_ROOT_FRAME_LOCAL && route->display.steps.count &&
+	       route->steps[0].type->shape == PYR_SHAPE_CELL &&
+	       route->display.steps.data[0].count == 1;
 }
 
 void pyr_route_expression(const struct pyr_route *route, struct pyr_context *context, size_t shown,
@@ -116,8 +122,12 @@ void pyr_route_expression(const struct pyr_route *route, struct pyr_context *con
 		left = shown - i - EXPRESSION_STEPS;
 	for (; i < shown; i++) {
 		if (left && i == EXPRESSION_STEPS / 2) {
-			pyr_strbuf_printf(out, " … %s more … ", pyr_count(left).text);
+			pyr_strbuf_printf(
+				out, " … %s more … ",
+				pyr_count(left + (shown > route->cut_display ? route->left : 0))
+					.text);
 			i += left;
+			was_plain = true;
 		}
 		edge = route->display.steps.data[i].edge;
 		plain = edge[0] == '.' || edge[0] == '[';
@@ -127,6 +137,47 @@ void pyr_route_expression(const struct pyr_route *route, struct pyr_context *con
 		was_plain = plain;
 	}
 }
+
+/* Keep @ends nodes at each end. */
+static void cut_middle(struct pyr_route *route, size_t ends)
+{
+	if (route->count <= 2 * ends + 2)
+		return;
+	route->cut = ends;
+	route->left = route->count - 2 * ends;
+	memmove(route->nodes + ends, route->nodes + route->count - ends,
+		ends * sizeof(*route->nodes));
+	route->count = 2 * ends;
+}
+
+static pyr_error *fold(struct pyr_context *context, struct pyr_route *route, bool raw)
+{
+	size_t first = route->cut ? route->cut - 1 : route->count - 1, i;
+	struct pyr_display rest;
+	pyr_error *err;
+
+	if ((err = pyr_fold(context->session->types, reader_of(context), route->steps, first, raw,
+			    &route->display)) ||
+	    !route->cut)
+		return err;
+	route->cut_display = route->display.steps.count;
+	if ((err = pyr_fold(context->session->types, reader_of(context), route->steps + route->cut,
+			    route->count - 1 - route->cut, raw, &rest)))
+		return err;
+	if (!pyr_vec_reserve(&route->display.steps, rest.steps.count)) {
+		pyr_display_deinit(&rest);
+		return pyr_error_no_memory();
+	}
+	for (i = 0; i < rest.steps.count; i++) {
+		rest.steps.data[i].first += route->cut;
+		route->display.steps.data[route->display.steps.count++] = rest.steps.data[i];
+	}
+	pyr_vec_deinit(&rest.steps);
+	return NULL;
+}
+
+/* At each end of a path of which not all is shown. */
+#define ENDS_KEPT 1024u
 
 pyr_error *pyr_route_make(struct pyr_context *context, struct pyr_retention *retention,
 			  const struct pyr_root *root, struct pyr_path *path, bool raw,
@@ -138,6 +189,8 @@ pyr_error *pyr_route_make(struct pyr_context *context, struct pyr_retention *ret
 
 	path->nodes = NULL;
 	path->count = 0;
+	if (context->limit < UINT32_MAX)
+		cut_middle(&route, context->limit > ENDS_KEPT ? (size_t)context->limit : ENDS_KEPT);
 	if (root) {
 		pyr_root_name(retention->roots, root, &text);
 		route.root_name = pyr_strbuf_take(&text);
@@ -145,8 +198,7 @@ pyr_error *pyr_route_make(struct pyr_context *context, struct pyr_retention *ret
 	if (root && !route.root_name)
 		err = pyr_error_no_memory();
 	else if (!(err = find_steps(context, retention, &route)))
-		err = pyr_fold(context->session->types, reader_of(context), route.steps,
-			       route.count - 1, raw, &route.display);
+		err = fold(context, &route, raw);
 	if (!err) {
 		pyr_route_expression(&route, context, route.display.steps.count, &text);
 		route.expression = pyr_strbuf_take(&text);
@@ -218,7 +270,8 @@ static void print_beginning(struct pyr_context *context, const struct pyr_route 
 {
 	struct pyr_strbuf name = {0};
 
-	if (route->root && begin_expression(route, context, &name))
+	if (route->root && route->root->kind == PYR_ROOT_MODULE &&
+	    begin_expression(route, context, &name))
 		goto out;
 	pyr_strbuf_clear(&name);
 	if (!route->root)
@@ -268,7 +321,7 @@ void pyr_route_print(struct pyr_context *context, const struct pyr_route *route)
 	for (i = 0; i < n; i++) {
 		if (left && i == context->limit / 2) {
 			pyr_table_cell(&table, "    … %s more (--limit 0 shows all)",
-				       pyr_count(left).text);
+				       pyr_count(left + route->left).text);
 			pyr_table_text(&table, "");
 			pyr_table_text(&table, "");
 			pyr_table_text(&table, "");
@@ -332,5 +385,7 @@ void pyr_route_json(struct pyr_context *context, const struct pyr_route *route)
 	for (i = 0; i <= route->display.steps.count; i++)
 		step_json(context, route, i);
 	pyr_json_end_list(json);
+	if (route->left)
+		pyr_json_uint(json, "steps_left_out", route->left);
 	pyr_json_end_object(json);
 }

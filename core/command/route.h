@@ -13,6 +13,11 @@ struct pyr_route {
 	char *root_name;             /* NULL without a root; owned, as all below */
 	uint32_t *nodes;
 	size_t count;
+	/* Of a very long path only the ends are kept when only they are shown: after
+	 * nodes[cut - 1], `left` nodes are missing. 0: all are there. */
+	size_t cut;
+	uint64_t left;
+	size_t cut_display;     /* display steps before the gap */
 	struct pyr_step *steps; /* count - 1: from nodes[i] to nodes[i + 1] */
 	uint64_t *times;        /* by how many references; 0: memory does not show it again */
 	struct pyr_display display;

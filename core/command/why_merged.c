@@ -64,7 +64,7 @@ static void print_text(struct pyr_context *context, const struct pyr_merged *mer
 	if (merged->rows.count == 1)
 		pyr_out_styled(context->out, PYR_STYLE_STRONG, ", %s.\n\n",
 			       row->text ? "all held in the same way"
-					 : "which no path from a root leads to");
+					 : "unreachable: nothing holds them");
 	else
 		pyr_out_styled(context->out, PYR_STYLE_STRONG,
 			       ", held in %s; the first holds %s of them.\n\n",
@@ -80,7 +80,7 @@ static void print_text(struct pyr_context *context, const struct pyr_merged *mer
 		pyr_table_text(&table, pyr_count(row->count).text);
 		pyr_table_text(&table, pyr_bytes(row->bytes).text);
 		pyr_table_text(&table, pyr_short_type(name_of(context, row->type)));
-		pyr_table_text(&table, row->text ? row->text : "(nothing that was found)");
+		pyr_table_text(&table, row->text ? row->text : "(nothing: unreachable)");
 		pyr_table_text(&table, pyr_address(heap->address[row->example]).text);
 		pyr_session_result(context->session, heap->address[row->example]);
 	}

@@ -285,7 +285,7 @@ static void write_other(struct pyr_context *context, const struct pyr_route *rou
 }
 
 pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention *retention,
-			   const struct pyr_route *route)
+			   const struct pyr_route *route, size_t shown)
 {
 	struct pyr_strbuf text = {0};
 	bool only_one = false;
@@ -303,7 +303,9 @@ pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention *re
 	if (err)
 		return err;
 	if (!only_one) {
-		pyr_out_text(context->out, " It is held from elsewhere too (--paths N shows how).");
+		pyr_out_text(context->out,
+			     shown > 1 ? " It is held from elsewhere too, as shown below."
+				       : " It is held from elsewhere too (--paths N shows how).");
 		return NULL;
 	}
 	if (cut.kind != CUT_NONE)

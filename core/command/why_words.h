@@ -16,9 +16,10 @@ void pyr_why_holder(struct pyr_context *context, const struct pyr_route *route);
 /* "20 other app.Session objects are held the same way, by the same dict." */
 void pyr_why_alike(struct pyr_context *context, struct pyr_retention *retention,
 		   const struct pyr_route *route);
-/* "It would be freed if the key 'abc' were removed from the dict app.cache.S." */
+/* "It would be freed if the key 'abc' were removed from the dict app.cache.S."
+ * @shown: how many paths there are below. */
 pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention *retention,
-			   const struct pyr_route *route);
+			   const struct pyr_route *route, size_t shown);
 /* Nothing reaches @object; @holder is the object whose references were not all found. */
 void pyr_why_nothing(struct pyr_context *context, struct pyr_retention *retention,
 		     enum pyr_unheld why, uint32_t object, uint32_t holder);
