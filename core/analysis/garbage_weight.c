@@ -6,9 +6,12 @@
 
 #include "analysis/collector.h"
 #include "analysis/garbage.h"
+#include "base/parallel.h"
 #include "runtime/access.h"
 #include "runtime/numpy.h"
 
+#define GRAIN 16384u
+#define WORKERS_MAX 64u
 #define MEMBER UINT32_MAX        /* of the set, or freed already */
 #define FOREVER (UINT32_MAX - 1) /* immortal */
 
@@ -16,9 +19,15 @@ struct weigher {
 	struct pyr_garbage *garbage;
 	struct pyr_model *model;
 	struct pyr_types *types;
-	struct pyr_reader *reader;
+	struct pyr_reader *reader; /* of the calling thread */
 	const struct pyr_layout *layout;
-	uint32_t *left; /* by object: references that were not let go of; 0: not asked yet */
+	uint32_t *left;    /* by object: references that were not let go of; 0: not asked yet */
+	uint64_t *weights; /* by place, or NULL */
+	unsigned workers;
+	struct scale {
+		struct pyr_reader reader;
+		uint64_t tracked, owned, native;
+	} scales[WORKERS_MAX];
 };
 
 uint64_t pyr_native_bytes(struct pyr_types *types, struct pyr_reader *reader,
@@ -51,26 +60,31 @@ uint64_t pyr_native_bytes(struct pyr_types *types, struct pyr_reader *reader,
 	}
 }
 
+/* The count of @target, which is not of the set; FOREVER when it is immortal or none. */
+static uint32_t references_to(struct weigher *w, uint32_t target)
+{
+	uint64_t word;
+
+	if (!pyr_try_u64(w->reader,
+			 w->model->heap->address[target] +
+				 (pyr_addr)pyr_offset(w->layout, PyObject, ob_refcnt),
+			 &word))
+		return FOREVER;
+	if (!pyr_is(w->layout, immortal_encoding, NONE) && (int32_t)(uint32_t)word < 0)
+		return FOREVER;
+	if (pyr_is(w->layout, immortal_encoding, HIGH_BIT_32))
+		word = (uint32_t)word;
+	return word == 0 || word >= FOREVER ? FOREVER : (uint32_t)word;
+}
+
 /* One reference to @target less; true when it was the last. */
 static bool let_go(struct weigher *w, uint32_t target)
 {
-	struct pyr_object_header header;
 	uint32_t *left = &w->left[target];
-	pyr_error *err;
 
-	if (*left == MEMBER || *left == FOREVER)
-		return false;
-	if (!*left) {
-		err = pyr_object_header(w->types, w->reader, w->model->heap->address[target],
-					&header);
-		*left = err || header.immortal || header.refcount >= FOREVER
-				? FOREVER
-				: (uint32_t)header.refcount;
-		pyr_error_destroy(err);
-		if (*left == FOREVER)
-			return false;
-	}
-	if (--*left)
+	if (!*left)
+		*left = references_to(w, target);
+	if (*left == MEMBER || *left == FOREVER || --*left)
 		return false;
 	*left = MEMBER;
 	return true;
@@ -79,32 +93,85 @@ static bool let_go(struct weigher *w, uint32_t target)
 static bool free_one(struct weigher *w, uint32_t object, uint32_t owner)
 {
 	const struct pyr_graph *g = &w->model->graph;
-	uint64_t e;
+	uint64_t e, end = g->out_start[object + 1];
 
-	for (e = g->out_start[object]; e < g->out_start[object + 1]; e++)
+	for (e = g->out_start[object]; e < end; e++)
 		if (w->model->flags[e] & PYR_MODEL_OWNED && let_go(w, g->out[e]) &&
 		    !pyr_vec_push(&w->garbage->owned, (struct pyr_owned){g->out[e], owner}))
 			return false;
 	return true;
 }
 
-static void weigh(struct weigher *w, uint32_t object, uint64_t *total, uint64_t *weight)
+static pyr_error *free_all(struct weigher *w, struct pyr_control *control)
+{
+	struct pyr_garbage *g = w->garbage;
+	pyr_error *err;
+	size_t i;
+
+	w->left = calloc((size_t)g->model->heap->count + 1, sizeof(*w->left));
+	if (!w->left)
+		return pyr_error_no_memory();
+	for (i = 0; i < g->count; i++)
+		w->left[g->objects[i]] = MEMBER;
+	for (i = 0; i < g->count; i++) {
+		if (!free_one(w, g->objects[i], (uint32_t)i))
+			return pyr_error_no_memory();
+		if (i % 65536 == 0 && (err = pyr_control_progress(control, "freeing", i, g->count)))
+			return err;
+	}
+	/* What was freed frees more; the list grows meanwhile. */
+	for (i = 0; i < g->owned.count; i++)
+		if (!free_one(w, g->owned.data[i].object, g->owned.data[i].owner))
+			return pyr_error_no_memory();
+	return pyr_reader_check(w->reader);
+}
+
+static uint64_t weigh(struct weigher *w, struct scale *scale, struct pyr_reader *reader,
+		      uint32_t object, uint32_t place)
 {
 	const struct pyr_type *type = pyr_types_at(w->types, w->model->heap->type[object]);
 	pyr_addr addr = w->model->heap->address[object];
 	uint64_t bytes = pyr_type_fixed_size(type);
-	pyr_error *err = NULL;
+	pyr_error *err;
 	bool exact;
 
-	if (!bytes)
-		err = pyr_object_size(w->types, w->reader, type, addr, &bytes, &exact);
-	if (!err) {
-		*total += bytes;
-		if (weight)
-			*weight += bytes;
-		w->garbage->native_bytes += pyr_native_bytes(w->types, w->reader, type, addr);
+	if (!bytes && (err = pyr_object_size(w->types, reader, type, addr, &bytes, &exact))) {
+		pyr_error_destroy(err);
+		return 0;
 	}
-	pyr_error_destroy(err);
+	scale->native += pyr_native_bytes(w->types, reader, type, addr);
+	if (w->weights)
+		__atomic_fetch_add(&w->weights[place], bytes, __ATOMIC_RELAXED);
+	return bytes;
+}
+
+static struct pyr_reader *reader_of(struct weigher *w, unsigned worker)
+{
+	return w->workers > 1 ? &w->scales[worker].reader : w->reader;
+}
+
+static pyr_error *weigh_tracked(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+	struct weigher *w = ctx;
+	struct scale *scale = &w->scales[worker];
+
+	for (; begin < end; begin++)
+		scale->tracked += weigh(w, scale, reader_of(w, worker), w->garbage->objects[begin],
+					(uint32_t)begin);
+	return pyr_reader_check(reader_of(w, worker));
+}
+
+static pyr_error *weigh_owned(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+	struct weigher *w = ctx;
+	struct scale *scale = &w->scales[worker];
+	const struct pyr_owned *owned;
+
+	for (; begin < end; begin++) {
+		owned = &w->garbage->owned.data[begin];
+		scale->owned += weigh(w, scale, reader_of(w, worker), owned->object, owned->owner);
+	}
+	return pyr_reader_check(reader_of(w, worker));
 }
 
 pyr_error *pyr_garbage_weigh(struct pyr_garbage *g, struct pyr_control *control, uint64_t *weights)
@@ -116,31 +183,28 @@ pyr_error *pyr_garbage_weigh(struct pyr_garbage *g, struct pyr_control *control,
 		.types = g->model->heap->types,
 		.reader = &python->reader,
 		.layout = &python->layout,
+		.weights = weights,
+		.workers = pyr_target_concurrent(python->target) ? pyr_parallel_workers() : 1,
 	};
-	pyr_error *err = NULL;
-	size_t i;
+	pyr_error *err;
+	unsigned i;
 
-	w.left = calloc((size_t)g->model->heap->count + 1, sizeof(*w.left));
-	if (!w.left)
-		return pyr_error_no_memory();
-	for (i = 0; i < g->count; i++)
-		w.left[g->objects[i]] = MEMBER;
-	for (i = 0; i < g->count && !err; i++) {
-		if (!free_one(&w, g->objects[i], (uint32_t)i))
-			err = pyr_error_no_memory();
-		else if (i % 65536 == 0)
-			err = pyr_control_progress(control, "weighing", i, g->count);
-	}
-	/* What was freed frees more; the list grows meanwhile. */
-	for (i = 0; i < g->owned.count && !err; i++)
-		if (!free_one(&w, g->owned.data[i].object, g->owned.data[i].owner))
-			err = pyr_error_no_memory();
-	g->tracked_bytes = g->owned_bytes = g->native_bytes = 0;
-	for (i = 0; i < g->count && !err; i++)
-		weigh(&w, g->objects[i], &g->tracked_bytes, weights ? &weights[i] : NULL);
-	for (i = 0; i < g->owned.count && !err; i++)
-		weigh(&w, g->owned.data[i].object, &g->owned_bytes,
-		      weights ? &weights[g->owned.data[i].owner] : NULL);
+	err = free_all(&w, control);
 	free(w.left);
-	return err ? err : pyr_reader_check(w.reader);
+	if (err)
+		return err;
+	for (i = 0; i < w.workers; i++)
+		pyr_reader_init(&w.scales[i].reader, python->target);
+	if (!(err = pyr_parallel(control, "weighing", w.workers, g->count, GRAIN, weigh_tracked,
+				 &w)))
+		err = pyr_parallel(control, "weighing", w.workers, g->owned.count, GRAIN,
+				   weigh_owned, &w);
+	g->tracked_bytes = g->owned_bytes = g->native_bytes = 0;
+	for (i = 0; i < w.workers; i++) {
+		g->tracked_bytes += w.scales[i].tracked;
+		g->owned_bytes += w.scales[i].owned;
+		g->native_bytes += w.scales[i].native;
+		pyr_reader_deinit(&w.scales[i].reader);
+	}
+	return err;
 }

@@ -1,4 +1,4 @@
-"""usage: heap.py OBJECTS [MIB]. A heap of about OBJECTS objects in a mix as services have it, timed by CPython itself;
+"""usage: heap.py OBJECTS [MIB [GARBAGE]]. A heap of about OBJECTS objects in a mix as services have it, timed by CPython itself;
 then wait for the core to be taken. Prints one line of JSON."""
 import collections
 import gc
@@ -61,6 +61,13 @@ def main():
         "index": len(index), "bulk": len(bulk),
     }
     del counter
+    # GARBAGE of all orders are let go: each is in cycles with its lines and its history
+    gc.disable()
+    facts["garbage"] = 0
+    for number in chance.sample(range(len(orders)), int(len(orders) * float((sys.argv[3:] or ["0"])[0]))):
+        del index[orders[number].number]
+        orders[number] = None
+        facts["garbage"] += 1
     print(json.dumps(facts))
     sys.stdout.flush()
     sys.stdin.readline()
