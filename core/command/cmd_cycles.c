@@ -201,8 +201,9 @@ static void sentence(struct pyr_context *context, const struct answer *a)
 	}
 	if (g->phase == PYR_COLLECTION_FINALIZING)
 		pyr_out_printf(out,
-			       "A collection is running: %s (%s) unreachable, in %s of cycles.",
-			       pyr_counted(g->count, "object is", "objects are").text,
+			       "A collection is running and has found %s (%s) unreachable, in %s "
+			       "of cycles.",
+			       pyr_counted(g->count, "object", "objects").text,
 			       pyr_bytes(g->tracked_bytes + g->owned_bytes).text,
 			       pyr_counted(a->cycles.groups.count, "kind", "kinds").text);
 	else

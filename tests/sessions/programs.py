@@ -52,6 +52,8 @@ PROGRAMS = {p.name: p for p in (
     Program("resurrected", "gc_states", ["resurrected"]),
     Program("large", "gc_states", ["large"]),
     Program("inside_collection"),
+    Program("collection_begins", "inside_collection", ["start"]),
+    Program("collection_over", "inside_collection", ["stop"]),
     Program("cycles_language"),
     Program("cycles_library", modules=("sqlite3",)),
     Program("cycles_finalizers"),

@@ -1,6 +1,8 @@
 """What gc.collect() would free: the very set that CPython's collector finds in the same heap."""
+import json
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -13,7 +15,7 @@ from test_transports import exe_for
 
 # Every program with one interpreter, frozen outside of a collection.
 ORDINARY = [name for name, program in PROGRAMS.items()
-            if not program.threads and name not in ("inside_collection", "large")]
+            if not program.threads and name != "large" and program.file != "inside_collection"]
 # Programs with something of everything: nothing of it is garbage while all of it is held.
 PINNED = ["toy", "stdlib_at_work", "asyncio_service", "django_app", "pandas_frames", "cycles_language",
           "cycles_library", "cycles_finalizers"]
@@ -139,3 +141,48 @@ def test_one_group_is_drawn(name):
     assert dot.startswith("digraph cycle {") and dot.count("->") == 2 and "style=dashed" in dot
     with pytest.raises(Refused):
         shell.text("cycles --show 99")
+
+
+@pytest.mark.parametrize("run", pairs(["inside_collection"]), indirect=True)
+def test_a_finalizer_of_a_running_collection(run):
+    """What the collection has found, although a frame holds one of them by now."""
+    answer, = shell_for(run).json("cycles")
+    assert answer["collection"] == "finalizing" and not answer["exact"]
+    assert addresses(answer["objects"]) == set(run.oracle["found"])
+    assert len(answer["finalizers"]) == run.oracle["dying"] - 1  # the first one's has been called
+    assert answer["groups"][0]["count"] == run.oracle["dying"]
+    text = shell_for(run).text("cycles")[0]
+    assert text.startswith("A collection is running and has found %d objects" % len(run.oracle["found"]))
+    assert "not known       what was freed or brought back since the collection found them" in text
+
+
+@pytest.mark.parametrize("run", pairs(["collection_begins", "collection_over"]), indirect=True)
+def test_a_callback_of_a_running_collection(run):
+    answer, = shell_for(run).json("cycles")
+    begins = run.program.name == "collection_begins"
+    assert answer["collection"] == "starting" and "incomplete" not in answer
+    assert addresses(answer["objects"]) == (set(run.oracle["found"]) if begins else set())
+    assert [r["reason"] for r in answer["reasons"]] == (["collecting", "disabled"] if begins else [])
+
+
+@pytest.mark.parametrize("function", ["visit_decref", "visit_reachable"])
+@pytest.mark.parametrize("name", [n for n in ("3.7", "3.8", "3.12", "3.13") if matrix.by_name(n)])
+def test_in_the_middle_of_deduce_unreachable(name, function, tmp_path, gap):
+    """Counts lie in the objects' heads: a core made at a breakpoint there has the same garbage."""
+    interpreter, core = matrix.by_name(name), str(tmp_path / "core")
+    argv = ["gdb", "-nx", "-batch", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off"]
+    for line in ("set pagination off", "set breakpoint pending off", "handle SIGUSR1 stop nopass", "run",
+                 "break " + function, "ignore 1 5000", "continue", "gcore " + core, "kill"):
+        argv += ["-ex", line]
+    done = subprocess.run(argv + ["--args", interpreter.python,
+                                  os.path.join(matrix.DEBUGGEES, "inside_collection.py"), str(tmp_path), "core", "native"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env=interpreter.environment(), universal_newlines=True, timeout=120)
+    if "not defined" in done.stdout:
+        gap("%s has no symbol %s" % (name, function))
+    assert os.path.exists(core), done.stdout[-2000:]
+    with open(str(tmp_path / "oracle.json")) as f:
+        found = set(json.load(f)["found"])
+    answer, = Shell(core=core, exe=interpreter.exe).json("cycles")
+    assert answer["collection"] == "counting" and answer["exact"]
+    assert addresses(answer["objects"]) == found
