@@ -460,6 +460,10 @@ bool pyr_emulator_traverse(struct pyr_emulator *e, pyr_addr function, pyr_addr s
 	unsigned restarts = 0;
 	int failed;
 
+	if (!pyr_peek(&e->reader, function, 1)) {
+		*why = "its code is not in the target, nor is its file here";
+		return false;
+	}
 	e->visited.count = 0;
 	e->read_count = 0;
 	/* What is read of the image is not noted, so nothing is learnt of an object in it. */

@@ -81,7 +81,11 @@ static const char script[] =
 	"lxml.etree.XSLT(\n"
 	"             lxml.etree.XML('<xsl:stylesheet version=\"1.0\" "
 	"xmlns:xsl=\"http://www.w3.org/1999/XSL/Transform\"/>'))]\n"
-	"gc.collect()\n"
+	"gc.collect(); gc.disable()\n"
+	"if cext:\n"
+	"    late = [cext.Late('kind-of-value', [i]) for i in range(20)]\n"
+	"    late += [cext.Late('kind-of-v', [1]), cext.Late('other', [2]), cext.Late('kind-of-x', "
+	"[3])]\n"
 	"sys.stderr.write('    made: %s\\n' % ' '.join(made))\n";
 
 /* Compile what can be, into @directory of this machine. */

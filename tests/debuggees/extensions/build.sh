@@ -7,7 +7,7 @@ mkdir -p "$1"
 cd "$1"
 include=$("$2" -c 'import sysconfig; print(sysconfig.get_paths()["include"])')
 [ -f "$include/Python.h" ] || exit 0
-${CC:-cc} -O2 -shared -fPIC -I"$include" -o cext.so "$here/cext.c"
+${CC:-cc} -O2 -fno-builtin -Wl,-z,lazy -shared -fPIC -I"$include" -o cext.so "$here/cext.c"
 case $2 in /usr/bin/*) ;; *) exit 0 ;; esac
 if command -v cython3 >/dev/null; then
 	cython3 -3 -o cyext.c "$here/cyext.pyx"

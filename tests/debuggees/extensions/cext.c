@@ -164,6 +164,55 @@ static PyType_Slot chain_slots[] = {
 static PyType_Spec chain_spec = {"cext.Chain", sizeof(Chain), 0,
 				 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, chain_slots};
 
+/* --- a traverse function that calls what nothing has called before --- */
+
+typedef struct {
+	PyObject_HEAD
+	char kind[16];
+	PyObject *value;
+} Late;
+
+static int late_traverse(Late *self, visitproc visit, void *arg)
+{
+	char key[16] = "kind-of-";
+
+	key[8] = self->kind[8];
+	if (strncmp(self->kind, "kind-of-value", strlen(self->kind)) != 0 ||
+	    memcmp(self->kind, key, 9) != 0 || !memchr(self->kind, 'v', sizeof(self->kind)))
+		return 0;
+	Py_VISIT(self->value);
+	return 0;
+}
+
+static int late_init(Late *self, PyObject *args, PyObject *kwds)
+{
+	const char *kind;
+
+	(void)kwds;
+	if (!PyArg_ParseTuple(args, "sO", &kind, &self->value))
+		return -1;
+	strncpy(self->kind, kind, sizeof(self->kind) - 1);
+	Py_INCREF(self->value);
+	return 0;
+}
+
+static void late_dealloc(Late *self)
+{
+	PyObject_GC_UnTrack(self);
+	Py_XDECREF(self->value);
+	Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyTypeObject Late_Type = {
+	PyVarObject_HEAD_INIT(NULL, 0).tp_name = "cext.Late",
+	.tp_basicsize = sizeof(Late),
+	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+	.tp_traverse = (traverseproc)late_traverse,
+	.tp_dealloc = (destructor)late_dealloc,
+	.tp_init = (initproc)late_init,
+	.tp_new = PyType_GenericNew,
+};
+
 /* --- the module --- */
 
 struct state {
@@ -200,11 +249,14 @@ static int module_exec(PyObject *m)
 
 	state->cache = PyList_New(0);
 	state->chain_type = PyType_FromSpec(&chain_spec);
-	if (!state->cache || !state->chain_type || PyType_Ready(&Pair_Type) < 0)
+	if (!state->cache || !state->chain_type || PyType_Ready(&Pair_Type) < 0 ||
+	    PyType_Ready(&Late_Type) < 0)
 		return -1;
+	Py_INCREF(&Late_Type);
 	Py_INCREF(&Pair_Type);
 	Py_INCREF(state->chain_type);
 	return PyModule_AddObject(m, "Pair", (PyObject *)&Pair_Type) ||
+			       PyModule_AddObject(m, "Late", (PyObject *)&Late_Type) ||
 			       PyModule_AddObject(m, "Chain", state->chain_type)
 		       ? -1
 		       : 0;
