@@ -58,21 +58,45 @@ static int by_rank(const void *x, const void *y)
 
 /* --- text --- */
 
-/* A cell that a running function's variable lives in: the variable says more. */
-static bool named_by_root(struct listing *l, const struct pyr_step *step, struct pyr_strbuf *how)
+/* What is known by a name of its own: the cell that a running function's variable lives
+ * in, sys.modules, ... says more than the object does. */
+static const struct pyr_root *name_of(struct listing *l, const struct pyr_step *step)
 {
 	const struct pyr_roots *roots = l->ledger.roots;
 	uint32_t id = pyr_heap_id(l->context->session->heap, step->owner);
+	const struct pyr_root *root;
 	size_t i, end;
 
-	if (step->type->shape != PYR_SHAPE_CELL || id == PYR_NO_ID)
-		return false;
-	for (pyr_roots_of(roots, id, &i, &end); i < end; i++)
-		if (roots->roots.data[i].kind == PYR_ROOT_FRAME_LOCAL) {
-			pyr_root_name(roots, &roots->roots.data[i], how);
-			return true;
-		}
-	return false;
+	if (id == PYR_NO_ID)
+		return NULL;
+	for (pyr_roots_of(roots, id, &i, &end); i < end; i++) {
+		root = &roots->roots.data[i];
+		if ((root->kind == PYR_ROOT_FRAME_LOCAL && step->type->shape == PYR_SHAPE_CELL) ||
+		    root->kind == PYR_ROOT_MODULE ||
+		    (root->owned &&
+		     (root->kind == PYR_ROOT_INTERPRETER || root->kind == PYR_ROOT_THREAD)))
+			return root;
+	}
+	return NULL;
+}
+
+static void add_how(struct listing *l, const struct pyr_step *step, const struct pyr_chain *chain,
+		    struct pyr_strbuf *how)
+{
+	const struct pyr_root *root = NULL;
+	char *text;
+
+	if (!l->raw && chain->count == 1)
+		root = name_of(l, step);
+	if (!root || root->kind != PYR_ROOT_FRAME_LOCAL) {
+		text = pyr_chain_text(l->context, chain);
+		pyr_strbuf_add(how, text ? text : "");
+		free(text);
+	}
+	if (root) {
+		pyr_strbuf_add(how, root->kind == PYR_ROOT_FRAME_LOCAL ? "" : " of ");
+		pyr_root_name(l->ledger.roots, root, how);
+	}
 }
 
 static void print_holder(struct listing *l, struct pyr_table *table,
@@ -80,15 +104,10 @@ static void print_holder(struct listing *l, struct pyr_table *table,
 {
 	struct pyr_chain chain = {.steps = {holder->step}, .count = 1};
 	struct pyr_strbuf how = {0};
-	char *text;
 
 	if (!l->raw)
 		pyr_holder_chain(l->ledger.model, &holder->step, &chain);
-	if (l->raw || chain.count > 1 || !named_by_root(l, &holder->step, &how)) {
-		text = pyr_chain_text(l->context, &chain);
-		pyr_strbuf_add(&how, text ? text : "");
-		free(text);
-	}
+	add_how(l, &holder->step, &chain, &how);
 	if (holder->count > 1)
 		pyr_strbuf_printf(&how, " and %s more", pyr_count(holder->count - 1).text);
 	if (holder->step.label & PYR_REF_INFERRED)
@@ -110,9 +129,9 @@ static void print_sentence(struct listing *l)
 	pyr_object_ledger_words(o, &found);
 	if (l->asked->header.immortal || !o->counted)
 		pyr_strbuf_printf(&text,
-				  "%s: never freed, its references are not counted. Found were %s.",
+				  "%s: never freed, and its references are not counted. Found: %s.",
 				  l->asked->header.immortal ? " is immortal" : " is a C variable",
-				  found.length ? pyr_strbuf_str(&found) : "none");
+				  found.length ? pyr_strbuf_str(&found) : "nothing");
 	else if (!n && !found.length)
 		pyr_strbuf_add(&text, " is held by nothing.");
 	else

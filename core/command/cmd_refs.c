@@ -5,7 +5,7 @@
 #include "command/edges.h"
 #include "command/show.h"
 
-/* In text the names of a dict's keys and an object's class come last. */
+/* In text the names of a dict's keys, an object's class and a class's bases come last. */
 enum { FIRST, LAST, BUCKETS };
 
 struct listing {
@@ -38,16 +38,21 @@ static void note_target(struct listing *l, pyr_addr target)
 	l->seen[id / 64] |= UINT64_C(1) << id % 64;
 }
 
+static bool is_minor(const struct listing *l, enum pyr_edge_kind kind)
+{
+	const struct pyr_type *type = l->asked->header.type;
+
+	if (type->flags & PYR_TPFLAGS_TYPE_SUBCLASS)
+		return kind != PYR_EDGE_VALUE; /* bases, __mro__ */
+	return kind == PYR_EDGE_TYPE || (kind == PYR_EDGE_KEY && type->shape != PYR_SHAPE_SET &&
+					 type->shape != PYR_SHAPE_FROZENSET);
+}
+
 static bool count(void *ctx, const struct pyr_chain *chain)
 {
 	struct listing *l = ctx;
 	enum pyr_edge_kind kind = PYR_REF_KIND(last(chain)->label);
-	unsigned bucket =
-		kind == PYR_EDGE_TYPE || (kind == PYR_EDGE_KEY &&
-					  l->asked->header.type->shape != PYR_SHAPE_SET &&
-					  l->asked->header.type->shape != PYR_SHAPE_FROZENSET)
-			? LAST
-			: FIRST;
+	unsigned bucket = is_minor(l, kind) ? LAST : FIRST;
 
 	l->references++;
 	l->inferred += (last(chain)->label & PYR_REF_INFERRED) != 0;

@@ -28,6 +28,9 @@ static bool entry_in(struct pyr_label_writer *w, const struct pyr_step *step,
 	pyr_addr key, value;
 
 	iter.index = start;
+	/* Empty entries are passed over, yet not for ever. */
+	if (iter.count > start + 8 * count)
+		iter.count = start + 8 * count;
 	while (count-- && pyr_dict_iter_next(&iter, &key, &value))
 		if (value == step->target || key == step->target) {
 			add_entry(w, key, value != step->target);
