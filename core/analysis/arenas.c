@@ -310,6 +310,14 @@ pyr_error *pyr_arenas_run(struct pyr_types *types, const struct pyr_obmalloc *ob
 	return NULL;
 }
 
+bool pyr_arena_is_almost_empty(const struct pyr_arenas *a, size_t i, unsigned percent)
+{
+	const struct pyr_arena *arena = &a->obmalloc->arenas.data[i];
+
+	return a->uses[i].pools &&
+	       a->uses[i].bytes_in_use * 100 <= (arena->end - arena->address) * percent;
+}
+
 void pyr_arenas_deinit(struct pyr_arenas *a)
 {
 	free(a->states);

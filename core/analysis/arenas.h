@@ -66,6 +66,8 @@ struct pyr_arenas {
 
 pyr_error *pyr_arenas_run(struct pyr_types *types, const struct pyr_obmalloc *obmalloc,
 			  struct pyr_control *control, struct pyr_arenas *ret);
+/* Is at most @percent of arena @i in use, and something? */
+bool pyr_arena_is_almost_empty(const struct pyr_arenas *arenas, size_t i, unsigned percent);
 void pyr_arenas_deinit(struct pyr_arenas *arenas);
 
 #endif

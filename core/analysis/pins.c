@@ -157,14 +157,6 @@ static pyr_error *add_arena(struct search *s, size_t index)
 	return pyr_vec_push(&s->out->arenas, row) ? NULL : pyr_error_no_memory();
 }
 
-static bool is_almost_empty(const struct pyr_arenas *a, size_t i, unsigned percent)
-{
-	const struct pyr_arena *arena = &a->obmalloc->arenas.data[i];
-
-	return a->uses[i].pools &&
-	       a->uses[i].bytes_in_use * 100 <= (arena->end - arena->address) * percent;
-}
-
 static int by_use(const void *a, const void *b)
 {
 	const struct pyr_pinned_arena *x = a, *y = b;
@@ -213,7 +205,7 @@ static pyr_error *run(struct search *s, unsigned percent, struct pyr_control *co
 		if ((err = pyr_control_progress(control, "looking at arenas", i,
 						a->obmalloc->arenas.count)))
 			return err;
-		if (!is_almost_empty(a, i, percent))
+		if (!pyr_arena_is_almost_empty(a, i, percent))
 			continue;
 		if (a->uses[i].pools + a->uses[i].free_pools != a->uses[i].fills)
 			s->out->left_out++;
@@ -244,7 +236,7 @@ pyr_error *pyr_pins_find(struct pyr_heap *heap, const struct pyr_arenas *arenas,
 
 	memset(&pins, 0, sizeof(pins));
 	for (i = 0; i < arenas->obmalloc->arenas.count && !any; i++)
-		any = is_almost_empty(arenas, i, percent);
+		any = pyr_arena_is_almost_empty(arenas, i, percent);
 	if (any && !(err = pyr_freelists_read(heap->types, arenas->obmalloc, &freelists)) &&
 	    !(err = pyr_buffers_build(heap, control, true, &buffers)))
 		err = run(&s, percent, control);

@@ -114,13 +114,19 @@ static void no_arenas(struct pyr_context *context)
 	else
 		pyr_out_styled(context->out, PYR_STYLE_STRONG,
 			       "Objects are allocated by the C library's malloc() here (%s): there "
-			       "are no arenas of pymalloc.\n",
+			       "are no arenas of pymalloc; see `malloc`.\n",
 			       name);
 }
 
 static void sentence(struct pyr_context *context, const struct pyr_arenas *a)
 {
+	unsigned percent = (unsigned)pyr_context_option(context, PYR_OPT_arenas_below)->number;
 	const struct pyr_arenas_sum *s = &a->process;
+	uint64_t almost = 0;
+	size_t i;
+
+	for (i = 0; i < a->obmalloc->arenas.count; i++)
+		almost += pyr_arena_is_almost_empty(a, i, percent);
 
 	pyr_out_style(context->out, PYR_STYLE_STRONG);
 	pyr_out_printf(context->out,
@@ -132,7 +138,13 @@ static void sentence(struct pyr_context *context, const struct pyr_arenas *a)
 		       pyr_bytes(s->bytes_partly_used + s->bytes_free_pools).text);
 	pyr_out_style(context->out, PYR_STYLE_PLAIN);
 	pyr_out_text(context->out,
-		     "An arena goes back to the system when every pool of it is free.\n");
+		     "An arena goes back to the system when every pool of it is free");
+	if (almost)
+		pyr_out_printf(context->out,
+			       "; %s at most %u %% full: `arenas --pins` tells what keeps %s",
+			       pyr_counted(almost, "is", "are").text, percent,
+			       almost == 1 ? "it" : "them");
+	pyr_out_text(context->out, ".\n");
 }
 
 static void row(struct pyr_table *table, const char *what, uint64_t bytes, uint64_t whole,

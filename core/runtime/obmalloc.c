@@ -99,14 +99,37 @@ static void sort_arenas(struct pyr_obmalloc *m)
 	m->arenas.count = kept;
 }
 
+/* Builds with --with-pymalloc-hugepages (3.15+) have arenas of 2 MiB, which nothing but
+ * the arenas tells: more pools in each than 1 MiB has room for. */
+static pyr_error *try_large_arenas(struct pyr_python *python, struct pyr_obmalloc *m)
+{
+	struct pyr_obmalloc large;
+	pyr_error *err;
+
+	if (m->pool_size < 16384 || m->arenas.count || !m->dropped_arenas)
+		return NULL;
+	memset(&large, 0, sizeof(large));
+	if (!(err = init_geometry(&python->layout, &large))) {
+		large.arena_size *= 2;
+		err = pyr_obmalloc_find(python, &large);
+	}
+	if (!err && large.arenas.count && large.source != PYR_OBMALLOC_SCAN) {
+		pyr_obmalloc_deinit(m);
+		*m = large;
+		return NULL;
+	}
+	pyr_obmalloc_deinit(&large);
+	return err;
+}
+
 pyr_error *pyr_obmalloc_open(struct pyr_python *python, struct pyr_obmalloc *ret)
 {
 	struct pyr_obmalloc m;
 	pyr_error *err;
 
 	memset(&m, 0, sizeof(m));
-	if (!(err = init_geometry(&python->layout, &m)))
-		err = pyr_obmalloc_find(python, &m);
+	if (!(err = init_geometry(&python->layout, &m)) && !(err = pyr_obmalloc_find(python, &m)))
+		err = try_large_arenas(python, &m);
 	if (err) {
 		pyr_obmalloc_deinit(&m);
 		return err;

@@ -290,13 +290,39 @@ static void entries_that_lie(void **state)
 	tear_down(&f);
 }
 
+/* Arenas of 2 MiB say so by the number of their pools. */
+static void large_arenas(void **state)
+{
+	const bool used[64] = {true, true};
+	struct pyr_obmalloc m;
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, 2, true);
+	make_pool(&f, 0, 1, 2, used);
+	make_pool(&f, 1, 1, 2, used);
+	put32(f.arenas + 20, 127);
+	assert_null(pyr_obmalloc_open(&f.python, &m));
+	assert_int_equal(m.arenas.count, 1);
+	assert_int_equal(m.dropped_arenas, 0);
+	assert_int_equal(m.arena_size, 2 << 20);
+	assert_int_equal(m.arenas.data[0].end - m.arenas.data[0].address, 2 << 20);
+	pyr_obmalloc_deinit(&m);
+	put32(f.arenas + 20, 300); /* nor 2 MiB has room for them */
+	assert_null(pyr_obmalloc_open(&f.python, &m));
+	assert_int_equal(m.arenas.count, 0);
+	assert_int_equal(m.arena_size, 1 << 20);
+	assert_int_equal(m.dropped_arenas, 1);
+	pyr_obmalloc_deinit(&m);
+	tear_down(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(blocks_like_the_twin),
-		cmocka_unit_test(damage_is_told),
-		cmocka_unit_test(pools_without_state),
-		cmocka_unit_test(entries_that_lie),
+		cmocka_unit_test(blocks_like_the_twin), cmocka_unit_test(damage_is_told),
+		cmocka_unit_test(pools_without_state),  cmocka_unit_test(entries_that_lie),
+		cmocka_unit_test(large_arenas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
