@@ -237,3 +237,23 @@ def test_a_cache_is_named_as_the_holder(run):
     assert why["held"] == "exact"
     found, = shell_for(run).json("find --type '^functools._lru_cache_wrapper$'")
     assert run.planted["rendered"] in {int(o["address"], 16) for o in found["objects"]}
+
+
+@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("run", pairs(["toy"], lambda interpreter: interpreter.name in ("3.9", "3.12")), indirect=True)
+def test_pins_of_a_damaged_core(run, number, tmp_path):
+    """Every arena counts as almost empty; pools and free lists lie."""
+    import os
+    import random
+    from test_damaged import SEED, shell_on
+    rng = random.Random("%d pins %s %d" % (SEED, run.interpreter, number))
+    with open(run.core, "rb") as f:
+        data = bytearray(f.read())
+    for _ in range(3000):
+        data[rng.randrange(20000, len(data))] ^= rng.randrange(1, 256)
+    path = os.path.join(str(tmp_path), "core")
+    with open(path, "wb") as f:
+        f.write(data[:rng.randrange(len(data) // 2, len(data))] if number % 2 else data)
+    status, out, err = shell_on(run, path).call("arenas", "--pins", "--below", "100", "--limit", "50", "--json",
+                                                timeout=60)
+    assert status in (0, 1), (SEED, number, err[-1000:])
