@@ -1,6 +1,26 @@
 /* References of objects whose layout is more than fields, and that are not many. */
 #include "heap/refs_walk.h"
 
+/* The names in the table of keys that the instances' dicts share: the table owns each
+ * once, and the type owns the table. */
+static void walk_shared_keys(struct pyr_walk *w)
+{
+	const struct pyr_layout *l = w->refs->layout;
+	pyr_addr keys = pyr_get_addr(l, w->reader, w->addr, PyHeapTypeObject, ht_cached_keys), key;
+	struct pyr_walk_keys k;
+	uint64_t i;
+
+	if (!keys)
+		return;
+	if (!pyr_walk_read_keys(w, keys, &k)) {
+		w->damaged = true;
+		return;
+	}
+	for (i = 0; i < k.count; i++)
+		if (pyr_try_u64(w->reader, k.entries + i * k.entry_size + k.key, &key))
+			pyr_walk_tell(w, key, PYR_FIELD_LABEL(PYR_REF_OWNED, "ht_cached_keys"), i);
+}
+
 /* type_traverse() visits heap types only; static types own the same things. */
 static void walk_type(struct pyr_walk *w)
 {
@@ -39,6 +59,7 @@ static void walk_type(struct pyr_walk *w)
 			      PYR_FIELD_LABEL(PYR_BOTH, "__dict__"), 0);
 		pyr_walk_tell(w, pyr_get_addr(l, w->reader, w->addr, PyTypeObject, tp_subclasses),
 			      PYR_FIELD_LABEL(PYR_REF_OWNED, "__subclasses__"), 0);
+		walk_shared_keys(w);
 	} else {
 		const struct pyr_type *self = pyr_types_get(w->refs->types, w->reader, w->addr);
 
