@@ -31,7 +31,9 @@ struct pyr_census {
 };
 
 struct pyr_census_options {
-	int generation;      /* only members of this generation (0-2); -1: all objects */
+	int generation; /* only members of this generation (0-2); -1: all objects */
+	/* Only objects with a nonzero byte, by id; NULL: all. For a census over a heap. */
+	const uint8_t *only;
 	bool size_histogram; /* fill `sizes` */
 };
 

@@ -23,6 +23,8 @@ static pyr_error *count_all(struct pyr_heap *heap, struct pyr_control *control,
 		if (!(id & 0xffff) &&
 		    (err = pyr_control_progress(control, "counting objects", id, heap->count)))
 			return err;
+		if (options->only && !options->only[id])
+			continue;
 		g = (enum pyr_generation)heap->generation[id];
 		ret->by_generation[g]++;
 		if (heap->interpreter[id] < ret->interpreters)

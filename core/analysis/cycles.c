@@ -60,7 +60,7 @@ static pyr_error *order_places(struct pyr_cycles *c)
 
 /* Whose an object is that is in no cycle: components come with those first that others
  * lead to, so from the last on each is reached before it leads on. */
-static pyr_error *find_holders(struct pyr_cycles *c)
+static pyr_error *find_holders(struct pyr_cycles *c, bool besides)
 {
 	uint32_t component, holder, i, place;
 	uint64_t e;
@@ -75,7 +75,8 @@ static pyr_error *find_holders(struct pyr_cycles *c)
 			place = c->order[i];
 			if (holder != PYR_NO_CYCLE)
 				c->holder[place] = holder;
-			for (e = c->graph.out_start[place]; e < c->graph.out_start[place + 1]; e++)
+			for (e = c->graph.out_start[place];
+			     besides && e < c->graph.out_start[place + 1]; e++)
 				if (c->holder[c->graph.out[e]] == PYR_NO_CYCLE)
 					c->holder[c->graph.out[e]] = c->holder[place];
 		}
@@ -369,7 +370,7 @@ static void weigh_groups(struct pyr_cycles *c, const uint64_t *weights)
 
 pyr_error *pyr_cycles_find(struct pyr_model *model, struct pyr_control *control,
 			   const uint32_t *objects, uint32_t count, const struct pyr_subset *subset,
-			   const uint64_t *weights, struct pyr_cycles *ret)
+			   const uint64_t *weights, bool besides, struct pyr_cycles *ret)
 {
 	struct pyr_cycles c = {.model = model, .objects = objects, .count = count};
 	struct source s = {.model = model, .objects = objects, .subset = subset};
@@ -381,7 +382,7 @@ pyr_error *pyr_cycles_find(struct pyr_model *model, struct pyr_control *control,
 
 	if (!(err = pyr_graph_build(control, &source, &c.graph)) &&
 	    !(err = pyr_components_compute(control, &c.graph, NULL, &c.components)) &&
-	    !(err = order_places(&c)) && !(err = find_holders(&c)) &&
+	    !(err = order_places(&c)) && !(err = find_holders(&c, besides)) &&
 	    !(err = make_groups(&c, control))) {
 		weigh_groups(&c, weights);
 		err = sort_groups(&c);

@@ -38,10 +38,11 @@ struct pyr_cycles {
 	PYR_VEC(struct pyr_cycle_group) groups; /* most bytes first */
 };
 
-/* @weights: by place, bytes; NULL: none. Calling thread only. */
+/* @weights: by place, bytes; NULL: none. @besides: what cycles hold besides counts with
+ * them. Calling thread only. */
 pyr_error *pyr_cycles_find(struct pyr_model *model, struct pyr_control *control,
 			   const uint32_t *objects, uint32_t count, const struct pyr_subset *subset,
-			   const uint64_t *weights, struct pyr_cycles *ret);
+			   const uint64_t *weights, bool besides, struct pyr_cycles *ret);
 void pyr_cycles_deinit(struct pyr_cycles *cycles);
 
 static inline bool pyr_cycles_is_cycle(const struct pyr_cycles *c, uint32_t component)

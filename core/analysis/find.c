@@ -138,7 +138,8 @@ static bool object_matches(struct query *q, uint32_t id, struct pyr_find_match *
 	pyr_addr value;
 	pyr_error *err;
 
-	if ((o->generation >= 0 && h->generation[id] != (uint8_t)o->generation) ||
+	if ((o->only && !o->only[id]) ||
+	    (o->generation >= 0 && h->generation[id] != (uint8_t)o->generation) ||
 	    (o->has_in && (h->address[id] < q->start || h->address[id] >= q->end)) ||
 	    (o->overheld && pyr_ledger_remainder(o->overheld, id) <= 0) ||
 	    (o->underheld && pyr_ledger_remainder(o->underheld, id) >= 0) ||

@@ -17,8 +17,9 @@ struct pyr_find_options {
 	int generation; /* enum pyr_generation; -1: any */
 	/* Objects whose count is higher than what was found of it, or lower; NULL: any. */
 	const struct pyr_ledger *overheld, *underheld;
-	bool by_size;   /* the largest first, else by address */
-	uint64_t limit; /* objects to hand out; 0: all */
+	const uint8_t *only; /* objects with a nonzero byte, by id; NULL: any */
+	bool by_size;        /* the largest first, else by address */
+	uint64_t limit;      /* objects to hand out; 0: all */
 };
 
 struct pyr_find_match {

@@ -69,6 +69,9 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
  * the bytes of the object and of all that it lets go of last. */
 pyr_error *pyr_garbage_weigh(struct pyr_garbage *garbage, struct pyr_control *control,
 			     uint64_t *weights);
+/* A byte for each object of the heap: 0 in use, 1 unreachable to the collector of its
+ * interpreter, 2 owned by such objects alone. @ret is the caller's to free. */
+pyr_error *pyr_garbage_mark(struct pyr_model *model, struct pyr_control *control, uint8_t **ret);
 void pyr_garbage_deinit(struct pyr_garbage *garbage);
 
 /* The bytes of the object that lie outside of Python's heap: an array's data, a

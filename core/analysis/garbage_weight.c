@@ -208,3 +208,34 @@ pyr_error *pyr_garbage_weigh(struct pyr_garbage *g, struct pyr_control *control,
 	}
 	return err;
 }
+
+pyr_error *pyr_garbage_mark(struct pyr_model *model, struct pyr_control *control, uint8_t **ret)
+{
+	struct pyr_python *python = pyr_types_python(model->heap->types);
+	size_t count =
+		pyr_is(&python->layout, gc_location, INTERPRETER) ? python->interpreters.count : 1;
+	uint8_t *marks = calloc((size_t)model->heap->count + 1, 1);
+	struct pyr_garbage g;
+	pyr_error *err = NULL;
+	size_t i, k;
+
+	if (!marks)
+		return pyr_error_no_memory();
+	for (i = 0; i < count && !err; i++) {
+		if ((err = pyr_garbage_find(model, control, 2, i, &g)))
+			break;
+		if (!(err = pyr_garbage_weigh(&g, control, NULL))) {
+			for (k = 0; k < g.count; k++)
+				marks[g.objects[k]] = 1;
+			for (k = 0; k < g.owned.count; k++)
+				marks[g.owned.data[k].object] = 2;
+		}
+		pyr_garbage_deinit(&g);
+	}
+	if (err) {
+		free(marks);
+		return err;
+	}
+	*ret = marks;
+	return NULL;
+}

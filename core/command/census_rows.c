@@ -102,7 +102,8 @@ static pyr_error *add_size(struct pyr_census_groups *groups, unsigned power, uin
 
 /* The histogram of the objects whose type is marked, one by one. */
 static pyr_error *sizes_of_marked(struct pyr_context *context, const bool *marked, uint32_t types,
-				  int generation, struct pyr_census_groups *groups)
+				  int generation, const uint8_t *only,
+				  struct pyr_census_groups *groups)
 {
 	uint64_t count[PYR_CENSUS_SIZES] = {0}, bytes[PYR_CENSUS_SIZES] = {0}, size;
 	struct pyr_reader *reader;
@@ -119,7 +120,7 @@ static pyr_error *sizes_of_marked(struct pyr_context *context, const bool *marke
 		if (id % 65536 == 0 && (err = pyr_control_progress(&context->session->control,
 								   "sizes", id, heap->count)))
 			return err;
-		if (heap->type[id] >= types || !marked[heap->type[id]] ||
+		if ((only && !only[id]) || heap->type[id] >= types || !marked[heap->type[id]] ||
 		    (generation >= 0 && heap->generation[id] != (uint8_t)generation))
 			continue;
 		err = pyr_object_size(heap->types, reader,
@@ -182,7 +183,7 @@ static pyr_error *group_rows(struct pyr_context *context, const struct pyr_censu
 
 pyr_error *pyr_census_group(struct pyr_context *context, const struct pyr_census *census,
 			    enum pyr_census_by by, const struct pyr_value *match, int generation,
-			    const uint64_t *retained, uint32_t retained_count,
+			    const uint8_t *only, const uint64_t *retained, uint32_t retained_count,
 			    struct pyr_census_groups *ret)
 {
 	struct pyr_census_groups groups = {.by = by, .filtered = match->given};
@@ -197,7 +198,7 @@ pyr_error *pyr_census_group(struct pyr_context *context, const struct pyr_census
 	if (!err && by != PYR_CENSUS_BY_SIZE)
 		merge(&groups);
 	else if (!err && match->given)
-		err = sizes_of_marked(context, marked, types, generation, &groups);
+		err = sizes_of_marked(context, marked, types, generation, only, &groups);
 	else
 		for (power = 0; power < PYR_CENSUS_SIZES && !err; power++)
 			err = add_size(&groups, power, census->sizes[power].count,

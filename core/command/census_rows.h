@@ -27,10 +27,11 @@ struct pyr_census_groups {
 };
 
 /* @match: a REGEX value for type names; @generation -1: all; @retained: what all objects
- * of a type retain, by type index below @retained_count, or NULL. */
+ * of a type retain, by type index below @retained_count, or NULL. @only: objects with a
+ * nonzero byte, by id, or NULL. */
 pyr_error *pyr_census_group(struct pyr_context *context, const struct pyr_census *census,
 			    enum pyr_census_by by, const struct pyr_value *match, int generation,
-			    const uint64_t *retained, uint32_t retained_count,
+			    const uint8_t *only, const uint64_t *retained, uint32_t retained_count,
 			    struct pyr_census_groups *ret);
 void pyr_census_groups_deinit(struct pyr_census_groups *groups);
 

@@ -88,9 +88,15 @@ static void sentence(struct pyr_context *context, const struct pyr_census *censu
 		     const struct pyr_census_groups *groups, int generation)
 {
 	struct pyr_out *out = context->out;
+	bool unreachable = pyr_context_option(context, PYR_OPT_census_unreachable)->given;
 
 	pyr_out_style(out, PYR_STYLE_STRONG);
-	pyr_out_text(out, pyr_counted(groups->count, "object", "objects").text);
+	if (unreachable)
+		pyr_out_text(out,
+			     pyr_counted(groups->count, "unreachable object", "unreachable objects")
+				     .text);
+	else
+		pyr_out_text(out, pyr_counted(groups->count, "object", "objects").text);
 	if (generation >= 0)
 		pyr_out_printf(out, " in generation %d", generation);
 	pyr_out_printf(out, " of %s, %s.", pyr_counted(groups->type_count, "type", "types").text,
@@ -207,11 +213,15 @@ pyr_error *pyr_cmd_census(struct pyr_context *context)
 	};
 	struct pyr_census_groups groups;
 	struct pyr_census census = {0};
+	bool unreachable = pyr_context_option(context, PYR_OPT_census_unreachable)->given;
 	uint64_t *retained = NULL;
 	uint32_t retained_count = 0;
 	struct pyr_types *types;
 	pyr_error *err;
 
+	if (asked_retained(context) && unreachable)
+		return pyr_error_create(
+			PYR_E_USAGE, "--retained is told of what is in use, not of --unreachable");
 	if (asked_retained(context) && (by != PYR_CENSUS_BY_TYPE || generation->given))
 		return pyr_error_create(PYR_E_USAGE,
 					"--retained is told of types as a whole, not by %s",
@@ -219,15 +229,19 @@ pyr_error *pyr_cmd_census(struct pyr_context *context)
 	if ((err = pyr_session_types(context->session, &types)) ||
 	    (asked_retained(context) &&
 	     (err = retained_by_type(context, &retained, &retained_count))) ||
-	    (err = pyr_census_run(types, &context->session->control, &options, &census))) {
+	    (unreachable && (err = pyr_session_unreachable(context->session, &options.only))) ||
+	    (err = unreachable ? pyr_census_of_heap(context->session->heap,
+						    &context->session->control, &options, &census)
+			       : pyr_census_run(types, &context->session->control, &options,
+						&census))) {
 		free(retained);
 		return err;
 	}
 	if (!census.proven)
 		pyr_context_incomplete(context, "the collector's lists do not all close: which "
 						"generation an object is in is inferred");
-	err = pyr_census_group(context, &census, by, match, options.generation, retained,
-			       retained_count, &groups);
+	err = pyr_census_group(context, &census, by, match, options.generation, options.only,
+			       retained, retained_count, &groups);
 	free(retained);
 	if (!err) {
 		pyr_context_answer(context);

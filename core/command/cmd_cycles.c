@@ -44,7 +44,7 @@ static pyr_error *find(struct pyr_context *context, struct pyr_model *model, siz
 	if (!(err = pyr_garbage_weigh(g, control, weights)) &&
 	    !(err = pyr_uncollected_why(g, &a->why)))
 		err = pyr_cycles_find(model, control, g->objects, g->count, &g->subset, weights,
-				      &a->cycles);
+				      true, &a->cycles);
 	free(weights);
 	return err;
 }

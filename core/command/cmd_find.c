@@ -128,19 +128,22 @@ pyr_error *pyr_cmd_find(struct pyr_context *context)
 		.limit = context->limit == UINT64_MAX ? 0 : context->limit,
 	};
 	bool overheld = pyr_context_option(context, PYR_OPT_find_overheld)->given;
+	bool unreachable = pyr_context_option(context, PYR_OPT_find_unreachable)->given;
 	bool underheld = pyr_context_option(context, PYR_OPT_find_underheld)->given;
 	struct pyr_find_result result;
 	struct found found = {.context = context};
 	pyr_error *err;
 
 	if (!options.type && !options.repr && !options.attr && !in->given && !overheld &&
-	    !underheld && !pyr_context_option(context, PYR_OPT_find_min_size)->given)
-		return pyr_error_create(PYR_E_USAGE,
-					"find wants a condition: --type, --repr, --attr, "
-					"--min-size, --in, --overheld or --underheld");
+	    !underheld && !unreachable &&
+	    !pyr_context_option(context, PYR_OPT_find_min_size)->given)
+		return pyr_error_create(
+			PYR_E_USAGE, "find wants a condition: --type, --repr, --attr, "
+				     "--min-size, --in, --unreachable, --overheld or --underheld");
 	if (overheld && underheld)
 		return pyr_error_create(PYR_E_USAGE, "no object is both overheld and underheld");
 	if ((err = pyr_session_heap(context->session, &found.heap)) ||
+	    (unreachable && (err = pyr_session_unreachable(context->session, &options.only))) ||
 	    ((overheld || underheld) &&
 	     (err = pyr_session_ledger(context->session, &found.ledger))))
 		return err;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "command/retention.h"
+#include "analysis/garbage.h"
 #include "target/debugger.h"
 
 pyr_session *pyr_session_create(void)
@@ -24,6 +25,8 @@ void pyr_session_close(struct pyr_session *session)
 {
 	pyr_retention_destroy(session->retention);
 	session->retention = NULL;
+	free(session->unreachable);
+	session->unreachable = NULL;
 	pyr_ledger_destroy(session->ledger);
 	session->ledger = NULL;
 	pyr_roots_destroy(session->roots);
@@ -383,6 +386,20 @@ pyr_error *pyr_session_roots(struct pyr_session *session, struct pyr_roots **ret
 	if (!session->roots && (err = pyr_roots_find(model, &session->control, &session->roots)))
 		return err;
 	*ret = session->roots;
+	return NULL;
+}
+
+pyr_error *pyr_session_unreachable(struct pyr_session *session, const uint8_t **ret)
+{
+	struct pyr_model *model;
+	pyr_error *err;
+
+	if ((err = pyr_session_model(session, &model)))
+		return err;
+	if (!session->unreachable &&
+	    (err = pyr_garbage_mark(model, &session->control, &session->unreachable)))
+		return err;
+	*ret = session->unreachable;
 	return NULL;
 }
 

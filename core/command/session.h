@@ -32,6 +32,7 @@ struct pyr_session {
 	struct pyr_model *model;
 	struct pyr_roots *roots;
 	struct pyr_ledger *ledger;
+	uint8_t *unreachable;            /* by object; see pyr_garbage_mark() */
 	struct pyr_retention *retention; /* command/retention.h */
 
 	/* What the core file was when it was opened: another file in its place is another target.
@@ -57,6 +58,8 @@ pyr_error *pyr_session_holdings(struct pyr_session *session, struct pyr_holdings
 pyr_error *pyr_session_model(struct pyr_session *session, struct pyr_model **ret);
 pyr_error *pyr_session_roots(struct pyr_session *session, struct pyr_roots **ret);
 pyr_error *pyr_session_ledger(struct pyr_session *session, struct pyr_ledger **ret);
+/* What is garbage, as pyr_garbage_mark() tells it. */
+pyr_error *pyr_session_unreachable(struct pyr_session *session, const uint8_t **ret);
 /* Close all layers; the source and options stay. */
 void pyr_session_close(struct pyr_session *session);
 /* The command listed this object. */

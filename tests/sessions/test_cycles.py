@@ -186,3 +186,39 @@ def test_in_the_middle_of_deduce_unreachable(name, function, tmp_path, gap):
     answer, = Shell(core=core, exe=interpreter.exe).json("cycles")
     assert answer["collection"] == "counting" and answer["exact"]
     assert addresses(answer["objects"]) == found
+
+
+@pytest.mark.parametrize("run", pairs(["cycles_language", "cycles_samples"]), indirect=True)
+def test_census_and_find_of_what_is_unreachable(run):
+    cycles, census, found = shell_for(run).json("cycles", "census --unreachable", "find --unreachable --limit 0")
+    owned = cycles["owned_untracked"]
+    assert census["gc_objects"] == cycles["unreachable"]
+    assert census["objects"] == cycles["unreachable"] + owned["count"]
+    assert census["bytes"] == cycles["bytes"]
+    everything = {o["address"] for o in found["objects"]}
+    assert len(everything) == census["objects"]
+    assert set(cycles["objects"]) <= everything
+    rest = [o for o in found["objects"] if o["address"] not in set(cycles["objects"])]
+    assert len(rest) == owned["count"] and sum(o["size"] for o in rest) == owned["bytes"]
+
+
+@pytest.mark.parametrize("run", pairs(["cycles_language"]), indirect=True)
+def test_cycles_that_are_in_use(run):
+    """`kept` of main() is a cycle that somebody holds; nothing that is garbage is among them."""
+    shell = shell_for(run)
+    garbage, answer = shell.json("cycles", "cycles --reachable")
+    group, = [g for g in answer["groups"] if g["shape"] == "Node ⇄ Node through .partner"]
+    kept = run.planted["kept"]
+    assert group["count"] == 1 and kept in {int(link["address"], 16) for link in group["ring"]}
+    assert group["holder_count"] or group["root"]
+    members = {int(link["address"], 16) for g in answer["groups"] for link in g["ring"]}
+    assert not members & addresses(garbage["objects"])
+    assert "cycles are in use, of" in shell.text("cycles --reachable")[0]
+
+
+def test_generations(tmp_path):
+    """A young collection looks at young objects alone: what older ones hold is in use for it."""
+    run = programs.core_of(matrix.by_name("system"), PROGRAMS["cycles_language"])
+    young, middle, full = shell_for(run).json(*["cycles --generation %d" % g for g in range(3)])
+    assert addresses(young["objects"]) < addresses(middle["objects"]) < addresses(full["objects"])
+    assert young["considered"] < middle["considered"] < full["considered"]
