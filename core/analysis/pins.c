@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/zombie_frames.h"
+
 struct search {
 	struct pyr_heap *heap;
 	struct pyr_reader *reader;
@@ -238,6 +240,7 @@ pyr_error *pyr_pins_find(struct pyr_heap *heap, const struct pyr_arenas *arenas,
 	for (i = 0; i < arenas->obmalloc->arenas.count && !any; i++)
 		any = pyr_arena_is_almost_empty(arenas, i, percent);
 	if (any && !(err = pyr_freelists_read(heap->types, arenas->obmalloc, &freelists)) &&
+	    !(err = pyr_zombie_frames_add(heap, &freelists)) &&
 	    !(err = pyr_buffers_build(heap, control, true, &buffers)))
 		err = run(&s, percent, control);
 	else if (!any)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "command/context.h"
-#include "runtime/freelists.h"
+#include "heap/zombie_frames.h"
 
 /* All lists of one type, in one interpreter or in the process. */
 struct row {
@@ -260,12 +260,17 @@ pyr_error *pyr_cmd_freelists(struct pyr_context *context)
 	struct pyr_freelists freelists;
 	struct pyr_obmalloc obmalloc;
 	struct pyr_types *types;
+	struct pyr_heap *heap;
 	pyr_error *err;
 
 	if ((err = pyr_session_types(context->session, &types)) ||
 	    (err = pyr_obmalloc_open(context->session->python, &obmalloc)))
 		return err;
 	err = pyr_freelists_read(types, &obmalloc, &freelists);
+	if (!err && pyr_zombie_frames_exist(context->session->python) &&
+	    ((err = pyr_session_heap(context->session, &heap)) ||
+	     (err = pyr_zombie_frames_add(heap, &freelists))))
+		pyr_freelists_deinit(&freelists);
 	if (!err) {
 		tell_what_lacks(context, &freelists);
 		pyr_context_answer(context);

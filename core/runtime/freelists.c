@@ -403,6 +403,13 @@ static int by_address(const void *a, const void *b)
 	return x->address < y->address ? -1 : x->address > y->address;
 }
 
+void pyr_freelists_sort(struct pyr_freelists *freelists)
+{
+	if (freelists->entries.count)
+		qsort(freelists->entries.data, freelists->entries.count,
+		      sizeof(*freelists->entries.data), by_address);
+}
+
 pyr_error *pyr_freelists_read(struct pyr_types *types, const struct pyr_obmalloc *obmalloc,
 			      struct pyr_freelists *ret)
 {
@@ -432,8 +439,7 @@ pyr_error *pyr_freelists_read(struct pyr_types *types, const struct pyr_obmalloc
 		pyr_freelists_deinit(&out);
 		return err;
 	}
-	if (out.entries.count)
-		qsort(out.entries.data, out.entries.count, sizeof(*out.entries.data), by_address);
+	pyr_freelists_sort(&out);
 	*ret = out;
 	return NULL;
 }

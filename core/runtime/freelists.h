@@ -42,6 +42,8 @@ struct pyr_freelists {
 pyr_error *pyr_freelists_read(struct pyr_types *types, const struct pyr_obmalloc *obmalloc,
 			      struct pyr_freelists *ret);
 void pyr_freelists_deinit(struct pyr_freelists *freelists);
+/* After entries were added. */
+void pyr_freelists_sort(struct pyr_freelists *freelists);
 /* The list on which an object lies that begins in [start, end), or NULL. */
 const struct pyr_freelist *pyr_freelists_at(const struct pyr_freelists *freelists, pyr_addr start,
 					    pyr_addr end);

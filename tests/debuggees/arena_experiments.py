@@ -70,10 +70,14 @@ def survivors():
 def free_lists():
     """Thousands of tuples and floats die; some hundreds of each are kept for reuse."""
     gc.disable()
+    names = {}
+    for i in range(300):
+        exec("def called%d(): return 1\ndef never%d(): return 2" % (i, i), names)
+        names["called%d" % i]()
     pairs = [(None, i) for i in range(5000)]
     floats = [i + 0.25 for i in range(500)]
     del pairs, floats
-    return {}, None
+    return {"names": names}, None
 
 
 @functools.lru_cache(maxsize=None)
