@@ -37,7 +37,7 @@ static pyr_error *count_all(struct pyr_heap *heap, struct pyr_control *control,
 		type = pyr_types_at(heap->types, heap->type[id]);
 		err = pyr_object_size(heap->types, &python->reader, type, heap->address[id], &size,
 				      &exact);
-		if (err || size > PYR_SIZE_MAX) {
+		if (err) {
 			pyr_error_destroy(err);
 			size = (uint64_t)type->gc_head + type->pre_header +
 			       (type->basicsize > 0 ? (uint64_t)type->basicsize : 0);

@@ -15,8 +15,9 @@ static pyr_error *open_heap(struct pyr_context *context, struct pyr_native_view 
 	if (!err)
 		return pyr_buffers_build(v->heap, &session->control, false, &v->buffers);
 	v->heap = NULL;
-	if (err->code != PYR_E_NOT_PYTHON && err->code != PYR_E_UNSUPPORTED_BUILD &&
-	    err->code != PYR_E_UNKNOWN_LAYOUT)
+	if (err->code == PYR_E_INTERRUPTED || err->code == PYR_E_NO_MEMORY ||
+	    err->code == PYR_E_TARGET_GONE || err->code == PYR_E_NO_PERMISSION ||
+	    err->code == PYR_E_NO_SPACE)
 		return err;
 	pyr_context_incomplete(context, "what Python owns is not told apart: %s", err->message);
 	pyr_error_destroy(err);

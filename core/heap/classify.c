@@ -294,10 +294,6 @@ uint64_t pyr_kind_measure_slow(struct pyr_classifier *c, struct pyr_kind *kind, 
 	}
 	if (!exact)
 		kind->inexact = true;
-	if (size > PYR_SIZE_MAX) {
-		c->unmeasured++;
-		return kind->fixed_size;
-	}
 	return size;
 }
 
@@ -394,7 +390,7 @@ uint64_t pyr_kind_measure(struct pyr_classifier *c, struct pyr_kind *kind, pyr_a
 {
 	uint64_t size, slow;
 
-	if (!measure_fast(c, kind, object, &size) || size > PYR_SIZE_MAX)
+	if (!measure_fast(c, kind, object, &size) || size > c->types->size_limit)
 		return pyr_kind_measure_slow(c, kind, addr);
 	if (!kind->probed) {
 		/* What is fast must be what is right: ask both ways once. */

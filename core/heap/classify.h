@@ -46,7 +46,6 @@ struct pyr_kind {
 };
 
 #define PYR_KIND_CACHE 4096u
-#define PYR_SIZE_MAX (UINT64_C(1) << 47) /* an object's size beyond this is damage */
 
 struct pyr_classifier {
 	struct pyr_types *types;

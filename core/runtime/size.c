@@ -4,7 +4,6 @@
 #include "runtime/types_state.h"
 #include "runtime/values.h"
 
-#define SIZE_MAX_SANE (UINT64_C(1) << 47)
 #define DEQUE_BLOCK_ITEMS 64
 #define MRO_MAX 1024
 #define STRUCT_CODES_MAX 100000
@@ -436,7 +435,7 @@ pyr_error *pyr_object_size(struct pyr_types *types, struct pyr_reader *reader,
 	size = rule >= RULE_SHAPE ? apply_rule(&s, (enum pyr_shape)(rule - RULE_SHAPE))
 				  : size_object(&s);
 	size += before(&s);
-	if (size > SIZE_MAX_SANE)
+	if (size > (type->shape == PYR_SHAPE_DEQUE ? types->blocks_limit : types->size_limit))
 		return pyr_error_create_at(PYR_E_CORRUPT, addr,
 					   "the object at 0x%llx (a %s) has an impossible size",
 					   (unsigned long long)addr, type->name);

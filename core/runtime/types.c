@@ -77,6 +77,32 @@ static void find_known_shapes(struct pyr_types *types)
 	}
 }
 
+#define SIZE_MAX_SANE (UINT64_C(1) << 47)
+
+/* A part of an object lies in one stretch of mappings; few objects have more than two
+ * parts (a dict its table and its own block, a str its other forms). */
+static void find_size_limits(struct pyr_types *types)
+{
+	const struct pyr_target *target = types->python->target;
+	uint64_t largest = 0, all = 0, stretch = 0;
+	size_t i;
+
+	for (i = 0; i < target->mappings.count; i++) {
+		const struct pyr_mapping *m = &target->mappings.data[i];
+
+		if (!i || m->start != m[-1].end)
+			stretch = 0;
+		stretch += m->end - m->start;
+		all += m->end - m->start;
+		if (stretch > largest)
+			largest = stretch;
+	}
+	types->size_limit = largest && largest < SIZE_MAX_SANE / 2 ? 2 * largest : SIZE_MAX_SANE;
+	types->blocks_limit = all && all < SIZE_MAX_SANE ? all : SIZE_MAX_SANE;
+	if (types->blocks_limit < types->size_limit)
+		types->blocks_limit = types->size_limit;
+}
+
 pyr_error *pyr_types_create(struct pyr_python *python, struct pyr_types **ret)
 {
 	struct pyr_types *types = calloc(1, sizeof(*types));
@@ -92,6 +118,7 @@ pyr_error *pyr_types_create(struct pyr_python *python, struct pyr_types **ret)
 	pthread_mutex_init(&state->lock, NULL);
 	types->python = python;
 	types->state = state;
+	find_size_limits(types);
 	atomic_init(&types->index, index);
 	find_known_shapes(types);
 	*ret = types;

@@ -55,6 +55,9 @@ struct pyr_types {
 	_Atomic(struct pyr_type_index *) index;
 	struct pyr_python *python; /* borrowed */
 	struct pyr_types_state *state;
+	/* An object that says it is larger is damaged: its parts do not fit into what the target
+	 * maps. The second is for those that are made of many blocks. */
+	uint64_t size_limit, blocks_limit;
 };
 
 pyr_error *pyr_types_create(struct pyr_python *python, struct pyr_types **ret);
