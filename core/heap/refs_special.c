@@ -66,6 +66,12 @@ static void walk_type(struct pyr_walk *w)
 		if (self)
 			pyr_walk_tell(w, pyr_type_dict(w->refs->types, w->reader, self),
 				      PYR_FIELD_LABEL(PYR_REF_OWNED, "__dict__"), 0);
+		/* Of a builtin type it is in the interpreter since 3.12, and a root. */
+		if (!pyr_is(l, static_type_state, PER_INTERPRETER) ||
+		    !(flags & l->type_flags & PYR_TPFLAGS_STATIC_BUILTIN))
+			pyr_walk_tell(
+				w, pyr_get_addr(l, w->reader, w->addr, PyTypeObject, tp_subclasses),
+				PYR_FIELD_LABEL(PYR_REF_OWNED, "__subclasses__"), 0);
 	}
 }
 

@@ -22,10 +22,12 @@ struct scan {
 	const struct pyr_layout *layout;
 	struct pyr_reader reader;
 	struct pyr_python *python;
-	uint32_t object;           /* the first object at or above the slot */
-	pyr_addr end;              /* of the object before it */
-	pyr_addr strings, bytes;   /* verified tables, 0: none yet */
-	pyr_addr cache, cache_end; /* the method cache: its values are borrowed */
+	uint32_t object;              /* the first object at or above the slot */
+	pyr_addr end;                 /* of the object before it */
+	pyr_addr strings, bytes;      /* verified tables, 0: none yet */
+	pyr_addr cache, cache_end;    /* the method cache: its values are borrowed */
+	pyr_addr ast_first, ast_last; /* variables with types of the ast module */
+	uint32_t ast_count;
 	pyr_addr none;
 };
 
@@ -213,6 +215,13 @@ static bool is_ast(struct scan *s, uint32_t id, bool *is_type)
 	return !strncmp(name, "_ast.", 5) || !strncmp(name, "ast.", 4);
 }
 
+static void push(struct scan *s, uint32_t id, pyr_addr slot, uint64_t row)
+{
+	pyr_roots_push_id(s->roots, PYR_ROOT_RUNTIME, PYR_ROOT_OWNED, id, slot, 0, row);
+	if (!pyr_vec_push(&s->roots->state->statics, slot))
+		s->roots->state->failed = true;
+}
+
 static void look(struct scan *s, pyr_addr slot, pyr_addr object, uint32_t id, bool python)
 {
 	uint64_t row;
@@ -242,12 +251,13 @@ static void look(struct scan *s, pyr_addr slot, pyr_addr object, uint32_t id, bo
 			return;
 	} else if (python && is_ast(s, id, &type)) {
 		row = PYR_ROOT_ROW_AST;
+		s->ast_first = s->ast_first ? s->ast_first : slot;
+		s->ast_last = slot;
+		s->ast_count++;
 	} else {
 		return;
 	}
-	pyr_roots_push_id(s->roots, PYR_ROOT_RUNTIME, PYR_ROOT_OWNED, id, slot, 0, row);
-	if (!pyr_vec_push(&s->roots->state->statics, slot))
-		s->roots->state->failed = true;
+	push(s, id, slot, row);
 }
 
 /* An entry of the method cache (typeobject.c): {version, name, value}, zero or a str's
@@ -331,6 +341,19 @@ static pyr_error *find_cache(struct scan *s, const struct pyr_static_range *rang
 	return err;
 }
 
+/* The names of the fields of ast nodes are members of one structure with the types
+ * (Python-ast.c, astmodulestate, 3.9): strings where most words are types. */
+static void push_ast_names(struct scan *s)
+{
+	pyr_addr slot, word;
+
+	if ((s->ast_last - s->ast_first) / 8 > 2 * (uint64_t)s->ast_count)
+		return;
+	for (slot = s->ast_first; slot < s->ast_last; slot += 8)
+		if ((word = word_at(s, slot)) && of_type(s, word, PYR_KNOWN_UNICODE_TYPE))
+			push(s, pyr_heap_id(s->heap, word), slot, PYR_ROOT_ROW_AST);
+}
+
 static pyr_error *scan_range(struct scan *s, const struct pyr_static_range *range,
 			     struct pyr_control *control)
 {
@@ -366,6 +389,13 @@ static pyr_error *scan_range(struct scan *s, const struct pyr_static_range *rang
 	return NULL;
 }
 
+static int by_address(const void *a, const void *b)
+{
+	const pyr_addr x = *(const pyr_addr *)a, y = *(const pyr_addr *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 pyr_error *pyr_roots_statics(struct pyr_roots *roots, struct pyr_control *control)
 {
 	struct pyr_python *python = pyr_roots_python(roots);
@@ -389,6 +419,11 @@ pyr_error *pyr_roots_statics(struct pyr_roots *roots, struct pyr_control *contro
 				err = find_cache(&s, &statics.ranges.data[i], control);
 	for (i = 0; i < statics.ranges.count && !err; i++)
 		err = scan_range(&s, &statics.ranges.data[i], control);
+	if (!err && s.ast_count)
+		push_ast_names(&s);
+	if (roots->state->statics.count)
+		qsort(roots->state->statics.data, roots->state->statics.count,
+		      sizeof(*roots->state->statics.data), by_address);
 	if (!err)
 		err = pyr_reader_check(&s.reader);
 	pyr_reader_deinit(&s.reader);
