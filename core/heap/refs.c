@@ -180,6 +180,17 @@ static enum pyr_dict_mode dict_mode(const struct pyr_layout *l, const struct pyr
 	return type->dictoffset < 0 ? PYR_DICT_FROM_END : PYR_DICT_NOT_VISITED;
 }
 
+static void set_dict(struct builder *b, const struct pyr_type *type)
+{
+	const struct pyr_layout *l = b->refs->layout;
+
+	b->plan.dict_mode = dict_mode(l, type);
+	b->plan.dictoffset = type->dictoffset;
+	b->plan.inline_values = (type->flags & l->type_flags & PYR_TPFLAGS_INLINE_VALUES) != 0;
+	b->plan.cached_keys =
+		pyr_get_addr(l, b->reader, type->address, PyHeapTypeObject, ht_cached_keys);
+}
+
 /* subtype_traverse(), typeobject.c: the slots of every class down to the first
  * base with another traverse function, the instance dict if that base has none of
  * its own, the type, then the base's function. */
@@ -196,14 +207,8 @@ static const struct pyr_type *add_subtype(struct builder *b, const struct pyr_ty
 			return NULL;
 		base = next;
 	}
-	if (type->dictoffset != base->dictoffset) {
-		b->plan.dict_mode = dict_mode(l, type);
-		b->plan.dictoffset = type->dictoffset;
-		b->plan.inline_values =
-			(type->flags & l->type_flags & PYR_TPFLAGS_INLINE_VALUES) != 0;
-		b->plan.cached_keys =
-			pyr_get_addr(l, b->reader, type->address, PyHeapTypeObject, ht_cached_keys);
-	}
+	if (type->dictoffset != base->dictoffset)
+		set_dict(b, type);
 	b->plan.visits_type = type->heap && (pyr_is(l, subtype_visits_type, ALWAYS) ||
 					     !base->traverse || !base->heap);
 	return base;
@@ -227,6 +232,21 @@ static void add_owned(struct builder *b, const struct pyr_type *type)
 	}
 }
 
+/* Does the row of @type make asking its function unnecessary? */
+static bool tells_all(const struct pyr_refs *refs, const struct row *row,
+		      const struct pyr_type *type)
+{
+	switch (row->walker) {
+	case PYR_WALK_UNKNOWN:
+	case PYR_WALK_LRU_CACHE:
+		return false;
+	case PYR_WALK_MANAGED:
+		return (type->flags & refs->layout->type_flags & PYR_TPFLAGS_MANAGED_DICT) != 0;
+	default:
+		return true;
+	}
+}
+
 static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader,
 				const struct pyr_type *type)
 {
@@ -244,9 +264,10 @@ static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader
 	/* A base without a traverse function holds nothing that the collector sees. */
 	if (base && !base->traverse)
 		b.plan.walker = PYR_WALK_FIELDS;
-	if (base && (row = native_row(refs, reader, base)) && row->walker != PYR_WALK_UNKNOWN &&
-	    row->walker != PYR_WALK_LRU_CACHE) {
+	if (base && (row = native_row(refs, reader, base)) && tells_all(refs, row, base)) {
 		b.plan.walker = row->walker;
+		if (row->walker == PYR_WALK_MANAGED)
+			set_dict(&b, type);
 		add_row_fields(&b, row, base, false);
 		b.plan.state = base->traverse && base->heap ? PYR_PLAN_UNSETTLED : PYR_PLAN_SETTLED;
 	} else if (base) {
@@ -349,7 +370,8 @@ void pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
 	}
 	for (i = 0; i < w.plan->count; i++) {
 		f = &w.plan->fields[i];
-		place = addr + (pyr_addr)f->offset + (f->behind_items ? pyr_walk_items_size(&w) : 0);
+		place = addr + (pyr_addr)f->offset +
+			(f->behind_items ? pyr_walk_items_size(&w) : 0);
 		if ((f->label & PYR_REF_TRAVERSED || !visited ||
 		     !pyr_visited_word(visited, (uint32_t)f->offset)) &&
 		    pyr_try_u64(reader, place, &target))

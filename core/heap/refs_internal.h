@@ -8,6 +8,7 @@
 enum pyr_walker {
 	PYR_WALK_UNKNOWN, /* tp_traverse is not one of ours */
 	PYR_WALK_FIELDS,  /* the plan's fields are all */
+	PYR_WALK_MANAGED, /* with a managed dict that the type's own function visits */
 	PYR_WALK_LIST,
 	PYR_WALK_TUPLE,
 	PYR_WALK_DICT,

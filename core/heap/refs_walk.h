@@ -392,6 +392,7 @@ PYR_INLINE void pyr_walk_rest(struct pyr_walk *w, enum pyr_walker walker)
 	switch (walker) {
 	case PYR_WALK_UNKNOWN:
 	case PYR_WALK_FIELDS:
+	case PYR_WALK_MANAGED:
 		break;
 	case PYR_WALK_LIST:
 	case PYR_WALK_TUPLE:

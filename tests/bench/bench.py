@@ -191,7 +191,7 @@ def report_extreme(python, shape):
     """What must take no more than any heap of its size: no recursion, no quadratic step."""
     directory = tempfile.mkdtemp(prefix="pyretain-bench.")
     try:
-        facts, core = build_heap(python, EXTREMES[shape], directory, shape, program="extremes.py")
+        facts, core = build_heap(python, EXTREMES[shape], directory, shape, program="../debuggees/extremes.py")
         took, memory, out, cpu = timed([os.path.join(BUILD, "tests", "bench", "graph_bench"), core])
         refs = values(out)
         why = timed([os.path.join(BUILD, "pyretain"), "-c", core, "why", "0x%x" % facts["innermost"]])

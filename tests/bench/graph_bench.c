@@ -1,6 +1,8 @@
-/* graph_bench CORE [--types|--ledger]: how long the references of a heap take, and what memory.
- * Prints "name value" lines; tests/bench/bench.py turns them into ratios. --types says how
- * the objects of each type are walked, --ledger whose reference counts are not explained. */
+/* graph_bench CORE [--types|--ledger|--check|--once [SYSROOT]]: how long the references of a heap
+ * take, and what memory. Prints "name value" lines; tests/bench/bench.py turns them into ratios.
+ * --types says how the objects of each type are walked, --ledger whose reference counts are not
+ * explained; --check compares native walks with what the type's own function visits, run in
+ * the emulator. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +10,7 @@
 
 #include "analysis/dominators.h"
 #include "base/parallel.h"
+#include "heap/emulator.h"
 #include "heap/model.h"
 
 static double on_clock(clockid_t clock)
@@ -81,6 +84,87 @@ static void by_type(struct pyr_model *model)
 				printf("way %s %llu %s\n", ways[w], (unsigned long long)table[i][w],
 				       pyr_type_name(types, pyr_types_at(types, i)));
 	free(table);
+}
+
+struct told {
+	uint64_t *data;
+	size_t count, capacity;
+};
+
+static void keep_traversed(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
+{
+	(void)detail;
+	if (label & PYR_REF_TRAVERSED && !pyr_vec_push((struct told *)ctx, target))
+		exit(1);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void compare(struct pyr_model *model, struct pyr_emulator *emulator, uint32_t id,
+		    struct told *told, uint64_t tally[4])
+{
+	struct pyr_types *types = model->heap->types;
+	const struct pyr_type *type = pyr_types_at(types, model->heap->type[id]);
+	struct pyr_emulated_call call;
+	struct told expected = {0};
+	const char *why;
+	enum pyr_way way;
+	size_t i;
+
+	told->count = 0;
+	way = pyr_model_walk(model, id, keep_traversed, told);
+	tally[3] += way == PYR_WAY_INFERRED;
+	if (way != PYR_WAY_NATIVE)
+		return;
+	if (!type->gc || !type->traverse ||
+	    !pyr_emulator_traverse(emulator, type->traverse, model->heap->address[id],
+				   (uint64_t)type->basicsize, &call, &why)) {
+		tally[2] += type->gc && type->traverse;
+		return;
+	}
+	for (i = 0; i < call.visited_count; i++)
+		if (!pyr_vec_push(&expected, call.visited[i]))
+			exit(1);
+	if (told->count)
+		qsort(told->data, told->count, 8, by_value);
+	if (expected.count)
+		qsort(expected.data, expected.count, 8, by_value);
+	tally[0]++;
+	if (told->count != expected.count ||
+	    (told->count && memcmp(told->data, expected.data, told->count * 8))) {
+		tally[1]++;
+		printf("differs 0x%llx %s: %zu natively, %zu emulated\n",
+		       (unsigned long long)model->heap->address[id], pyr_type_name(types, type),
+		       told->count, expected.count);
+	}
+	pyr_vec_deinit(&expected);
+}
+
+static void check(struct pyr_model *model)
+{
+	struct pyr_emulator *emulator;
+	struct told told = {0};
+	uint64_t tally[4] = {0};
+	const char *why;
+	uint32_t id;
+
+	die(pyr_emulator_create(pyr_types_python(model->heap->types)->target, &emulator, &why));
+	if (!emulator) {
+		printf("no_emulation %s\n", why);
+		return;
+	}
+	for (id = 0; id < model->heap->count; id++)
+		compare(model, emulator, id, &told, tally);
+	printf("compared %llu\ndifferent %llu\nabandoned %llu\ninferred_objects %llu\n",
+	       (unsigned long long)tally[0], (unsigned long long)tally[1],
+	       (unsigned long long)tally[2], (unsigned long long)tally[3]);
+	pyr_emulator_destroy(emulator);
+	pyr_vec_deinit(&told);
 }
 
 /* References that no object holds, by type; those of roots are among them. */
@@ -175,9 +259,12 @@ int main(int argc, char **argv)
 	size_t i;
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: graph_bench CORE [--types|--ledger|--once]\n");
+		fprintf(stderr,
+			"usage: graph_bench CORE [--types|--ledger|--check|--once [SYSROOT]]\n");
 		return 2;
 	}
+	if (argc > 3)
+		target_options.sysroot = python_options.sysroot = argv[3];
 	pyr_control_init(&control);
 	start = t = now();
 	die(pyr_target_open_core(&control, argv[1], &target_options, &target));
@@ -221,6 +308,8 @@ int main(int argc, char **argv)
 		by_type(model);
 	else if (argc > 2 && !strcmp(argv[2], "--ledger"))
 		ledger(model, &control);
+	else if (argc > 2 && !strcmp(argv[2], "--check"))
+		check(model);
 	else if (argc < 3)
 		dominate(model, &control);
 	for (i = 0; i < control.diagnostic_count; i++)

@@ -1,5 +1,5 @@
-"""extremes.py COUNT deep|wide: a list nested COUNT deep, or one dict of COUNT entries, timed by
-CPython; then wait for the core to be taken. Prints one line of JSON."""
+"""extremes.py [OUTDIR] COUNT deep|wide: a list nested COUNT deep, or one dict of COUNT entries,
+timed by CPython; then wait, and dump core. Prints one line of JSON."""
 import gc
 import json
 import os
@@ -8,7 +8,7 @@ import time
 
 
 def main():
-    count, shape = int(sys.argv[1]), sys.argv[2]
+    count, shape = int(sys.argv[-2]), sys.argv[-1]
     gc.disable()
     planted = innermost = []
     if shape == "deep":
