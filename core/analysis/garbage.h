@@ -50,6 +50,9 @@ struct pyr_garbage {
 
 	PYR_VEC(struct pyr_owned) owned;
 	uint64_t tracked_bytes, owned_bytes; /* as sys.getsizeof() counts, native data included */
+	/* Of `owned`, those that are tracked: held by references that tp_traverse does not visit
+	 * (the __subclasses__ of a class), so that the collector does not find them. */
+	uint64_t owned_tracked, owned_tracked_bytes;
 	uint64_t native_bytes; /* of both: data of arrays and buffers, outside of Python's heap */
 
 	uint64_t negative; /* objects visited more often than they are counted; see collector.h */

@@ -26,7 +26,7 @@ struct weigher {
 	unsigned workers;
 	struct scale {
 		struct pyr_reader reader;
-		uint64_t tracked, owned, native;
+		uint64_t tracked, owned, native, owned_tracked, owned_tracked_bytes;
 	} scales[WORKERS_MAX];
 };
 
@@ -166,10 +166,16 @@ static pyr_error *weigh_owned(void *ctx, unsigned worker, size_t begin, size_t e
 	struct weigher *w = ctx;
 	struct scale *scale = &w->scales[worker];
 	const struct pyr_owned *owned;
+	uint64_t bytes;
 
 	for (; begin < end; begin++) {
 		owned = &w->garbage->owned.data[begin];
-		scale->owned += weigh(w, scale, reader_of(w, worker), owned->object, owned->owner);
+		bytes = weigh(w, scale, reader_of(w, worker), owned->object, owned->owner);
+		scale->owned += bytes;
+		if (w->model->heap->generation[owned->object] != PYR_GEN_UNTRACKED) {
+			scale->owned_tracked++;
+			scale->owned_tracked_bytes += bytes;
+		}
 	}
 	return pyr_reader_check(reader_of(w, worker));
 }
@@ -200,10 +206,13 @@ pyr_error *pyr_garbage_weigh(struct pyr_garbage *g, struct pyr_control *control,
 		err = pyr_parallel(control, "weighing", w.workers, g->owned.count, GRAIN,
 				   weigh_owned, &w);
 	g->tracked_bytes = g->owned_bytes = g->native_bytes = 0;
+	g->owned_tracked = g->owned_tracked_bytes = 0;
 	for (i = 0; i < w.workers; i++) {
 		g->tracked_bytes += w.scales[i].tracked;
 		g->owned_bytes += w.scales[i].owned;
 		g->native_bytes += w.scales[i].native;
+		g->owned_tracked += w.scales[i].owned_tracked;
+		g->owned_tracked_bytes += w.scales[i].owned_tracked_bytes;
 		pyr_reader_deinit(&w.scales[i].reader);
 	}
 	return err;

@@ -126,8 +126,12 @@ static void answer_json(struct pyr_context *context, const struct answer *a)
 	pyr_json_uint(json, "bytes", g->tracked_bytes + g->owned_bytes);
 	pyr_json_uint(json, "native_bytes", g->native_bytes);
 	pyr_json_begin_object(json, "owned_untracked");
-	pyr_json_uint(json, "count", g->owned.count);
-	pyr_json_uint(json, "bytes", g->owned_bytes);
+	pyr_json_uint(json, "count", g->owned.count - g->owned_tracked);
+	pyr_json_uint(json, "bytes", g->owned_bytes - g->owned_tracked_bytes);
+	pyr_json_end_object(json);
+	pyr_json_begin_object(json, "owned_tracked");
+	pyr_json_uint(json, "count", g->owned_tracked);
+	pyr_json_uint(json, "bytes", g->owned_tracked_bytes);
 	pyr_json_end_object(json);
 	pyr_json_string(json, "collection", phases[g->phase]);
 	pyr_json_begin_list(json, "reasons");
@@ -281,7 +285,8 @@ static void notes(struct pyr_context *context, const struct answer *a)
 
 	pyr_out_raw(out, "\n", 1);
 	if (g->owned.count)
-		pyr_out_printf(out, "  with them go    %s that the collector does not track, %s\n",
+		pyr_out_printf(out,
+			       "  with them go    %s that the collector does not look for, %s\n",
 			       pyr_counted(g->owned.count, "object", "objects").text,
 			       pyr_bytes(g->owned_bytes).text);
 	if (g->native_bytes)

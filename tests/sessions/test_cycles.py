@@ -191,15 +191,16 @@ def test_in_the_middle_of_deduce_unreachable(name, function, tmp_path, gap):
 @pytest.mark.parametrize("run", pairs(["cycles_language", "cycles_samples"]), indirect=True)
 def test_census_and_find_of_what_is_unreachable(run):
     cycles, census, found = shell_for(run).json("cycles", "census --unreachable", "find --unreachable --limit 0")
-    owned = cycles["owned_untracked"]
-    assert census["gc_objects"] == cycles["unreachable"]
-    assert census["objects"] == cycles["unreachable"] + owned["count"]
+    owned, tracked = cycles["owned_untracked"], cycles["owned_tracked"]
+    assert census["gc_objects"] == cycles["unreachable"] + tracked["count"]
+    assert census["objects"] == census["gc_objects"] + owned["count"]
     assert census["bytes"] == cycles["bytes"]
     everything = {o["address"] for o in found["objects"]}
     assert len(everything) == census["objects"]
     assert set(cycles["objects"]) <= everything
     rest = [o for o in found["objects"] if o["address"] not in set(cycles["objects"])]
-    assert len(rest) == owned["count"] and sum(o["size"] for o in rest) == owned["bytes"]
+    assert len(rest) == owned["count"] + tracked["count"]
+    assert sum(o["size"] for o in rest) == owned["bytes"] + tracked["bytes"]
 
 
 @pytest.mark.parametrize("run", pairs(["cycles_language"]), indirect=True)
@@ -216,9 +217,9 @@ def test_cycles_that_are_in_use(run):
     assert "cycles are in use, of" in shell.text("cycles --reachable")[0]
 
 
-def test_generations(tmp_path):
+def test_generations():
     """A young collection looks at young objects alone: what older ones hold is in use for it."""
     run = programs.core_of(matrix.by_name("system"), PROGRAMS["cycles_language"])
     young, middle, full = shell_for(run).json(*["cycles --generation %d" % g for g in range(3)])
-    assert addresses(young["objects"]) < addresses(middle["objects"]) < addresses(full["objects"])
-    assert young["considered"] < middle["considered"] < full["considered"]
+    assert addresses(young["objects"]) <= addresses(middle["objects"]) < addresses(full["objects"])
+    assert young["considered"] <= middle["considered"] < full["considered"]
