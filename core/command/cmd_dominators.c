@@ -236,11 +236,38 @@ static pyr_error *print_tree(struct answer *a)
 	return NULL;
 }
 
+/* What is worth a headline: below a module, and below what retains little more than one
+ * other object. */
+static uint32_t headline(const struct answer *a)
+{
+	const struct pyr_telling *telling = a->retention->telling;
+	const struct pyr_heap *heap = a->retention->model->heap;
+	uint32_t node = a->rows.data[0], child, most;
+	const struct pyr_type *type;
+	unsigned depth;
+
+	for (depth = 0; depth < 64; depth++) {
+		most = a->tree.child[node];
+		for (child = most; child != PYR_NOT_REACHABLE; child = a->tree.sibling[child])
+			if (more(a, child, most))
+				most = child;
+		if (most == PYR_NOT_REACHABLE)
+			break;
+		type = pyr_types_at(heap->types, heap->type[node]);
+		if (!pyr_telling_is_namespace(telling, node) &&
+		    !pyr_telling_is_modules(telling, node) && type->shape != PYR_SHAPE_MODULE &&
+		    retained(a)->tree.retained[most] < retained(a)->tree.retained[node] / 10 * 9)
+			break;
+		node = most;
+	}
+	return node;
+}
+
 static void sentence(struct answer *a)
 {
 	const struct pyr_retained *r = retained(a);
 	struct pyr_out *out = a->context->out;
-	uint32_t top = a->rows.count ? a->rows.data[0] : 0;
+	uint32_t top = a->whole && a->rows.count ? headline(a) : 0;
 	char *held = a->whole && a->rows.count ? held_as(a, top) : NULL;
 
 	pyr_out_style(out, PYR_STYLE_STRONG);
@@ -258,22 +285,28 @@ static void sentence(struct answer *a)
 			pyr_short_type(name_of(a, top)), pyr_bytes(r->tree.retained[top]).text,
 			pyr_share(r->tree.retained[top], r->bytes).text);
 	pyr_out_style(out, PYR_STYLE_PLAIN);
-	if (a->whole && r->objects[PYR_REACH_POSSIBLE])
-		pyr_out_printf(
-			out, " %s held by words of C memory alone.",
-			pyr_counted(r->objects[PYR_REACH_POSSIBLE], "object is", "objects are")
-				.text);
-	if (a->whole && r->objects[PYR_REACH_UNKNOWN])
-		pyr_out_printf(
-			out, " %s held by what was not found.",
-			pyr_counted(r->objects[PYR_REACH_UNKNOWN], "object is", "objects are")
-				.text);
-	if (a->whole && r->objects[PYR_REACH_NONE])
-		pyr_out_printf(
-			out, " %s unreachable, retained by nothing.",
-			pyr_counted(r->objects[PYR_REACH_NONE], "object is", "objects are").text);
 	pyr_out_text(out, "\n");
 	free(held);
+}
+
+/* What is not held in the way that sizes are about. */
+static void footer(struct answer *a)
+{
+	const struct pyr_retained *r = retained(a);
+	struct pyr_out *out = a->context->out;
+	uint32_t possible = r->objects[PYR_REACH_POSSIBLE], unknown = r->objects[PYR_REACH_UNKNOWN];
+
+	if (possible || unknown)
+		pyr_out_printf(out,
+			       "\n%s held by words of C memory alone, %s by references that were "
+			       "not found.\n",
+			       pyr_counted(possible, "object is", "objects are").text,
+			       pyr_count(unknown).text);
+	if (r->objects[PYR_REACH_NONE])
+		pyr_out_printf(
+			out, "%s%s unreachable: garbage that was not collected yet.\n",
+			possible || unknown ? "" : "\n",
+			pyr_counted(r->objects[PYR_REACH_NONE], "object is", "objects are").text);
 }
 
 /* --- by type --- */
@@ -449,6 +482,8 @@ static pyr_error *print(struct answer *a)
 		else if (a->rows.count && !(err = print_tree(a)))
 			pyr_context_more(a->context, a->rows.count, a->objects, "object",
 					 "objects");
+		if (a->whole && !err)
+			footer(a);
 	}
 	free(rows);
 	return err;
