@@ -6,6 +6,7 @@
 #include "analysis/memory.h"
 #include "command/native_view.h"
 #include "command/show_waste.h"
+#include "heap/zombie_frames.h"
 #include "runtime/gcstate.h"
 #include "target/residency.h"
 
@@ -351,7 +352,8 @@ static pyr_error *ask_heap(struct pyr_context *context, struct answer *a)
 	pyr_error *err;
 	size_t count;
 
-	if ((err = pyr_freelists_read(types, a->view.heap->obmalloc, &a->freelists)))
+	if ((err = pyr_freelists_read(types, a->view.heap->obmalloc, &a->freelists)) ||
+	    (err = pyr_zombie_frames_add(a->view.heap, &a->freelists)))
 		return err;
 	err = pyr_gc_states_read(types, &context->session->python->reader, &states, &count);
 	if (!err) {
