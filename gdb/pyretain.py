@@ -75,7 +75,8 @@ def threads(inferior, machine):
             thread.switch()
             newest = gdb.newest_frame()
             tls, sp, pc = (register(newest, name) for name in REGISTERS[machine])
-            rows.append((thread.ptid[1] or thread.ptid[2], tls, sp, pc, thread.name or ""))
+            general = [register(newest, name) for name in api.GENERAL[machine]]
+            rows.append((thread.ptid[1] or thread.ptid[2], tls, sp, pc, thread.name or "", general))
     finally:
         if selected and selected.is_valid():
             selected.switch()

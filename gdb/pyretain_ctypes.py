@@ -10,6 +10,9 @@ import shlex
 import sys
 
 OPTION = re.compile(r"--|-[A-Za-z]$")
+# In the order of pyr_debugger_set_registers().
+GENERAL = {"x86_64": "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi".split(),
+           "aarch64": ["x%d" % number for number in range(31)]}
 FRAMES_MAX = 10000  # of a thread, that are named
 READ_DONE, READ_UNREADABLE, READ_INTERRUPTED, READ_GONE = range(4)
 
@@ -42,6 +45,8 @@ _SIGNATURES = {
     "pyr_debugger_add_mapping": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64,
                                                 ctypes.c_char_p, ctypes.c_uint64, ctypes.c_char_p]),
     "pyr_debugger_add_thread": (ctypes.c_int, [ctypes.c_void_p] + [ctypes.c_uint64] * 4 + [ctypes.c_char_p]),
+    "pyr_debugger_set_registers": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64,
+                                                  ctypes.POINTER(ctypes.c_uint64), ctypes.c_size_t]),
     "pyr_debugger_name_frames": (ctypes.c_int, [ctypes.c_void_p, FRAME_AT, ctypes.c_void_p]),
     "pyr_debugger_offer_core": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p]),
     "pyr_debugger_offer_pid": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int]),
@@ -93,7 +98,7 @@ class Adapter(object):
       identity()          a value that changes when what is shown changes
       describe()          a dict: description, machine, pid, exe, auxv (bytes), mappings
                           [(start, end, flags, offset, path)], lwps [(tid, tls, sp, pc,
-                          name)], core (path or None), local_pid (or None)
+                          name, general registers)], core (path or None), local_pid (or None)
       c_frames(tid)       [(stack pointer, function's name or None)] of a thread
       read_memory(a, n)   bytes; raises Unreadable
       evaluate(text)      the address that an expression means
@@ -225,8 +230,10 @@ class Adapter(object):
             raise Refusal("out of memory")
         for start, end, flags, offset, path in facts.get("mappings", ()):
             library.pyr_debugger_add_mapping(session, start, end, flags.encode(), offset, (path or "").encode())
-        for tid, tls, sp, pc, name in facts.get("lwps", ()):
+        for tid, tls, sp, pc, name, registers in facts.get("lwps", ()):
             library.pyr_debugger_add_thread(session, tid, tls, sp, pc, (name or "").encode())
+            library.pyr_debugger_set_registers(session, tid, (ctypes.c_uint64 * len(registers))(*registers),
+                                               len(registers))
         library.pyr_debugger_name_frames(session, self.name_frame, None)
         if facts.get("core"):
             library.pyr_debugger_offer_core(session, os.fsencode(facts["core"]))

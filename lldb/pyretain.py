@@ -84,7 +84,8 @@ def threads(process, machine):
     for thread in process:
         frame = thread.GetFrameAtIndex(0)
         tls = unsigned(frame.FindRegister("fs_base" if machine == "x86_64" else "tpidr"))
-        rows.append((thread.GetThreadID(), tls or 0, frame.GetSP(), frame.GetPC(), thread.GetName() or ""))
+        general = [unsigned(frame.FindRegister(name)) or 0 for name in api.GENERAL[machine]]
+        rows.append((thread.GetThreadID(), tls or 0, frame.GetSP(), frame.GetPC(), thread.GetName() or "", general))
     return rows
 
 

@@ -216,6 +216,23 @@ int pyr_debugger_add_thread(pyr_session *session, uint64_t tid, uint64_t tls, ui
 	return pyr_vec_push(&session->debugger->threads, thread) ? 0 : -1;
 }
 
+int pyr_debugger_set_registers(pyr_session *session, uint64_t tid, const uint64_t *values,
+			       size_t count)
+{
+	struct pyr_thread *thread;
+	size_t i;
+
+	for (i = 0; session->debugger && i < session->debugger->threads.count; i++) {
+		thread = &session->debugger->threads.data[i];
+		if (thread->tid != tid || count > sizeof(thread->regs) / sizeof(*thread->regs))
+			continue;
+		memcpy(thread->regs, values, count * sizeof(*values));
+		thread->nregs = (unsigned)count;
+		return 0;
+	}
+	return -1;
+}
+
 int pyr_debugger_name_frames(pyr_session *session,
 			     int (*frame_at)(void *ctx, uint64_t tid, uint64_t addr, char *name,
 					     size_t size),

@@ -151,11 +151,15 @@ static void tell_odict_nodes(const struct teller *t)
 {
 	uint64_t size = pyr_sizeof(t->l, PyODictNode);
 	uint64_t steps = GET(t, t->addr, PyDictObject, ma_used);
-	pyr_addr node = GET(t, t->addr, PyODictObject, od_first);
+	pyr_addr node = GET(t, t->addr, PyODictObject, od_first), previous = 0;
 
 	/* All have one size: where the first is not wanted none is. */
 	for (; node && steps && size && wanted(t, node); steps--) {
+		/* A link back that does not lead to the one before ends it. */
+		if (GET(t, node, PyODictNode, prev) != previous)
+			break;
 		tell(t, node, size, PYR_BUFFER_ODICT_NODE);
+		previous = node;
 		node = GET(t, node, PyODictNode, next);
 	}
 }

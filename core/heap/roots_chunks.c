@@ -6,12 +6,15 @@
 #include "base/parallel.h"
 #include "heap/buffers.h"
 #include "heap/words.h"
+#include "native/allocators.h"
 #include "native/glibc.h"
 #include "runtime/object.h"
 #include "runtime/obmalloc.h"
 
 #define GRAIN (UINT64_C(1) << 20) /* bytes of chunks that a worker takes at a time */
 #define MAPPED_HEAD 16u
+#define ENTRY_LEAST 24u /* bytes of an entry of a table of pointers, and of its chunk */
+#define ENTRY_MOST 56u
 #define HEADS_MAX 64u /* bytes before an object: debug allocators, the collector, attributes */
 
 struct chunk {
@@ -123,24 +126,40 @@ static bool take(void *ctx, pyr_addr memory, uint64_t size, enum pyr_chunk_state
 	return !s->failed;
 }
 
+/* An entry of CPython's table of pointers: next, hash, key, value. Its key is no reference
+ * (tracemalloc's have the address of every block), nor is what malloc left behind it. */
+static bool is_hashed_entry(struct worker *w, const struct chunk *chunk)
+{
+	const uint8_t *words;
+	uint64_t hash, key;
+
+	if (chunk->size < ENTRY_LEAST || chunk->size > ENTRY_MOST ||
+	    !(words = pyr_peek(&w->reader, chunk->memory, ENTRY_LEAST)))
+		return false;
+	memcpy(&hash, words + 8, 8);
+	memcpy(&key, words + 16, 8);
+	return key && pyr_words_hashed(hash, key);
+}
+
 static void scan(struct search *s, struct worker *w, const struct chunk *chunk)
 {
 	pyr_addr at = chunk->memory, end = chunk->memory + chunk->size;
-	uint64_t word, previous = 0;
 	const uint8_t *run;
+	uint64_t word;
 	size_t n, i;
 	uint32_t id;
 
+	if (is_hashed_entry(w, chunk))
+		return;
 	while (end - at >= 8) {
 		n = pyr_peek_run(&w->reader, at, end - at, &run) / 8;
 		if (!n) {
 			at = pyr_peek_next(&w->reader, at, end);
 			continue;
 		}
-		for (i = 0; i < n; i++, previous = word) {
+		for (i = 0; i < n; i++) {
 			memcpy(&word, run + 8 * i, 8);
-			if (!word || (id = pyr_words_object(s->words, word)) == PYR_NO_ID ||
-			    pyr_words_hashed(previous, word))
+			if (!word || (id = pyr_words_object(s->words, word)) == PYR_NO_ID)
 				continue;
 			if (!pyr_vec_push(&w->found, (struct found){id, at + 8 * i, *chunk}))
 				w->failed = true;
@@ -194,16 +213,23 @@ static pyr_error *list_chunks(struct search *s, struct pyr_control *control)
 {
 	struct pyr_python *python = pyr_roots_python(s->roots);
 	struct pyr_glibc_visitor visitor = {.chunk = take, .ctx = s};
+	struct pyr_malloc allocator;
 	struct pyr_glibc glibc = {0};
+	bool foreign;
 	pyr_error *err;
 
 	if ((err = pyr_glibc_read(python->target, &python->reader, &glibc)))
 		return err;
-	if (!glibc.arenas.count) {
+	pyr_malloc_recognise(python->target, &glibc, &allocator);
+	foreign = allocator.kind != PYR_MALLOC_GLIBC;
+	if (!glibc.arenas.count || (foreign && allocator.kind != PYR_MALLOC_UNKNOWN))
 		pyr_control_diagnose(control,
 				     "memory of native code was not searched for references: its "
-				     "allocator is not glibc's");
-	} else {
+				     "allocator is %s",
+				     foreign && allocator.kind != PYR_MALLOC_UNKNOWN
+					     ? allocator.name
+					     : "not known");
+	if (glibc.arenas.count) {
 		err = pyr_buffers_build(s->roots->model->heap, control, false, &s->buffers);
 		s->buffer = s->buffers.data;
 		if (!err && !(err = pyr_glibc_walk(&glibc, &python->reader, &visitor)))

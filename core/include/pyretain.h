@@ -61,6 +61,10 @@ PYR_API int pyr_debugger_add_mapping(pyr_session *session, uint64_t start, uint6
 				     const char *flags, uint64_t file_offset, const char *path);
 PYR_API int pyr_debugger_add_thread(pyr_session *session, uint64_t tid, uint64_t tls, uint64_t sp,
 				    uint64_t pc, const char *name);
+/* The general registers of a thread that was added, for what they hold: x86-64's in the
+ * order r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi, aarch64's x0 .. x30. */
+PYR_API int pyr_debugger_set_registers(pyr_session *session, uint64_t tid, const uint64_t *values,
+				       size_t count);
 /* How C frames are named. @frame_at is called while a command runs, on the calling
  * thread, when a word of a C stack is shown: it writes the name of the function whose
  * frame of thread @tid the stack address @addr lies in to @name, NUL-terminated UTF-8 of

@@ -3,6 +3,7 @@
  * reference that each place stands for. */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -89,3 +90,33 @@ void hold_in_thread(void *object, void *local)
 	pthread_create(&thread, NULL, blocked_in_c, NULL);
 	pthread_barrier_wait(&ready);
 }
+
+#ifdef __x86_64__
+static void *in_register;
+static volatile int is_in_register;
+
+/* Keeps the object in a register, and nowhere else. */
+static void *blocked_in_register(void *unused)
+{
+	__asm__ volatile("movq %0, %%r12\n\t"
+			 "movq $0, %0\n\t"
+			 "movl $1, %1\n"
+			 "1:\tmovl $34, %%eax\n\t" /* pause */
+			 "syscall\n\t"
+			 "jmp 1b"
+			 : "+m"(in_register), "=m"(is_in_register)
+			 :
+			 : "r12", "rax", "rcx", "r11", "memory");
+	return unused;
+}
+
+void hold_in_register(void *object)
+{
+	pthread_t thread;
+
+	in_register = object;
+	pthread_create(&thread, NULL, blocked_in_register, NULL);
+	while (!is_in_register)
+		sched_yield();
+}
+#endif

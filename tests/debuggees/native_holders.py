@@ -45,6 +45,10 @@ def main():
     o, local = Held(), Held()
     library.hold_in_thread(counted(o), counted(local))
     planted["stack"], planted["local"] = Address(o), Address(local)
+    if hasattr(library, "hold_in_register"):  # x86-64
+        o = Held()
+        library.hold_in_register(counted(o))
+        planted["register"] = Address(o)
     o = Held()
     counted(o)
     planted["leaked"] = Address(o)

@@ -57,6 +57,8 @@ static const char script[] =
 	"keep(local))\n"
 	"print('c_static|thread-local storage of thread * \"holder\" at tp-0x*|' + "
 	"str(id(local)))\n"
+	"if hasattr(c, 'hold_in_register'): native(c.hold_in_register, 'register', 'register r12 "
+	"of thread *')\n"
 	"for i in range(50): deep(30)\n"
 	"gc.collect(); print('end'); sys.stdout.flush(); sys.stdin.readline()\n"
 	"os._exit(0)\n";
@@ -107,7 +109,7 @@ static unsigned possible_roots(struct subject *s, uint32_t id, const char *kind,
 		if (pattern && !strcmp(pyr_root_kind_name(root->kind), kind) &&
 		    !fnmatch(pattern, pyr_strbuf_str(&name), 0))
 			matches++;
-		else
+		else if (!pattern || root->kind != PYR_ROOT_C_STACK) /* what calls left behind */
 			pyr_strbuf_printf(others, " [%s: %s]", pyr_root_kind_name(root->kind),
 					  pyr_strbuf_str(&name));
 	}
@@ -160,7 +162,7 @@ static void examine(const struct python *python)
 	struct python_process process;
 	char path[300], stripped[300], directory[900], command[1000], line[300], *kind, *pattern,
 		*rest;
-	unsigned counts[PYR_ROOT_COUNT] = {0}, k;
+	unsigned counts[PYR_ROOT_COUNT] = {0}, k, planted;
 	PYR_VEC(char *) lines = {0};
 	size_t i;
 
@@ -173,7 +175,7 @@ static void examine(const struct python *python)
 	fflush(process.in);
 	while (fgets(line, sizeof(line), process.out) && strncmp(line, "end", 3))
 		assert_true(pyr_vec_push(&lines, strdup(line)));
-	assert_int_equal(lines.count, 2 * NOBODYS + 8);
+	assert_true(lines.count >= 2 * NOBODYS + 8);
 	pyr_control_init(&control);
 	assert_null(pyr_target_open_pid(&control, process.pid, &options, &target));
 	assert_null(pyr_python_open(target, &python_options, &cpython));
@@ -181,6 +183,7 @@ static void examine(const struct python *python)
 	assert_null(pyr_heap_build(types, &control, &s.heap));
 	assert_null(pyr_model_build(s.heap, &control, &model));
 	assert_null(pyr_roots_find(model, &control, &s.roots));
+	planted = (unsigned)lines.count - 2 * NOBODYS;
 	for (i = 0; i < lines.count; i++) {
 		kind = strtok_r(lines.data[i], "|", &rest);
 		pattern = strtok_r(NULL, "|", &rest);
@@ -196,7 +199,7 @@ static void examine(const struct python *python)
 	print_message("; %u of %u objects of nobody's have roots\n", s.nobodys_with_roots,
 		      s.nobodys);
 	assert_int_equal(s.wrong, 0);
-	assert_int_equal(s.planted, 8);
+	assert_int_equal(s.planted, planted);
 	/* What is left in memory that nobody cleared may point at one. */
 	assert_true(s.nobodys_with_roots <= 4);
 	pyr_roots_destroy(s.roots);
