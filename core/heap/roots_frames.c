@@ -2,6 +2,7 @@
  * (refs_frame.c); since 3.11 they lie on the data stack or in a generator and own what
  * they refer to. ceval.c, frameobject.c, pycore_frame.h, pycore_interpframe.h. */
 #include "heap/roots_internal.h"
+#include "runtime/bytecode.h"
 
 enum { PART_FRAME, PART_FUNCTION, PART_CODE, PART_LOCALS, PART_FRAME_OBJECT, PART_GENERATOR };
 
@@ -85,12 +86,73 @@ static void interpreter_frame(struct place *p)
 	}
 }
 
+static pyr_addr stack_at(struct place *p, pyr_addr bottom, uint32_t index)
+{
+	uint64_t word;
+
+	return pyr_try_u64(p->reader, bottom + 8 * (pyr_addr)index, &word) ? word : 0;
+}
+
+static bool is_exactly(struct place *p, pyr_addr object, enum pyr_known type)
+{
+	pyr_addr known = pyr_roots_python(p->roots)->known[type];
+
+	return object && known &&
+	       pyr_get_addr(p->layout, p->reader, object, PyObject, ob_type) == known;
+}
+
+/* Does the call of @callable lead to @callee? A function of Python code to its own code
+ * alone; what else is called may lead anywhere. */
+static bool leads_to(struct place *p, pyr_addr callable, const struct pyr_frame *callee)
+{
+	if (is_exactly(p, callable, PYR_KNOWN_METHOD_TYPE))
+		callable = pyr_get_addr(p->layout, p->reader, callable, PyMethodObject, im_func);
+	if (is_exactly(p, callable, PYR_KNOWN_FUNCTION_TYPE))
+		return pyr_get_addr(p->layout, p->reader, callable, PyFunctionObject, func_code) ==
+		       callee->code;
+	return callable != 0;
+}
+
+/* How many values are on the stack of a frame object that waits for @callee, whose depth
+ * the evaluation loop keeps to itself: worked out from the instruction that it is at.
+ * False where that cannot be done for sure. */
+static bool depth_of(struct place *p, pyr_addr bottom, const struct pyr_frame *callee,
+		     uint32_t *ret)
+{
+	struct pyr_stack_site site;
+	pyr_addr called;
+
+	/* A destructor may run at any instruction, while values are being dropped. */
+	if (!bottom || !strcmp(callee->name, "__del__") ||
+	    !pyr_code_stack_at(p->roots->model->heap->types, p->reader, p->frame->code,
+			       p->frame->lasti, &site) ||
+	    site.role == PYR_STACK_OTHER)
+		return false;
+	if (site.role == PYR_STACK_CALL) {
+		called = stack_at(p, bottom, site.callable);
+		if (!called)
+			called = stack_at(p, bottom, site.callable_2);
+		if (!leads_to(p, called, callee))
+			return false;
+		/* f(*args, **keywords): both are made a tuple and a dict of its own. */
+		if (site.unpacks)
+			site.depth = site.callable + 1;
+	}
+	*ret = site.depth;
+	return true;
+}
+
 /* Whoever called the frame owns one reference to it (_PyFunction_Vectorcall(),
  * PyEval_EvalCode() and the like); that of a generator is the generator's own
- * (gen_send_ex()). tstate->frame is borrowed. */
-static void frame_object(struct place *p)
+ * (gen_send_ex()). tstate->frame is borrowed. @callee is the frame it waits for. */
+static void frame_object(struct place *p, const struct pyr_frame *callee)
 {
 	const struct pyr_frame *f = p->frame;
+	pyr_addr bottom =
+		pyr_get_addr(p->layout, p->reader, f->address, PyFrameObject, f_valuestack);
+	uint32_t depth = 0;
+	bool known = callee && depth_of(p, bottom, callee, &depth);
+	unsigned flags;
 	size_t i;
 
 	push(p, PYR_ROOT_FRAME, f->generator ? 0 : PYR_ROOT_OWNED, f->address, 0, PART_FRAME);
@@ -99,12 +161,17 @@ static void frame_object(struct place *p)
 	for (i = 0; i < f->variables.count; i++) {
 		const struct pyr_variable *v = &f->variables.data[i];
 
-		/* Variables, and a stack whose depth is known, are edges of the frame. */
-		if (v->kind != PYR_VARIABLE_STACK)
+		/* Variables, and a stack whose depth is recorded, are edges of the frame. */
+		if (v->kind != PYR_VARIABLE_STACK) {
 			push(p, PYR_ROOT_FRAME_LOCAL, 0, v->value, v->slot, i);
-		else
-			push(p, PYR_ROOT_FRAME_STACK, v->possible ? PYR_ROOT_POSSIBLE : 0, v->value,
-			     v->slot, i);
+			continue;
+		}
+		flags = v->possible ? PYR_ROOT_POSSIBLE : 0;
+		if (v->possible && known && v->slot >= bottom + 8 * (pyr_addr)depth)
+			continue; /* left over from before */
+		if (v->possible && known)
+			flags = PYR_ROOT_OWNED;
+		push(p, PYR_ROOT_FRAME_STACK, flags, v->value, v->slot, i);
 	}
 }
 
@@ -130,7 +197,7 @@ pyr_error *pyr_roots_frames(struct pyr_roots *roots, struct pyr_control *control
 			p.index = i;
 			p.frame = &frames.frames.data[i];
 			if (objects)
-				frame_object(&p);
+				frame_object(&p, i ? &frames.frames.data[i - 1] : NULL);
 			else
 				interpreter_frame(&p);
 		}

@@ -176,6 +176,16 @@ static void frames(struct pyr_layout *l, unsigned minor)
 		SET(lasti, UNITS);
 	else
 		SET(lasti, BYTES);
+	if (minor >= 11)
+		SET(bytecode, ADAPTIVE);
+	else if (minor == 10)
+		SET(bytecode, WORDS_3_10);
+	else if (minor == 9)
+		SET(bytecode, WORDS_3_9);
+	else if (minor == 8)
+		SET(bytecode, WORDS_3_8);
+	else
+		SET(bytecode, WORDS_3_6);
 	if (minor >= 14)
 		SET(frame_layout, STACKREFS);
 	else if (minor == 13)

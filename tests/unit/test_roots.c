@@ -14,6 +14,8 @@
 
 #include "analysis/ledger.h"
 #include "pythons.h"
+#include "runtime/access.h"
+#include "runtime/bytecode.h"
 #include "runtime/object.h"
 
 #define EXPLAINED_MIN 0.995
@@ -206,6 +208,44 @@ static void lines_add_up(const struct opened *o)
 	}
 }
 
+/* Wherever the depth of the stack can be worked out, the code's own co_stacksize has room
+ * for it. */
+static void stacks_fit(const struct opened *o)
+{
+	const struct pyr_layout *l = &o->python->layout;
+	struct pyr_reader *reader = &o->python->reader;
+	unsigned known = 0, unknown = 0, seen = 0;
+	struct pyr_stack_site site;
+	uint64_t size = 0, length = 0;
+	pyr_addr code, bytes;
+	uint32_t id;
+	int32_t at;
+
+	if (!pyr_has(l, PyCodeObject, co_code))
+		return;
+	for (id = 0; id < o->heap->count; id++) {
+		code = o->heap->address[id];
+		if (pyr_get_addr(l, reader, code, PyObject, ob_type) !=
+			    o->python->known[PYR_KNOWN_CODE_TYPE] ||
+		    seen++ % 5)
+			continue;
+		bytes = pyr_get_addr(l, reader, code, PyCodeObject, co_code);
+		assert_true(pyr_get_u64(l, reader, code, PyCodeObject, co_stacksize, &size));
+		assert_true(pyr_get_u64(l, reader, bytes, PyVarObject, ob_size, &length));
+		for (at = 0; (uint64_t)at < length; at += 2 * (1 + (int32_t)length / 20)) {
+			if (!pyr_code_stack_at(o->types, reader, code, at, &site)) {
+				unknown++;
+				continue;
+			}
+			known++;
+			assert_true(site.depth <= (uint32_t)size);
+		}
+	}
+	print_message("    depths of stacks: %u known, %u not\n", known, unknown);
+	assert_true(known > 20 * unknown / 10);
+	assert_true(known > 1000);
+}
+
 /* --- the roots --- */
 
 static void in_order(const struct opened *o)
@@ -298,6 +338,7 @@ static void account(const struct python *python)
 	assert_true(ratio >= EXPLAINED_MIN);
 	in_order(&o);
 	lines_add_up(&o);
+	stacks_fit(&o);
 	planted(&o, line);
 	fprintf(process.in, "\n");
 	fflush(process.in);
