@@ -4,11 +4,13 @@
 
 #include "analysis/chunks.h"
 #include "analysis/memory.h"
+#include "command/holder.h"
 #include "command/native_view.h"
 #include "command/show.h"
 
 #define LARGEST 10u /* chunks that are told one by one to a person */
 #define LARGEST_JSON 100u
+#define HOLDERS_MAX 20u /* of the largest, asked who holds them */
 
 struct answer {
 	struct pyr_native_view view;
@@ -16,6 +18,8 @@ struct answer {
 	struct pyr_mallinfo2 info;
 	uint64_t in_use, tcache, free, top, mmapped; /* bytes */
 	uint64_t trimmable, *arena_trimmable;
+	char *holders[HOLDERS_MAX]; /* of the largest chunks' owners; NULL: none, not asked */
+	bool has_holders;
 };
 
 static pyr_error *learn(struct pyr_context *context, struct answer *a)
@@ -53,6 +57,28 @@ static pyr_error *learn(struct pyr_context *context, struct answer *a)
 		pyr_context_incomplete(context,
 				       "%llu regions of malloc could not be walked to their end",
 				       (unsigned long long)a->chunks.damaged);
+	return NULL;
+}
+
+static pyr_error *find_holders(struct pyr_context *context, struct answer *a)
+{
+	struct pyr_retention *retention;
+	pyr_error *err;
+	size_t i;
+
+	if ((err = pyr_session_retention(context->session, &retention)))
+		return err;
+	a->has_holders = true;
+	for (i = 0; i < HOLDERS_MAX && i < a->chunks.largest.count; i++) {
+		const struct pyr_chunk *c = &a->chunks.largest.data[i];
+
+		if (c->id == PYR_NO_ID)
+			continue;
+		if ((err = pyr_control_progress(&context->session->control, "looking for holders",
+						i, HOLDERS_MAX)) ||
+		    (err = pyr_holder_find(context, retention, c->id, &a->holders[i])))
+			return err;
+	}
 	return NULL;
 }
 
@@ -251,6 +277,8 @@ static void groups_json(struct pyr_context *context, const struct answer *a)
 		owner_json(json, a, c->owner, c->a, c->b);
 		if (c->id != PYR_NO_ID)
 			pyr_json_address(json, "owner", a->view.heap->address[c->id]);
+		if (i < HOLDERS_MAX && a->has_holders)
+			pyr_json_string(json, "held_by", a->holders[i]);
 		pyr_json_end_object(json);
 	}
 	pyr_json_end_list(json);
@@ -441,10 +469,9 @@ static void print_owners(struct pyr_context *context, const struct answer *a)
 static void print_largest(struct pyr_context *context, const struct answer *a)
 {
 	static const struct pyr_column columns[] = {
-		{"LARGEST", true, false, PYR_CUT_END},
-		{"WHOSE", false, true, PYR_CUT_END},
-		{"OWNER", false, false, PYR_CUT_END},
-		{"VALUE", false, true, PYR_CUT_END},
+		{"LARGEST", true, false, PYR_CUT_END}, {"WHOSE", false, true, PYR_CUT_END},
+		{"OWNER", false, false, PYR_CUT_END},  {"VALUE", false, true, PYR_CUT_END},
+		{"HELD BY", false, true, PYR_CUT_END},
 	};
 	struct pyr_strbuf text = {0};
 	struct pyr_table table;
@@ -452,7 +479,7 @@ static void print_largest(struct pyr_context *context, const struct answer *a)
 	char *repr;
 
 	pyr_out_text(context->out, "\n");
-	pyr_table_init(&table, context->out, columns, 4);
+	pyr_table_init(&table, context->out, columns, a->has_holders ? 5 : 4);
 	for (i = 0; i < a->chunks.largest.count; i++) {
 		const struct pyr_chunk *c = &a->chunks.largest.data[i];
 		pyr_addr owner = c->id == PYR_NO_ID ? c->memory : a->view.heap->address[c->id];
@@ -463,6 +490,8 @@ static void print_largest(struct pyr_context *context, const struct answer *a)
 		pyr_table_text(&table, pyr_strbuf_str(&text));
 		pyr_table_text(&table, pyr_address(owner).text);
 		pyr_table_text(&table, repr ? repr : "");
+		if (a->has_holders)
+			pyr_table_text(&table, a->holders[i] ? a->holders[i] : "");
 		if (c->id != PYR_NO_ID)
 			pyr_session_result(context->session, owner);
 		free(repr);
@@ -532,6 +561,7 @@ pyr_error *pyr_cmd_malloc(struct pyr_context *context)
 {
 	struct answer a;
 	pyr_error *err;
+	size_t i;
 
 	memset(&a, 0, sizeof(a));
 	if ((err = pyr_native_view_open(context, &a.view)))
@@ -543,6 +573,8 @@ pyr_error *pyr_cmd_malloc(struct pyr_context *context)
 			"own malloc has",
 			a.view.allocator.name);
 	err = a.view.glibc.arenas.count ? learn(context, &a) : NULL;
+	if (!err && a.view.heap && pyr_context_option(context, PYR_OPT_malloc_holders)->given)
+		err = find_holders(context, &a);
 	if (!err) {
 		pyr_context_answer(context);
 		if (context->json)
@@ -551,6 +583,8 @@ pyr_error *pyr_cmd_malloc(struct pyr_context *context)
 			print_text(context, &a,
 				   pyr_context_option(context, PYR_OPT_malloc_by)->number == 1);
 	}
+	for (i = 0; i < HOLDERS_MAX; i++)
+		free(a.holders[i]);
 	free(a.arena_trimmable);
 	pyr_chunks_deinit(&a.chunks);
 	pyr_native_view_close(&a.view);

@@ -1,6 +1,7 @@
 """Every byte of a process once: the rows add up to what the core holds, or to the resident set."""
 import contextlib
 import os
+import shutil
 import struct
 import subprocess
 
@@ -11,6 +12,7 @@ import programs
 from conftest import every_interpreter, pairs
 from programs import PROGRAMS
 from sessions import Gdb, Lldb, Shell, shell_for
+from test_transports import stub
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 1 << 20
@@ -100,6 +102,40 @@ def test_the_same_in_debuggers(debugger, gap):
     assert theirs["rows"] == ours["rows"] and theirs["total"] == ours["total"]
     assert their_malloc["mallinfo2"] == our_malloc["mallinfo2"]
     assert their_malloc["owners"] == our_malloc["owners"]
+
+
+def test_a_core_cut_short(tmp_path):
+    """What is not there is not counted, and that it is not there is said."""
+    run = programs.core_of(matrix.by_name("3.11"), PROGRAMS["toy"])
+    path = str(tmp_path / "core")
+    with open(run.core, "rb") as source, open(path, "wb") as cut:
+        cut.write(source.read(os.path.getsize(run.core) * 2 // 3))
+    shell = Shell(core=path, exe=run.interpreter.exe)
+    answer = shell.json("memory --quick")[0]
+    rows_of(answer)
+    assert answer["incomplete"]
+    assert 0 < answer["total"] < dumped(run.core)
+
+
+def test_through_a_debugger(tmp_path, gap):
+    """A process that gdb holds is looked at directly; through a stub nothing tells what is
+    resident: whole mappings are told, and so it is said."""
+    if not shutil.which("gdbserver"):
+        gap("no gdbserver")
+    with programs.held(matrix.by_name("3.11"), PROGRAMS["toy"], str(tmp_path)) as run:
+        truth = rollup(run.pid)
+        direct = Gdb(pid=run.pid, exe=run.interpreter.exe).json("memory --quick")[0]
+        with stub(run.pid) as address:
+            remote, malloc = Gdb(remote=address, exe=run.interpreter.exe).json("memory --quick", "malloc")
+    assert direct["basis"] == "resident" and direct["total"] == direct["rss"] >= truth["Rss"]
+    ours, theirs = rows_of(direct), rows_of(remote)
+    if remote["basis"] == "mapped":
+        assert remote["summary"].endswith(".") and "cannot be known" in remote["summary"]
+        assert remote["total"] > direct["total"]
+    # what pymalloc and malloc have is the same, however it is read
+    for name in ("objects", "python_blocks", "native", "malloc_free", "malloc_cached"):
+        assert abs(ours[name] - theirs[name]) <= 16 * PAGE, name
+    assert malloc["mallinfo2"]["arena"] > 0 and "incomplete" not in malloc
 
 
 # --- the experiments ---
@@ -192,8 +228,9 @@ def test_a_view_keeps_a_buffer(name, gap, tmp_path):
     numpy_or(gap)
     with experiment(name, tmp_path) as e:
         _, rows = e.memory()
-        largest = e.ask("malloc")[0]["largest"][0]
+        largest = e.ask("malloc --holders")[0]["largest"][0]
         assert rows["python_buffers"] > 24 * MIB
+        assert "kept.view" in largest["held_by"]
         assert largest["size"] >= 24 * MIB and largest["python"]
         assert largest["type"] == ("builtins.bytearray" if name == "view" else "numpy.ndarray")
         fell = e.act()
