@@ -151,7 +151,8 @@ static pyr_error *add_mappings(struct memory_account *a)
 	for (i = 0; i <= target->mappings.count && !err; i++) {
 		const struct pyr_mapping *m = &target->mappings.data[i];
 
-		area = (struct memory_area){.start = at, .master = ANONYMOUS};
+		/* Outside of all mappings nothing should be held. */
+		area = (struct memory_area){.start = at, .master = PLAIN};
 		area.own = area.file = PYR_MEMORY_UNCLAIMED;
 		area.end = i < target->mappings.count ? m->start : UINT64_MAX;
 		err = add(&list, &area);
@@ -199,7 +200,7 @@ static pyr_error *add_ended_stacks(struct memory_account *a)
 	size_t i;
 
 	for (i = 0; i < a->areas.v.count && !err; i++)
-		if (a->areas.v.data[i].master == ANONYMOUS && a->areas.v.data[i].end != UINT64_MAX)
+		if (a->areas.v.data[i].master == ANONYMOUS)
 			err = pyr_areas_ended_stacks(a->input->target, &a->readers[0],
 						     a->areas.v.data[i].start,
 						     a->areas.v.data[i].end, &ended);

@@ -52,6 +52,21 @@ static pyr_addr past_regions(const struct pyr_glibc *g, pyr_addr at, size_t *k)
 									 : at;
 }
 
+/* Behind the next thing in (@at, @limit) that is known, or @limit. */
+static pyr_addr next_known(const struct pyr_glibc *g, const struct pyr_glibc_mapped *taken,
+			   size_t count, pyr_addr at, pyr_addr limit)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (taken[i].start > at && taken[i].start < limit)
+			limit = taken[i].start;
+	for (i = 0; i < g->regions.count; i++)
+		if (g->regions.data[i].begins > at && g->regions.data[i].begins < limit)
+			limit = g->regions.data[i].begins;
+	return limit;
+}
+
 pyr_error *pyr_glibc_find_mapped(const struct pyr_glibc *g, struct pyr_target *target,
 				 struct pyr_reader *reader, const struct pyr_glibc_mapped *taken,
 				 size_t taken_count, struct pyr_glibc_mapped_list *ret)
@@ -89,6 +104,10 @@ pyr_error *pyr_glibc_find_mapped(const struct pyr_glibc *g, struct pyr_target *t
 				}
 				list.bytes += size;
 				at += size;
+			} else if (!pyr_target_concurrent(target)) {
+				/* Through a debugger every page costs: chunks follow each other
+				 * or what is known. */
+				at = next_known(g, taken, taken_count, at, m->end);
 			} else if (pyr_peek(reader, at, 16)) {
 				at += page;
 			} else {

@@ -195,6 +195,9 @@ pyr_error *pyr_areas_ended_stacks(struct pyr_target *target, struct pyr_reader *
 
 	if (target->machine != PYR_MACHINE_X86_64)
 		return NULL;
+	/* Through a debugger every page costs: where a stack would end, its structure lies. */
+	if (!pyr_target_concurrent(target) && end - start > 2 * target->page_size)
+		at = end - 2 * target->page_size;
 	while (at + 64 <= end) {
 		n = pyr_peek_run(r, at, end - at, &run);
 		if (n < 64) {
