@@ -7,11 +7,13 @@
 #include "analysis/collector.h"
 #include "analysis/garbage.h"
 #include "base/parallel.h"
+#include "heap/classify.h"
 #include "runtime/access.h"
 #include "runtime/numpy.h"
 
 #define GRAIN 16384u
-#define WORKERS_MAX 64u
+#define SIZE_LIMIT (UINT64_C(1) << 47)
+#define AHEAD 24u                /* references between asking for a count and using it */
 #define MEMBER UINT32_MAX        /* of the set, or freed already */
 #define FOREVER (UINT32_MAX - 1) /* immortal */
 
@@ -25,9 +27,9 @@ struct weigher {
 	uint64_t *weights; /* by place, or NULL */
 	unsigned workers;
 	struct scale {
-		struct pyr_reader reader;
+		struct pyr_classifier classifier; /* its readers are the worker's */
 		uint64_t tracked, owned, native, owned_tracked, owned_tracked_bytes;
-	} scales[WORKERS_MAX];
+	} * scales; /* by worker */
 };
 
 uint64_t pyr_native_bytes(struct pyr_types *types, struct pyr_reader *reader,
@@ -95,10 +97,13 @@ static bool free_one(struct weigher *w, uint32_t object, uint32_t owner)
 	const struct pyr_graph *g = &w->model->graph;
 	uint64_t e, end = g->out_start[object + 1];
 
-	for (e = g->out_start[object]; e < end; e++)
+	for (e = g->out_start[object]; e < end; e++) {
+		if (e + AHEAD < g->edges)
+			__builtin_prefetch(&w->left[g->out[e + AHEAD]], 1);
 		if (w->model->flags[e] & PYR_MODEL_OWNED && let_go(w, g->out[e]) &&
 		    !pyr_vec_push(&w->garbage->owned, (struct pyr_owned){g->out[e], owner}))
 			return false;
+	}
 	return true;
 }
 
@@ -126,28 +131,32 @@ static pyr_error *free_all(struct weigher *w, struct pyr_control *control)
 	return pyr_reader_check(w->reader);
 }
 
-static uint64_t weigh(struct weigher *w, struct scale *scale, struct pyr_reader *reader,
-		      uint32_t object, uint32_t place)
+/* Has the type data of its own outside of Python's heap? */
+static bool may_be_native(const struct pyr_type *type)
 {
-	const struct pyr_type *type = pyr_types_at(w->types, w->model->heap->type[object]);
-	pyr_addr addr = w->model->heap->address[object];
-	uint64_t bytes = pyr_type_fixed_size(type);
-	pyr_error *err;
-	bool exact;
-
-	if (!bytes && (err = pyr_object_size(w->types, reader, type, addr, &bytes, &exact))) {
-		pyr_error_destroy(err);
-		return 0;
-	}
-	scale->native += pyr_native_bytes(w->types, reader, type, addr);
-	if (w->weights)
-		__atomic_fetch_add(&w->weights[place], bytes, __ATOMIC_RELAXED);
-	return bytes;
+	return type->shape == PYR_SHAPE_NDARRAY || type->shape == PYR_SHAPE_BYTEARRAY ||
+	       type->shape == PYR_SHAPE_ARRAY;
 }
 
-static struct pyr_reader *reader_of(struct weigher *w, unsigned worker)
+static uint64_t weigh(struct weigher *w, struct scale *scale, uint32_t object, uint32_t place)
 {
-	return w->workers > 1 ? &w->scales[worker].reader : w->reader;
+	const struct pyr_type *type = pyr_types_at(w->types, w->model->heap->type[object]);
+	struct pyr_classifier *c = &scale->classifier;
+	struct pyr_kind *kind = pyr_classifier_kind(c, type->address);
+	pyr_addr addr = w->model->heap->address[object];
+	const uint8_t *bytes = kind ? pyr_peek(&c->reader, addr, kind->need) : NULL;
+	uint64_t size;
+
+	if (!bytes)
+		return 0;
+	size = pyr_kind_size(c, kind, addr, bytes);
+	if (size > SIZE_LIMIT)
+		return 0;
+	if (may_be_native(type))
+		scale->native += pyr_native_bytes(w->types, &c->far, type, addr);
+	if (w->weights)
+		__atomic_fetch_add(&w->weights[place], size, __ATOMIC_RELAXED);
+	return size;
 }
 
 static pyr_error *weigh_tracked(void *ctx, unsigned worker, size_t begin, size_t end)
@@ -156,9 +165,8 @@ static pyr_error *weigh_tracked(void *ctx, unsigned worker, size_t begin, size_t
 	struct scale *scale = &w->scales[worker];
 
 	for (; begin < end; begin++)
-		scale->tracked += weigh(w, scale, reader_of(w, worker), w->garbage->objects[begin],
-					(uint32_t)begin);
-	return pyr_reader_check(reader_of(w, worker));
+		scale->tracked += weigh(w, scale, w->garbage->objects[begin], (uint32_t)begin);
+	return pyr_reader_check(&scale->classifier.reader);
 }
 
 static pyr_error *weigh_owned(void *ctx, unsigned worker, size_t begin, size_t end)
@@ -170,14 +178,14 @@ static pyr_error *weigh_owned(void *ctx, unsigned worker, size_t begin, size_t e
 
 	for (; begin < end; begin++) {
 		owned = &w->garbage->owned.data[begin];
-		bytes = weigh(w, scale, reader_of(w, worker), owned->object, owned->owner);
+		bytes = weigh(w, scale, owned->object, owned->owner);
 		scale->owned += bytes;
 		if (w->model->heap->generation[owned->object] != PYR_GEN_UNTRACKED) {
 			scale->owned_tracked++;
 			scale->owned_tracked_bytes += bytes;
 		}
 	}
-	return pyr_reader_check(reader_of(w, worker));
+	return pyr_reader_check(&scale->classifier.reader);
 }
 
 pyr_error *pyr_garbage_weigh(struct pyr_garbage *g, struct pyr_control *control, uint64_t *weights)
@@ -192,29 +200,33 @@ pyr_error *pyr_garbage_weigh(struct pyr_garbage *g, struct pyr_control *control,
 		.weights = weights,
 		.workers = pyr_target_concurrent(python->target) ? pyr_parallel_workers() : 1,
 	};
+	unsigned i, ready;
 	pyr_error *err;
-	unsigned i;
 
 	err = free_all(&w, control);
 	free(w.left);
 	if (err)
 		return err;
-	for (i = 0; i < w.workers; i++)
-		pyr_reader_init(&w.scales[i].reader, python->target);
-	if (!(err = pyr_parallel(control, "weighing", w.workers, g->count, GRAIN, weigh_tracked,
-				 &w)))
+	w.scales = calloc(w.workers, sizeof(*w.scales));
+	if (!w.scales)
+		return pyr_error_no_memory();
+	for (ready = 0; ready < w.workers && !err; ready++)
+		err = pyr_classifier_init(&w.scales[ready].classifier, w.types, true);
+	if (!err && !(err = pyr_parallel(control, "weighing", w.workers, g->count, GRAIN,
+					 weigh_tracked, &w)))
 		err = pyr_parallel(control, "weighing", w.workers, g->owned.count, GRAIN,
 				   weigh_owned, &w);
 	g->tracked_bytes = g->owned_bytes = g->native_bytes = 0;
 	g->owned_tracked = g->owned_tracked_bytes = 0;
-	for (i = 0; i < w.workers; i++) {
+	for (i = 0; i < ready; i++) {
 		g->tracked_bytes += w.scales[i].tracked;
 		g->owned_bytes += w.scales[i].owned;
 		g->native_bytes += w.scales[i].native;
 		g->owned_tracked += w.scales[i].owned_tracked;
 		g->owned_tracked_bytes += w.scales[i].owned_tracked_bytes;
-		pyr_reader_deinit(&w.scales[i].reader);
+		pyr_classifier_deinit(&w.scales[i].classifier);
 	}
+	free(w.scales);
 	return err;
 }
 
