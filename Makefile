@@ -103,6 +103,7 @@ bench-extremes: all $(BUILD)/tests/bench/graph_bench
 bench: all $(BUILD)/tests/bench/census_bench $(BUILD)/tests/bench/graph_bench
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py $(OBJECTS)
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/memory_bench.py $(firstword $(OBJECTS))
+	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/cycles_bench.py $(firstword $(OBJECTS))
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIB_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
