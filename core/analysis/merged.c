@@ -268,9 +268,7 @@ static pyr_error *shape_of_root(struct merging *m, uint32_t node, uint32_t *ret)
 			     pyr_telling_root_cost((enum pyr_root_kind)best->kind)))
 			best = root;
 	}
-	if (best && best->kind == PYR_ROOT_MODULE)
-		pyr_strbuf_add(&text, "sys.modules");
-	else if (best)
+	if (best)
 		name_root(roots, best, &text);
 	else
 		pyr_strbuf_add(&text, "references that were not found");
@@ -356,7 +354,7 @@ static pyr_error *shape_paths(struct merging *m, const bool *wanted, uint32_t ty
 static void write_shape(const struct merging *m, uint32_t shape, struct pyr_strbuf *out)
 {
 	PYR_VEC(uint32_t) steps = {0};
-	const char *text, *of = NULL;
+	const char *text, *of = NULL, *where = NULL;
 	bool plain, was_plain = true, module = false;
 	size_t i, length;
 
@@ -366,8 +364,9 @@ static void write_shape(const struct merging *m, uint32_t shape, struct pyr_strb
 	for (i = steps.count; i-- > 0;) {
 		text = text_of(m, steps.data[i]);
 		length = strlen(text);
-		if (i == steps.count - 1 && steps.count > 1 && !strcmp(text, "sys.modules")) {
+		if (i == steps.count - 1 && steps.count > 1 && !strncmp(text, "sys.modules", 11)) {
 			module = true;
+			where = text[11] ? text + 11 : NULL;
 			continue;
 		}
 		if (module && length > 4 && text[0] == '[' && text[1] == '\'') {
@@ -391,6 +390,8 @@ static void write_shape(const struct merging *m, uint32_t shape, struct pyr_strb
 	}
 	if (of)
 		pyr_strbuf_printf(out, " (a variable of %s)", of + 5);
+	if (where)
+		pyr_strbuf_printf(out, " (%s)", where + 1);
 	pyr_vec_deinit(&steps);
 }
 

@@ -52,31 +52,50 @@ static bool module_name(const struct pyr_route *route, struct pyr_strbuf *out)
 	return true;
 }
 
+/* What makes that an object is never freed, or NULL. */
+static const char *lasting(struct pyr_context *context, uint32_t node)
+{
+	const struct pyr_roots *roots = context->session->roots;
+	size_t i, end;
+
+	if (context->session->ledger->refcount[node] != PYR_LEDGER_EXCLUDED)
+		return NULL;
+	pyr_roots_of(roots, node, &i, &end);
+	for (; i < end; i++)
+		if (roots->roots.data[i].kind == PYR_ROOT_IMMORTAL)
+			return "immortal";
+	return "a C variable";
+}
+
 void pyr_why_holder(struct pyr_context *context, const struct pyr_route *route)
 {
-	const char *what = type_name(context, last(route));
+	const char *what = type_name(context, last(route)), *never = lasting(context, last(route));
+	const char *where, *interpreter = strstr(route->root_name, " of interpreter ");
 	const struct pyr_root *root = route->root;
 	struct pyr_out *out = context->out;
 	struct pyr_strbuf name = {0};
-	const char *where;
 
+	if (root->kind != PYR_ROOT_MODULE || !interpreter)
+		interpreter = "";
 	pyr_out_style(out, PYR_STYLE_STRONG);
-	if (root->possible)
+	if (never && route->count == 1)
+		pyr_out_printf(out, "This %s is never freed: it is %s.", what, never);
+	else if (never)
+		pyr_out_printf(out, "This %s is never freed: it is %s. It is found as %s, too.",
+			       what, never, route->expression);
+	else if (root->possible)
 		pyr_out_printf(out,
 			       "This %s may be alive because of %s: %s. A word there equals %s; "
 			       "nothing else that was found holds it.",
 			       what, root_words(root), route->expression,
 			       route->display.steps.count ? "the address of what leads to it"
 							  : "its address");
-	else if (root->kind == PYR_ROOT_IMMORTAL && route->count == 1)
-		pyr_out_printf(out, "This %s is never freed: it is immortal.", what);
-	else if (module_name(route, &name))
-		pyr_out_printf(
-			out,
-			route->display.steps.count == 1
-				? "This %s is alive because it is imported: sys.modules['%s']."
-				: "This %s is alive because the module %s holds it: %s.",
-			what, pyr_strbuf_str(&name), route->expression);
+	else if (module_name(route, &name) && route->display.steps.count == 1)
+		pyr_out_printf(out, "This %s is alive because it is imported: sys.modules['%s']%s.",
+			       what, pyr_strbuf_str(&name), interpreter);
+	else if (name.length)
+		pyr_out_printf(out, "This %s is alive because the module %s%s holds it: %s.", what,
+			       pyr_strbuf_str(&name), interpreter, route->expression);
 	else if (root->kind == PYR_ROOT_FRAME_LOCAL && route->count == 1)
 		pyr_out_printf(out, "This %s is alive because a running function uses it: %s.",
 			       what, route->root_name);
@@ -293,7 +312,8 @@ pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention *re
 	pyr_error *err;
 	int64_t left;
 
-	if (route->root->possible || pyr_telling_phase(route->root) == PYR_PHASE_LASTING)
+	if (route->root->possible || pyr_telling_phase(route->root) == PYR_PHASE_LASTING ||
+	    lasting(context, last(route)))
 		return NULL;
 	if (route->count > 1)
 		err = find_cut(context, retention, route, &only_one, &cut);
@@ -341,8 +361,12 @@ void pyr_why_nothing(struct pyr_context *context, struct pyr_retention *retentio
 	case PYR_UNHELD_GARBAGE:
 		pyr_out_printf(out,
 			       "Nothing holds this %s: it is part of an unreachable cycle, or "
-			       "held by one. The collector would free it.",
-			       type_name(context, object));
+			       "held by one. %s",
+			       type_name(context, object),
+			       retention->model->heap->generation[object] == PYR_GEN_PERMANENT
+				       ? "It is frozen (gc.freeze()): the collector does not look "
+					 "at it."
+				       : "The collector would free it: see `cycles`.");
 		break;
 	case PYR_UNHELD_UNKNOWN:
 		pyr_out_printf(out, "Nothing that was found holds this %s, ",
@@ -408,7 +432,7 @@ void pyr_why_ledger(struct pyr_context *context, struct pyr_retention *retention
 
 	pyr_ledger_lines(retention->model, retention->roots, object, &lines);
 	if (refcount == PYR_LEDGER_EXCLUDED)
-		pyr_out_text(out, "\nrefcount: immortal or static, not counted");
+		pyr_out_text(out, "\nrefcount not counted:");
 	else
 		pyr_out_printf(out, "\nrefcount %s:", pyr_count(refcount).text);
 	for (i = 0; i < PYR_EDGE_COUNT; i++)
@@ -425,9 +449,11 @@ void pyr_why_ledger(struct pyr_context *context, struct pyr_retention *retention
 						   roots[i][0] ? roots[i][0] : "other root",
 						   roots[i][1] ? roots[i][1] : "other roots")
 					       .text);
-	if (refcount != PYR_LEDGER_EXCLUDED && left >= 0)
+	if (refcount == PYR_LEDGER_EXCLUDED)
+		pyr_out_printf(out, " it is %s", lasting(context, object));
+	else if (left >= 0)
 		pyr_out_printf(out, " %s not found", pyr_count((uint64_t)left).text);
-	else if (refcount != PYR_LEDGER_EXCLUDED)
+	else
 		pyr_out_printf(out, " %s more than it counts", pyr_count((uint64_t)-left).text);
 	if (lines.inferred)
 		pyr_out_printf(out, "; inferred besides: %s", pyr_count(lines.inferred).text);

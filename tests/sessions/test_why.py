@@ -186,6 +186,24 @@ def test_merged_paths(run):
     assert merged["objects"] == sum(rows.values())
 
 
+@pytest.mark.parametrize("run", pairs(["subinterpreters"]), indirect=True)
+def test_which_interpreter_holds_it(run):
+    shell = shell_for(run)
+    merged, = shell.json(r"why --type ^__main__\\.Tenant$")
+    paths = {row["path"] for row in merged["merged"]}
+    assert {path for path in paths if "of interpreter" in path}, paths
+    text, = shell.text("why " + merged["merged"][0]["example"])
+    assert re.search(r"the module __main__ of interpreter \d+ holds it: __main__\.tenants\[", text)
+
+
+@pytest.mark.parametrize("run", pairs(PROGRAM, lambda i: i.minor >= (3, 12)), indirect=True)
+def test_immortal_objects_are_never_freed(run):
+    shell = shell_for(run)
+    none, = shell.json("find --type NoneType")
+    text, = shell.text("why " + none["objects"][0]["address"])
+    assert "This NoneType is never freed: it is immortal." in text
+
+
 @pytest.mark.parametrize("run", pairs(PROGRAM), indirect=True)
 def test_a_view_retains_its_buffer(run):
     planted = run.planted
