@@ -81,7 +81,7 @@ static pyr_error *find(struct pyr_roots *roots, struct pyr_control *control)
 	if ((err = pyr_roots_frames(roots, control)) ||
 	    (err = pyr_roots_interpreters(roots, control)) ||
 	    (err = pyr_roots_types(roots, control)) || (err = pyr_roots_statics(roots, control)) ||
-	    (err = pyr_roots_cython(roots, control)))
+	    (err = pyr_roots_cython(roots, control)) || (err = pyr_roots_modules(roots, control)))
 		return err;
 	exact = roots->roots.count;
 	if ((err = pyr_roots_native(roots, control)) || (err = drop_known(roots, exact)))
@@ -188,11 +188,13 @@ void pyr_root_name(const struct pyr_roots *roots, const struct pyr_root *root,
 		break;
 	case PYR_ROOT_MODULE:
 	case PYR_ROOT_THREAD:
-	case PYR_ROOT_MODULE_STATE:
 	case PYR_ROOT_INTERPRETER:
 	case PYR_ROOT_RUNTIME:
 	case PYR_ROOT_INTERNED:
 		pyr_root_interpreter_name(roots, root, out);
+		break;
+	case PYR_ROOT_MODULE_STATE:
+		pyr_root_module_name(roots, root, out);
 		break;
 	case PYR_ROOT_STATIC_TYPE:
 		type_name(roots, root, out);

@@ -32,6 +32,7 @@ pyr_error *pyr_roots_frames(struct pyr_roots *roots, struct pyr_control *control
 pyr_error *pyr_roots_interpreters(struct pyr_roots *roots, struct pyr_control *control);
 pyr_error *pyr_roots_types(struct pyr_roots *roots, struct pyr_control *control);
 pyr_error *pyr_roots_statics(struct pyr_roots *roots, struct pyr_control *control);
+pyr_error *pyr_roots_modules(struct pyr_roots *roots, struct pyr_control *control);
 pyr_error *pyr_roots_cython(struct pyr_roots *roots, struct pyr_control *control);
 /* Was the variable at @slot told by pyr_roots_statics(), or is it part of an object? */
 bool pyr_roots_known_static(const struct pyr_roots *roots, pyr_addr slot);
@@ -40,6 +41,8 @@ void pyr_root_frame_name(const struct pyr_roots *roots, const struct pyr_root *r
 			 struct pyr_strbuf *out);
 void pyr_root_interpreter_name(const struct pyr_roots *roots, const struct pyr_root *root,
 			       struct pyr_strbuf *out);
+void pyr_root_module_name(const struct pyr_roots *roots, const struct pyr_root *root,
+			  struct pyr_strbuf *out);
 /* `thread 48213 "MainThread"` */
 void pyr_root_thread_name(const struct pyr_roots *roots, size_t thread, struct pyr_strbuf *out);
 

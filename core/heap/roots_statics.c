@@ -14,6 +14,7 @@
 #define CACHE_MIN 64u /* filled entries of the method cache */
 #define CACHE_MAX 4096u
 #define CHECK_EVERY 4096u
+#define SIGNALS 64u /* Linux */
 
 struct scan {
 	struct pyr_roots *roots;
@@ -28,6 +29,7 @@ struct scan {
 	pyr_addr cache, cache_end;    /* the method cache: its values are borrowed */
 	pyr_addr ast_first, ast_last; /* variables with types of the ast module */
 	uint32_t ast_count;
+	pyr_addr handlers; /* of signals; 0: not found yet */
 	pyr_addr none;
 };
 
@@ -354,6 +356,60 @@ static void push_ast_names(struct scan *s)
 			push(s, pyr_heap_id(s->heap, word), slot, PYR_ROOT_ROW_AST);
 }
 
+/* An entry of the table of signal handlers, {tripped, function} (signalmodule.c, Handlers;
+ * pycore_signal.h), seen from its function. */
+static bool is_handler(struct scan *s, pyr_addr slot)
+{
+	return word_at(s, slot - 8) <= 1 && pyr_heap_id(s->heap, word_at(s, slot)) != PYR_NO_ID;
+}
+
+/* The table has an entry for each signal from 1 on; most are the same int, SIG_DFL.
+ * It lies in a static variable, or in the runtime (3.11+). @slot has an int. */
+static void push_handlers(struct scan *s, pyr_addr slot)
+{
+	pyr_addr first = slot, word = word_at(s, slot);
+	unsigned i, same = 0;
+
+	for (i = 0; i < SIGNALS && is_handler(s, first - 16); i++)
+		first -= 16;
+	for (i = 0; i < SIGNALS; i++) {
+		if (!is_handler(s, first + 16 * i))
+			return;
+		same += word_at(s, first + 16 * i) == word;
+	}
+	if (same < SIGNALS / 2 || word_at(s, first - 16))
+		return;
+	for (i = 0; i < SIGNALS; i++)
+		push(s, pyr_heap_id(s->heap, word_at(s, first + 16 * i)), first + 16 * i,
+		     PYR_ROOT_ROW_SIGNAL | (uint64_t)(i + 1) << 32);
+	s->handlers = first;
+}
+
+static pyr_error *find_handlers(struct scan *s, const struct pyr_static_range *range,
+				struct pyr_control *control)
+{
+	pyr_addr slot = (range->start + 7) & ~UINT64_C(7), word;
+	const uint8_t *run;
+	pyr_error *err;
+	size_t n, i;
+
+	while (slot + 8 <= range->end && !s->handlers) {
+		if ((err = pyr_control_check(control)))
+			return err;
+		n = pyr_peek_run(&s->reader, slot, range->end - slot, &run) / 8;
+		if (!n) {
+			slot = pyr_peek_next(&s->reader, slot, range->end);
+			continue;
+		}
+		for (i = 0; i < n && !s->handlers; i++, slot += 8) {
+			memcpy(&word, run + 8 * i, 8);
+			if (word && of_type(s, word, PYR_KNOWN_LONG_TYPE))
+				push_handlers(s, slot);
+		}
+	}
+	return NULL;
+}
+
 static pyr_error *scan_range(struct scan *s, const struct pyr_static_range *range,
 			     struct pyr_control *control)
 {
@@ -417,6 +473,9 @@ pyr_error *pyr_roots_statics(struct pyr_roots *roots, struct pyr_control *contro
 		for (i = 0; i < statics.ranges.count && !err; i++)
 			if (statics.ranges.data[i].image == python->image)
 				err = find_cache(&s, &statics.ranges.data[i], control);
+	for (i = 0; i < statics.ranges.count && !err; i++)
+		if (statics.ranges.data[i].image == python->image)
+			err = find_handlers(&s, &statics.ranges.data[i], control);
 	for (i = 0; i < statics.ranges.count && !err; i++)
 		err = scan_range(&s, &statics.ranges.data[i], control);
 	if (!err && s.ast_count)

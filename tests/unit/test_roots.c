@@ -75,6 +75,7 @@ static const char script[] =
 	"for g in gs[5:]: next(g)\n"
 	"async def co(x): await asyncio.sleep(x)\n"
 	"cos = [co(i) for i in range(5)]\n"
+	"import signal; signal.signal(signal.SIGTERM, lambda *a: None)\n"
 	"atexit.register(lambda x: x, [1])\n"
 	"codecs.lookup('utf-16'); codecs.register_error('mine', lambda e: ('', e.end))\n"
 	"class _T(threading.Thread):\n"
@@ -89,10 +90,12 @@ static const char script[] =
 	"def handle(sess):\n"
 	"    kept = Planted(); keep = [kept]; leaked = Planted()\n"
 	"    planted.update(sess=id(sess), kept=id(kept), leaked=id(leaked))\n"
+	"    planted['handler'] = id(signal.getsignal(signal.SIGTERM))\n"
 	"    ctypes.pythonapi.Py_IncRef(ctypes.py_object(leaked))\n"
 	"    del kept, leaked\n"
 	"    gc.collect()\n"
-	"    print(*['%s %d' % (k, planted[k]) for k in ('of_thread', 'sess', 'kept', 'leaked')])\n"
+	"    print(*['%s %d' % (k, planted[k]) for k in ('of_thread', 'sess', 'kept', 'leaked', "
+	"'handler')])\n"
 	"    sys.stdout.flush()\n"
 	"    os.read(0, 1)\n"
 	"    os._exit(0)\n"
@@ -306,6 +309,7 @@ static void planted(const struct opened *o, const char *line)
 	assert_true(held_by(o, thread, "local \"of_thread\" of "));
 	assert_true(held_by(o, thread, "\"worker-1\""));
 	assert_false(held_by(o, kept, "local"));
+	assert_true(held_by(o, id_of(o, line, "handler "), "handler of signal 15"));
 	/* One reference is nobody's. */
 	assert_int_equal(pyr_ledger_remainder(o->ledger, leaked), 1);
 	assert_int_equal(pyr_ledger_remainder(o->ledger, kept), 0);
