@@ -12,13 +12,21 @@ void pyr_show_arena_map(struct pyr_context *context, const struct pyr_arenas *ar
 void pyr_show_arena_map_json(struct pyr_context *context, const struct pyr_arenas *arenas);
 /* What keeps almost empty arenas from going back: show_pins.c. The heap is open. */
 
-/* Who holds the pins that are shown (holder.h): the examples of the kinds, the first ones of
- * the arenas; in JSON all, up to a bound. */
+struct pyr_pin_holder {
+	char *name; /* owned; NULL: nothing was found that holds them */
+	uint64_t blocks, arenas;
+	uint32_t last_arena; /* + 1; while counting */
+};
+
+/* Who holds the pins (holder.h): those that are shown, and of all up to a bound. */
 struct pyr_pin_holders {
 	char **names; /* by pin; NULL: not asked, or nothing holds it; owned */
 	bool *asked;
-	size_t count;     /* pins */
-	uint64_t omitted; /* pins of objects that were not asked for */
+	size_t count;         /* pins */
+	uint64_t asked_count; /* of those that an object owns */
+	uint64_t omitted;     /* pins of objects that were not asked for */
+	/* The same path with other items is one: `app.AUDIT[…]`. Most arenas first. */
+	PYR_VEC(struct pyr_pin_holder) ways;
 };
 pyr_error *pyr_pin_holders_find(struct pyr_context *context, const struct pyr_pins *pins,
 				struct pyr_pin_holders *ret);

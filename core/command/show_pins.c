@@ -6,8 +6,8 @@
 #include "command/show.h"
 #include "command/show_arenas.h"
 
-/* A path is searched for each; an arena has thousands of blocks at most. */
-#define HOLDERS_MAX 1000u
+/* A path is searched for each. */
+#define HOLDERS_MAX 500u
 
 static void want(struct pyr_pin_holders *holders, const struct pyr_pins *pins, uint32_t pin)
 {
@@ -15,23 +15,102 @@ static void want(struct pyr_pin_holders *holders, const struct pyr_pins *pins, u
 		holders->asked[pin] = true;
 }
 
-/* The pins that will be shown. */
+/* The pins that will be shown, and the first ones of all. */
 static void choose(struct pyr_context *context, const struct pyr_pins *pins,
 		   struct pyr_pin_holders *holders)
 {
-	size_t i, shown = 0;
+	size_t i, n = 0;
 
 	for (i = 0; i < pins->groups.count && i < context->limit; i++)
 		want(holders, pins, pins->groups.data[i].example);
-	for (i = 0; i < pins->arenas.count && i < context->limit; i++) {
+	for (i = 0; i < pins->arenas.count; i++) {
 		const struct pyr_pinned_arena *arena = &pins->arenas.data[i];
 		uint32_t k;
 
-		want(holders, pins, arena->first_pin);
-		for (k = 0; context->json && k < arena->pins; k++)
-			if (shown++ < HOLDERS_MAX)
-				want(holders, pins, arena->first_pin + k);
+		if (i < context->limit && i < HOLDERS_MAX)
+			want(holders, pins, arena->first_pin);
+		for (k = 0; k < arena->pins && n < HOLDERS_MAX; k++, n++)
+			want(holders, pins, arena->first_pin + k);
 	}
+}
+
+/* `app.AUDIT[117].took` as `app.AUDIT[…]`: up to the first item by number, or whole. */
+static char *way_of(const char *name)
+{
+	struct pyr_strbuf text = {0};
+	const char *at;
+	char *ret;
+
+	for (at = strchr(name, '['); at; at = strchr(at + 1, '['))
+		if (at[1] >= '0' && at[1] <= '9')
+			break;
+	if (at) {
+		pyr_strbuf_add_bytes(&text, name, (size_t)(at - name));
+		pyr_strbuf_add(&text, "[…]");
+	} else {
+		pyr_strbuf_add(&text, name);
+	}
+	ret = pyr_strbuf_take(&text);
+	pyr_strbuf_deinit(&text);
+	return ret;
+}
+
+static bool same_way(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool add_way(struct pyr_pin_holders *holders, const char *name, uint32_t arena)
+{
+	char *way = name ? way_of(name) : NULL;
+	struct pyr_pin_holder *row;
+	size_t i;
+
+	if (name && !way)
+		return false;
+	for (i = 0; i < holders->ways.count && !same_way(holders->ways.data[i].name, way); i++)
+		;
+	if (i < holders->ways.count) {
+		free(way);
+	} else if (!pyr_vec_push(&holders->ways, (struct pyr_pin_holder){.name = way})) {
+		free(way);
+		return false;
+	}
+	row = &holders->ways.data[i];
+	row->blocks++;
+	row->arenas += row->last_arena != arena + 1;
+	row->last_arena = arena + 1;
+	return true;
+}
+
+static int by_arenas(const void *a, const void *b)
+{
+	const struct pyr_pin_holder *x = a, *y = b;
+
+	if (x->arenas != y->arenas)
+		return x->arenas < y->arenas ? 1 : -1;
+	if (x->blocks != y->blocks)
+		return x->blocks < y->blocks ? 1 : -1;
+	return strcmp(x->name ? x->name : "", y->name ? y->name : "");
+}
+
+static pyr_error *merge_ways(const struct pyr_pins *pins, struct pyr_pin_holders *holders)
+{
+	const struct pyr_pinned_arena *arena;
+	uint32_t pin;
+	size_t i;
+
+	for (i = 0; i < pins->arenas.count; i++) {
+		arena = &pins->arenas.data[i];
+		for (pin = arena->first_pin; pin < arena->first_pin + arena->pins; pin++)
+			if (holders->asked[pin] &&
+			    !add_way(holders, holders->names[pin], (uint32_t)i))
+				return pyr_error_no_memory();
+	}
+	if (holders->ways.count)
+		qsort(holders->ways.data, holders->ways.count, sizeof(*holders->ways.data),
+		      by_arenas);
+	return NULL;
 }
 
 pyr_error *pyr_pin_holders_find(struct pyr_context *context, const struct pyr_pins *pins,
@@ -61,6 +140,10 @@ pyr_error *pyr_pin_holders_find(struct pyr_context *context, const struct pyr_pi
 			err = pyr_holder_find(context, retention, pins->pins.data[i].owner,
 					      &holders.names[i]);
 	}
+	for (i = 0; !err && i < holders.count; i++)
+		holders.asked_count += holders.asked[i];
+	if (!err)
+		err = merge_ways(pins, &holders);
 	if (err)
 		pyr_pin_holders_deinit(&holders);
 	else
@@ -74,6 +157,9 @@ void pyr_pin_holders_deinit(struct pyr_pin_holders *holders)
 
 	for (i = 0; holders->names && i < holders->count; i++)
 		free(holders->names[i]);
+	for (i = 0; i < holders->ways.count; i++)
+		free(holders->ways.data[i].name);
+	pyr_vec_deinit(&holders->ways);
 	free(holders->names);
 	free(holders->asked);
 	memset(holders, 0, sizeof(*holders));
@@ -164,6 +250,15 @@ void pyr_show_pins_json(struct pyr_context *context, const struct pyr_arenas *a,
 	pyr_json_uint(json, "bytes", pins->bytes);
 	pyr_json_uint(json, "bytes_in_use", pins->bytes_in_use);
 	pyr_json_uint(json, "blocks", pins->pins.count);
+	pyr_json_begin_list(json, "held_by");
+	for (i = 0; i < holders->ways.count; i++) {
+		pyr_json_begin_object(json, NULL);
+		pyr_json_string(json, "held_by", holders->ways.data[i].name);
+		pyr_json_uint(json, "blocks", holders->ways.data[i].blocks);
+		pyr_json_uint(json, "arenas", holders->ways.data[i].arenas);
+		pyr_json_end_object(json);
+	}
+	pyr_json_end_list(json);
 	pyr_json_begin_list(json, "kept_by");
 	for (i = 0; i < pins->groups.count; i++) {
 		g = &pins->groups.data[i];
@@ -249,6 +344,36 @@ static void print_groups(struct pyr_context *context, const struct pyr_pins *pin
 	pyr_strbuf_deinit(&text);
 }
 
+static void print_ways(struct pyr_context *context, const struct pyr_pin_holders *holders)
+{
+	static const struct pyr_column columns[] = {
+		{"ARENAS", true, false, PYR_CUT_END},
+		{"BLOCKS", true, false, PYR_CUT_END},
+		{"HELD BY", false, true, PYR_CUT_END},
+	};
+	struct pyr_table table;
+	size_t i;
+
+	if (!holders->ways.count)
+		return;
+	pyr_out_raw(context->out, "\n", 1);
+	pyr_table_init(&table, context->out, columns, sizeof(columns) / sizeof(columns[0]));
+	for (i = 0; i < holders->ways.count && i < context->limit; i++) {
+		pyr_table_text(&table, pyr_count(holders->ways.data[i].arenas).text);
+		pyr_table_text(&table, pyr_count(holders->ways.data[i].blocks).text);
+		pyr_table_text(&table,
+			       holders->ways.data[i].name
+				       ? holders->ways.data[i].name
+				       : "nothing that was found: garbage, or held by C code");
+	}
+	pyr_table_finish(&table);
+	pyr_context_more(context, i, holders->ways.count, "holder", "holders");
+	if (holders->omitted)
+		pyr_out_printf(context->out, "  (asked of %s; %s were not)\n",
+			       pyr_counted(holders->asked_count, "block", "blocks").text,
+			       pyr_count(holders->omitted).text);
+}
+
 static void print_arenas(struct pyr_context *context, const struct pyr_arenas *a,
 			 const struct pyr_pins *pins, const struct pyr_pin_holders *holders)
 {
@@ -323,6 +448,7 @@ void pyr_show_pins(struct pyr_context *context, const struct pyr_arenas *a,
 	pyr_out_style(context->out, PYR_STYLE_PLAIN);
 	if (!pins->arenas.count)
 		return;
+	print_ways(context, holders);
 	print_groups(context, pins, holders);
 	print_arenas(context, a, pins, holders);
 }

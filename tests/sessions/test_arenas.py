@@ -177,6 +177,9 @@ def test_one_survivor_keeps_an_arena(run):
         assert all("held_by" in b for b in row["blocks"] if b["kind"] in ("object", "buffer") and "address" in b)
     names = [b["held_by"] for row in pins["arenas"] for b in row["blocks"] if b.get("type") == "__main__.Survivor"]
     assert len(names) == group["blocks"] and all("kept" in name for name in names)
+    assert pins["held_by"][0]["held_by"].endswith("['kept'][…]")
+    assert pins["held_by"][0]["arenas"] == group["arenas"]
+    assert pins["held_by"][0]["blocks"] >= group["blocks"]
     # and that is what goes back when the survivors go, but for a few that what happens meanwhile uses
     assert abs(oracle["arenas_before"] - oracle["arenas_after"] - group["arenas_alone"]) <= 4
     text, = shell_for(run).text("arenas --pins --below 2")
@@ -240,10 +243,14 @@ def test_waste_is_told_with_its_holder(run):
 
 @pytest.mark.parametrize("run", few("lru_cache"), indirect=True)
 def test_a_cache_is_named_as_the_holder(run):
-    why, = shell_for(run).json("why %#x" % run.planted["page"])
+    wrapper = run.planted["rendered"]
+    why, dominators = shell_for(run).json("why %#x --paths 3" % run.planted["page"], "dominators %#x" % wrapper)
     assert why["held"] == "exact"
-    found, = shell_for(run).json("find --type '^functools._lru_cache_wrapper$'")
-    assert run.planted["rendered"] in {int(o["address"], 16) for o in found["objects"]}
+    assert any(path["path"] in ("__main__.rendered → cached result for key 7",
+                                "__main__.rendered → cached result for key (7,)") for path in why["paths"])
+    # it alone keeps every page but the one that has another name
+    assert dominators["type"] == "functools._lru_cache_wrapper"
+    assert 999 * 20000 < dominators["retained"] < 1000 * 20400
 
 
 @pytest.mark.parametrize("number", range(6))
