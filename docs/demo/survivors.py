@@ -1,4 +1,4 @@
-"""A service that has handled a burst of requests, and keeps one record in a hundred thousand bytes."""
+"""A service that has handled a burst of requests, and keeps one record of five thousand."""
 
 import sys
 import time
