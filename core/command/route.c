@@ -335,31 +335,45 @@ void pyr_route_print(struct pyr_context *context, const struct pyr_route *route)
 
 /* --- JSON --- */
 
-static void step_json(struct pyr_context *context, const struct pyr_route *route, size_t i)
+static void node_json(struct pyr_context *context, uint32_t node, const char *edge)
 {
-	const struct pyr_display_step *step = i ? &route->display.steps.data[i - 1] : NULL;
-	uint32_t node = step ? pyr_route_target(route, i - 1) : route->nodes[0];
 	struct pyr_json *json = context->json;
-	bool traversed = true;
-	size_t k;
 
-	for (k = step ? step->first : 0; step && k < step->first + step->count; k++)
-		traversed = traversed && route->steps[k].label & PYR_REF_TRAVERSED;
-	pyr_json_begin_object(json, NULL);
 	pyr_json_address(json, "address", address_of(context, node));
 	pyr_json_string(json, "type",
 			pyr_type_name(context->session->types, type_of(context, node)));
-	pyr_json_string(json, "edge", step ? step->edge : NULL);
+	pyr_json_string(json, "edge", edge);
+}
+
+/* Every object on the path, and the reference that leads to it. */
+static void step_json(struct pyr_context *context, const struct pyr_route *route, size_t i)
+{
+	const struct pyr_step *step = i && i != route->cut ? &route->steps[i - 1] : NULL;
+	struct pyr_json *json = context->json;
+	struct pyr_strbuf name = {0};
+
+	if (step)
+		pyr_step_write(context->session->types, reader_of(context), step, &name);
+	pyr_json_begin_object(json, NULL);
+	node_json(context, route->nodes[i], step ? pyr_strbuf_str(&name) : NULL);
 	if (step) {
-		pyr_json_bool(json, "traversed", traversed);
-		pyr_json_string(json, "certainty", is_inferred(route, step) ? "inferred" : "exact");
-		pyr_json_uint(json, "count", step->count == 1 ? route->times[step->first] : 1);
-		pyr_json_begin_list(json, "via");
-		for (k = step->first + 1; k < step->first + step->count; k++)
-			pyr_json_format(json, NULL, "0x%llx",
-					(unsigned long long)address_of(context, route->nodes[k]));
-		pyr_json_end_list(json);
+		pyr_json_bool(json, "traversed", (step->label & PYR_REF_TRAVERSED) != 0);
+		pyr_json_string(json, "certainty",
+				step->label & PYR_REF_INFERRED ? "inferred" : "exact");
+		pyr_json_uint(json, "count", route->times[i - 1]);
 	}
+	pyr_json_end_object(json);
+	pyr_strbuf_deinit(&name);
+}
+
+static void root_json(struct pyr_json *json, const struct pyr_route *route)
+{
+	pyr_json_begin_object(json, "root");
+	pyr_json_string(json, "kind", pyr_root_kind_name((enum pyr_root_kind)route->root->kind));
+	pyr_json_string(json, "name", route->root_name);
+	pyr_json_string(json, "certainty", route->root->possible ? "possible" : "exact");
+	if (route->root->slot)
+		pyr_json_address(json, "slot", route->root->slot);
 	pyr_json_end_object(json);
 }
 
@@ -369,23 +383,23 @@ void pyr_route_json(struct pyr_context *context, const struct pyr_route *route)
 	size_t i;
 
 	pyr_json_begin_object(json, NULL);
-	if (route->root) {
-		pyr_json_begin_object(json, "root");
-		pyr_json_string(json, "kind",
-				pyr_root_kind_name((enum pyr_root_kind)route->root->kind));
-		pyr_json_string(json, "name", route->root_name);
-		pyr_json_string(json, "certainty", route->root->possible ? "possible" : "exact");
-		if (route->root->slot)
-			pyr_json_address(json, "slot", route->root->slot);
-		pyr_json_end_object(json);
-	}
+	if (route->root)
+		root_json(json, route);
 	pyr_json_string(json, "path", route->expression);
 	pyr_json_string(json, "certainty", pyr_route_certainty(route));
 	pyr_json_begin_list(json, "steps");
-	for (i = 0; i <= route->display.steps.count; i++)
+	for (i = 0; i < route->count; i++)
 		step_json(context, route, i);
 	pyr_json_end_list(json);
 	if (route->left)
 		pyr_json_uint(json, "steps_left_out", route->left);
+	pyr_json_begin_list(json, "folded");
+	for (i = 0; i <= route->display.steps.count; i++) {
+		pyr_json_begin_object(json, NULL);
+		node_json(context, i ? pyr_route_target(route, i - 1) : route->nodes[0],
+			  i ? route->display.steps.data[i - 1].edge : NULL);
+		pyr_json_end_object(json);
+	}
+	pyr_json_end_list(json);
 	pyr_json_end_object(json);
 }

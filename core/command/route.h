@@ -41,7 +41,7 @@ uint32_t pyr_route_owner(const struct pyr_route *route, size_t display_step);
 
 /* One line for each step, cut in the middle at the context's limit. */
 void pyr_route_print(struct pyr_context *context, const struct pyr_route *route);
-/* {"root": ..., "steps": [...]}: all steps, folded or not as the route is. */
+/* {"root": ..., "steps": [...], "folded": [...]}: every reference, and what is shown. */
 void pyr_route_json(struct pyr_context *context, const struct pyr_route *route);
 
 #endif

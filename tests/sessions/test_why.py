@@ -127,12 +127,12 @@ def test_the_sentence_says_who_and_what_would_let_it_go(run):
 
 @pytest.mark.parametrize("run", pairs(PROGRAM), indirect=True)
 def test_every_step_is_a_reference_in_memory(run):
-    """Each step of each raw path is among what `refs` reads again; and no path is through a weak reference."""
+    """Each step of each path is among what `refs` reads again; and no path is through a weak reference."""
     planted = run.planted
     shell = shell_for(run)
     names = ["cached", "instance_dict", "closure", "traceback", "queue_of_thread", "asyncio_task", "logging_handler",
              "weakly_too", "lru_cache"]
-    answers = shell.json(*["why %#x --raw --paths 3" % planted[name] for name in names])
+    answers = shell.json(*["why %#x --paths 3" % planted[name] for name in names])
     edges = [(a["address"], b["address"], a["type"], b["edge"]) for answer in answers for path in answer["paths"]
              for a, b in zip(path["steps"], path["steps"][1:])]
     owners = sorted({edge[0] for edge in edges})
@@ -150,7 +150,8 @@ def test_paths_are_apart_and_exclude_leaves_some_out(run):
     shell = shell_for(run)
     address = "%#x" % planted["instance_dict"]
     both, = shell.json("why %s --paths 5" % address)
-    inside = [{step["address"] for step in path["steps"][2:-1]} for path in both["paths"]]
+    inside = [{step["address"] for step in path["steps"][3 if path["root"]["kind"] == "module" else 0:-1]}
+              for path in both["paths"]]
     for i, one in enumerate(inside):
         for other in inside[i + 1:]:
             assert not one & other
@@ -165,12 +166,12 @@ def test_path_from_one_to_another(run):
     planted = run.planted
     shell = shell_for(run)
     why, = shell.json("why %#x" % planted["cached"])
-    steps = why["paths"][0]["steps"]
+    steps = why["paths"][0]["folded"]
     sessions = steps[-3]["address"]
     there, back, itself = shell.json("path %s %#x" % (sessions, planted["cached"]),
                                      "path %#x %s" % (planted["module_global"], steps[0]["address"]),
                                      "path %s %s" % (sessions, sessions))
-    assert there["found"] and [s["edge"] for s in there["paths"][0]["steps"]] == [None, "['abc']", ".user"]
+    assert there["found"] and [s["edge"] for s in there["paths"][0]["folded"]] == [None, "['abc']", ".user"]
     assert itself["found"] and len(itself["paths"][0]["steps"]) == 1
     # a marker's class is in its module: all roads lead to sys.modules
     assert back["found"]
@@ -210,7 +211,7 @@ def test_a_view_retains_its_buffer(run):
     shell = shell_for(run)
     buffer = "%#x" % planted["viewed_buffer"]
     why, = shell.json("why %s" % buffer)
-    view = why["paths"][0]["steps"][-2]["address"]
+    view = why["paths"][0]["folded"][-2]["address"]
     own, of_view, whole, census = shell.json("dominators " + buffer, "dominators %s" % view, "dominators --limit 50",
                                              "census --retained")
     assert own["retained"] == own["shallow"] >= 8 << 20
