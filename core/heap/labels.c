@@ -218,6 +218,23 @@ static void write_word(struct pyr_label_writer *w, const struct pyr_step *step)
 	free(owned);
 }
 
+void pyr_label_item(struct pyr_label_writer *w, const struct pyr_type *type, uint64_t index)
+{
+	const char *name = NULL;
+	char *owned = NULL;
+
+	/* struct sequences have names for their items (structseq.c) */
+	if (type->flags & PYR_TPFLAGS_TUPLE_SUBCLASS && !type->exact_shape && index < 1000)
+		name = pyr_label_member(
+			w, type, (uint64_t)pyr_offset(w->l, PyTupleObject, ob_item) + index * 8,
+			&owned);
+	if (name)
+		pyr_strbuf_printf(w->out, ".%s", name);
+	else
+		pyr_strbuf_printf(w->out, "[%llu]", (unsigned long long)index);
+	free(owned);
+}
+
 void pyr_step_write(struct pyr_types *types, struct pyr_reader *reader, const struct pyr_step *step,
 		    struct pyr_strbuf *out)
 {
@@ -228,7 +245,7 @@ void pyr_step_write(struct pyr_types *types, struct pyr_reader *reader, const st
 		write_field(&w, pyr_ref_name(PYR_REF_NAME(step->label)));
 		return;
 	case PYR_EDGE_ITEM:
-		pyr_strbuf_printf(out, "[%llu]", (unsigned long long)step->detail);
+		pyr_label_item(&w, step->type, step->detail);
 		return;
 	case PYR_EDGE_KEY:
 		write_key(&w, step);

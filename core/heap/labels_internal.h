@@ -23,6 +23,9 @@ void pyr_label_local(struct pyr_label_writer *w, const struct pyr_step *step);
 /* Item @index of the tuple @names as UTF-8, or NULL; to be freed. */
 char *pyr_label_tuple_name(struct pyr_label_writer *w, pyr_addr names, uint64_t index);
 
+/* `[3]`, or `.st_mode` of a struct sequence. */
+void pyr_label_item(struct pyr_label_writer *w, const struct pyr_type *type, uint64_t index);
+
 /* labels_members.c: the member of the C structure at @offset, "func", or NULL;
  * *@owned is to be freed when it is set. */
 const char *pyr_label_member(struct pyr_label_writer *w, const struct pyr_type *type,

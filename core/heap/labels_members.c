@@ -57,7 +57,7 @@ static char *described_member(struct pyr_label_writer *w, const struct pyr_type 
 {
 	pyr_addr member = pyr_get_addr(w->l, w->reader, type->address, PyTypeObject, tp_members);
 	uint32_t size = pyr_sizeof(w->l, PyMemberDef);
-	uint64_t kind;
+	uint64_t kind, flags;
 	int64_t at;
 	pyr_addr name;
 	pyr_error *err;
@@ -69,8 +69,10 @@ static char *described_member(struct pyr_label_writer *w, const struct pyr_type 
 		if (!name || !pyr_get_u64(w->l, w->reader, member, PyMemberDef, type, &kind) ||
 		    !pyr_get_i64(w->l, w->reader, member, PyMemberDef, offset, &at))
 			return NULL;
-		/* T_OBJECT, T_OBJECT_EX */
-		if ((kind != 6 && kind != 16) || at < 0 || (uint64_t)at != offset)
+		/* T_OBJECT, T_OBJECT_EX; not those behind the items (_Py_AFTER_ITEMS) */
+		if ((kind != 6 && kind != 16) || at < 0 || (uint64_t)at != offset ||
+		    (pyr_get_u64(w->l, w->reader, member, PyMemberDef, flags, &flags) &&
+		     flags & 16))
 			continue;
 		err = pyr_read_cstring(w->reader, name, NAME_LENGTH, &text);
 		if (!err && pyr_utf8_is_valid(text))

@@ -115,6 +115,10 @@ static bool in_lru_cache(struct pyr_label_writer *w, const struct pyr_step *step
 			pyr_strbuf_add(w->out, "key of a cached result");
 			return true;
 		}
+		if (GET(w, link, PyObject, ob_type) == step->target) {
+			pyr_strbuf_add(w->out, "class of a cached result's link");
+			return true;
+		}
 		link = GET(w, link, lru_list_elem, next);
 	}
 	return false;
@@ -187,6 +191,24 @@ static bool in_element(struct pyr_label_writer *w, const struct pyr_step *step)
 	return false;
 }
 
+/* A struct sequence has more items than its length tells (structseq_traverse()), and
+ * names for them (tp_members). */
+static bool in_tuple(struct pyr_label_writer *w, const struct pyr_step *step)
+{
+	int32_t items = pyr_offset(w->l, PyTupleObject, ob_item);
+	uint64_t i, from = step->detail > 2 ? step->detail - 2 : 0;
+	pyr_addr item;
+
+	for (i = from; i < from + 5; i++) {
+		if (!pyr_try_u64(w->reader, step->owner + (pyr_addr)items + i * 8, &item) ||
+		    item != step->target)
+			continue;
+		pyr_label_item(w, step->type, i);
+		return true;
+	}
+	return false;
+}
+
 /* Types by name, looked for along the bases. */
 static const struct {
 	const char *type;
@@ -208,6 +230,8 @@ static bool found(struct pyr_label_writer *w, const struct pyr_step *step)
 
 	if (step->type->flags & PYR_TPFLAGS_DICT_SUBCLASS)
 		return in_dict(w, step);
+	if (step->type->flags & PYR_TPFLAGS_TUPLE_SUBCLASS)
+		return in_tuple(w, step);
 	for (base = step->type, depth = 0; base && depth < 200; depth++) {
 		name = pyr_type_name(w->types, base);
 		for (i = 0; i < sizeof(finders) / sizeof(finders[0]); i++)
@@ -218,9 +242,41 @@ static bool found(struct pyr_label_writer *w, const struct pyr_step *step)
 	return false;
 }
 
+struct attribute_search {
+	pyr_addr target;
+	struct pyr_strbuf *out;
+	unsigned steps;
+	bool found;
+};
+
+static bool is_attribute(void *ctx, const char *name, pyr_addr value)
+{
+	struct attribute_search *s = ctx;
+
+	if (value != s->target)
+		return ++s->steps < STEPS_MAX;
+	pyr_strbuf_printf(s->out, ".%s", name);
+	s->found = true;
+	return false;
+}
+
+/* PyObject_VisitManagedDict() of a type of C visits before the object, or behind it. */
+static bool in_attributes(struct pyr_label_writer *w, const struct pyr_step *step)
+{
+	struct attribute_search search = {.target = step->target, .out = w->out};
+
+	if (pyr_object_dict(w->types, w->reader, step->type, step->owner) == step->target) {
+		pyr_strbuf_add(w->out, ".__dict__");
+		return true;
+	}
+	pyr_error_destroy(
+		pyr_object_attributes(w->types, w->reader, step->owner, is_attribute, &search));
+	return search.found;
+}
+
 void pyr_label_visited(struct pyr_label_writer *w, const struct pyr_step *step)
 {
-	if (step->target && found(w, step))
+	if (step->target && (found(w, step) || in_attributes(w, step)))
 		return;
 	if (step->type->shape == PYR_SHAPE_MODULE)
 		pyr_strbuf_add(w->out, "C state of the module");

@@ -5,7 +5,7 @@ prints the chains, for test_labels.c, one a line, and waits:
 
   raw|fold NAME > NAME > ...|ADDRESS ADDRESS ...   each object holds the next
 """
-import collections, functools, gc, itertools, sys, types, weakref
+import collections, functools, gc, itertools, os, sys, types, weakref
 V = sys.version_info
 lines = []
 keep = []
@@ -251,6 +251,8 @@ other.__cause__ = stored
 both([".__cause__"], other, stored)
 stop = StopIteration(token())
 both([".value"], stop, stop.value)
+status = os.stat("/")
+both([".st_mode"], status, status[0])
 # iterators, views
 numbers = [token()]
 both([".list"], iter(numbers), numbers)
@@ -330,5 +332,4 @@ for line in lines:
 print("end")
 sys.stdout.flush()
 sys.stdin.readline()
-import os
 os._exit(0)

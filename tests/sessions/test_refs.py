@@ -202,6 +202,19 @@ def test_the_answer_comes_first():
     assert "refcount  4: 3 from objects, 1 not found in this heap" in text
 
 
+@pytest.mark.parametrize("run", pairs(["references"], lambda i: i.minor >= (3, 12)), indirect=True)
+def test_immortal_objects_are_not_counted(run):
+    shell = shell_for(run)
+    none, = shell.json("find --type '^builtins.NoneType$'")
+    address = none["objects"][0]["address"]
+    answer, = shell.json("referrers %s --limit 5" % address)
+    assert answer["immortal"] and answer["unexplained"] is None and answer["omitted"] > 1000
+    held, text = shell.text("referrers %s --limit 5" % address, "object %s" % address)
+    assert held.splitlines()[0].startswith("NoneType at %s is immortal: never freed, and its references are not counted."
+                                           % address)
+    assert "refcount  immortal: never freed, its references are not counted" in text
+
+
 def test_addresses_inside_resolve_and_errors_are_told():
     run = toy()
     at = run.planted["rows"]
