@@ -26,6 +26,7 @@ struct finder {
 	struct pyr_reader readers[WORKERS_MAX];
 	int32_t *refs;
 	atomic_ullong considered;
+	bool with_frozen;         /* as after gc.unfreeze() */
 	struct type_facts *facts; /* by type */
 	uint32_t fact_count;
 	PYR_VEC(uint32_t) decided; /* what a running collection found unreachable */
@@ -48,10 +49,11 @@ static int32_t count_of(enum pyr_trait_value encoding, uint64_t word)
 	return word == 0 || word > PYR_COLLECTOR_LIMIT ? PYR_COLLECTOR_OUTSIDE : (int32_t)word;
 }
 
-static bool takes_part(uint8_t generation, int oldest)
+static bool takes_part(const struct finder *f, uint8_t generation)
 {
 	return generation == PYR_GEN_COLLECTING ||
-	       (generation <= PYR_GEN_2 && generation <= oldest);
+	       (generation == PYR_GEN_PERMANENT && f->with_frozen) ||
+	       (generation <= PYR_GEN_2 && generation <= f->garbage.generation);
 }
 
 /* update_refs() */
@@ -66,7 +68,7 @@ static pyr_error *read_counts(void *ctx, unsigned worker, size_t begin, size_t e
 
 	for (i = begin; i < end; i++) {
 		f->refs[i] = PYR_COLLECTOR_OUTSIDE;
-		if (!takes_part(f->heap->generation[i], f->garbage.generation) ||
+		if (!takes_part(f, f->heap->generation[i]) ||
 		    f->heap->interpreter[i] != f->garbage.interpreter ||
 		    !pyr_try_u64(reader, f->heap->address[i] + offset, &word))
 			continue;
@@ -212,6 +214,42 @@ static pyr_error *run(struct finder *f, bool believe, struct pyr_collector_resul
 	return pyr_collector_run(f->control, &input, f->refs, ret);
 }
 
+/* Immortal objects are in the permanent generation without gc.freeze() too (3.12). */
+static uint64_t count_frozen(struct finder *f)
+{
+	enum pyr_trait_value encoding = pyr_trait(f->layout, immortal_encoding);
+	pyr_addr offset = (pyr_addr)pyr_offset(f->layout, PyObject, ob_refcnt);
+	uint64_t word, count = 0;
+	uint32_t id;
+
+	for (id = 0; id < f->heap->count; id++)
+		count += f->heap->generation[id] == PYR_GEN_PERMANENT &&
+			 f->heap->interpreter[id] == f->garbage.interpreter &&
+			 pyr_try_u64(f->reader, address_of(f, id) + offset, &word) &&
+			 count_of(encoding, word) != PYR_COLLECTOR_OUTSIDE;
+	return count;
+}
+
+static pyr_error *look_at_frozen(struct finder *f)
+{
+	struct pyr_garbage *g = &f->garbage;
+	struct pyr_collector_result more;
+	pyr_error *err;
+
+	g->frozen = count_frozen(f);
+	if (!g->frozen)
+		return NULL;
+	f->with_frozen = true;
+	err = run(f, false, &more);
+	f->with_frozen = false;
+	if (err)
+		return err;
+	more.count += (uint32_t)f->decided.count;
+	g->frozen_unreachable = more.count > g->count ? more.count - g->count : 0;
+	pyr_collector_result_deinit(&more);
+	return NULL;
+}
+
 static pyr_error *find_unreachable(struct finder *f)
 {
 	struct pyr_garbage *g = &f->garbage;
@@ -230,8 +268,8 @@ static pyr_error *find_unreachable(struct finder *f)
 	g->negative = result.negative;
 	if (result.negative)
 		g->first_negative = address_of(f, result.first_negative);
-	if (!f->model->inferred)
-		return NULL;
+	if ((err = look_at_frozen(f)) || !f->model->inferred)
+		return err;
 	pyr_holdings_fallbacks(f->model->holdings, count_type, &g->guessed_types);
 	if ((err = run(f, true, &more)))
 		return err;

@@ -55,6 +55,9 @@ struct pyr_garbage {
 	uint64_t owned_tracked, owned_tracked_bytes;
 	uint64_t native_bytes; /* of both: data of arrays and buffers, outside of Python's heap */
 
+	/* Frozen objects (gc.freeze()), which no collection looks at, and how many more objects
+	 * would be unreachable if it did. */
+	uint64_t frozen, frozen_unreachable;
 	uint64_t negative; /* objects visited more often than they are counted; see collector.h */
 	pyr_addr first_negative;
 	/* Types whose references are guesses: were all guesses right, this many objects more

@@ -156,6 +156,10 @@ static void answer_json(struct pyr_context *context, const struct answer *a)
 	for (i = 0; i < g->callbacks.count; i++)
 		pyr_json_address(json, NULL, g->callbacks.data[i]);
 	pyr_json_end_list(json);
+	pyr_json_begin_object(json, "frozen");
+	pyr_json_uint(json, "objects", g->frozen);
+	pyr_json_uint(json, "unreachable", g->frozen_unreachable);
+	pyr_json_end_object(json);
 	pyr_json_uint(json, "negative", g->negative);
 	pyr_json_begin_object(json, "guessed");
 	pyr_json_uint(json, "types", g->guessed_types);
@@ -307,6 +311,12 @@ static void notes(struct pyr_context *context, const struct answer *a)
 		pyr_out_printf(
 			out, "  callbacks       of %s would be called\n",
 			pyr_counted(g->callbacks.count, "weak reference", "weak references").text);
+	if (g->frozen)
+		pyr_out_printf(out,
+			       "  frozen          %s: no collection looks at them until "
+			       "gc.unfreeze(), which would free %s more\n",
+			       pyr_counted(g->frozen, "object is", "objects are").text,
+			       pyr_counted(g->frozen_unreachable, "object", "objects").text);
 	if (g->phase == PYR_COLLECTION_FINALIZING)
 		pyr_out_text(out, "  not known       what was freed or brought back since the "
 				  "collection found them\n");
@@ -427,6 +437,11 @@ pyr_error *pyr_cmd_cycles(struct pyr_context *context)
 		err = pyr_error_create(PYR_E_CORRUPT, "no interpreter was found");
 	if (!err && !(err = check_show(context, &answers[0]))) {
 		pyr_cycles_incomplete(context, answers[0].garbage.phase != PYR_COLLECTION_NONE);
+		if (generation_of(context) == 1 &&
+		    pyr_is(&session->python->layout, gc_generations, YOUNG_OLD2))
+			pyr_context_incomplete(
+				context, "gc.collect(1) also looks at some of the old objects "
+					 "in this version, and at which cannot be foreseen");
 		pyr_context_answer(context);
 		if (context->json)
 			print_json(context, answers, count);

@@ -38,9 +38,14 @@ def populations():
 
 
 def frozen():
+    gc.collect()
+    gc.disable()
     before = [Node("frozen") for _ in range(150)]
+    for _ in range(30):
+        Node("frozen garbage")
     if hasattr(gc, "freeze"):
         gc.freeze()
+    gc.enable()
     after = [Node("after") for _ in range(50)]
     return {"before": before, "after": after}
 

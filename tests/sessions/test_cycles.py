@@ -223,3 +223,35 @@ def test_generations():
     young, middle, full = shell_for(run).json(*["cycles --generation %d" % g for g in range(3)])
     assert addresses(young["objects"]) <= addresses(middle["objects"]) < addresses(full["objects"])
     assert young["considered"] <= middle["considered"] < full["considered"]
+
+
+@pytest.mark.parametrize("run", pairs(["frozen"], interpreters=lambda i: i.minor >= (3, 7)), indirect=True)
+def test_frozen_garbage_is_told_apart(run):
+    """No collection finds what gc.freeze() has set aside; the answer says how much that is."""
+    shell = shell_for(run)
+    answer, = shell.json("cycles")
+    assert answer["frozen"]["objects"] > 150
+    assert answer["frozen"]["unreachable"] >= 30 * (1 if run.interpreter.minor >= (3, 11) else 2)
+    assert not [g for g in answer["groups"] if g["shape"] == "Node → itself through .me"]
+    assert "no collection looks at them until gc.unfreeze()" in shell.text("cycles")[0]
+
+
+# Why garbage is still there, by what the program did to its collector.
+REASONS = {"disabled": "disabled", "threshold_zero": "threshold_zero", "saveall": "young",
+           "toy": "young", "stdlib_at_work": "young"}
+
+
+@pytest.mark.parametrize("run", pairs(sorted(REASONS)), indirect=True)
+def test_why_it_is_still_there(run):
+    answer, = shell_for(run).json("cycles")
+    reasons = [r["reason"] for r in answer["reasons"]]
+    if not answer["unreachable"]:
+        assert not reasons
+        return
+    expected = REASONS[run.program.name]
+    if expected == "young":  # or what it has come to since: the generation of most of it
+        most = max("012", key=lambda g: answer["by_generation"][g])
+        expected = {"0": "young", "1": "middle", "2": "old"}[most]
+    assert reasons[0] == expected
+    assert ("saveall" in reasons) == (run.program.name == "saveall")
+    assert sum(answer["by_generation"].values()) == answer["unreachable"]

@@ -36,7 +36,7 @@ def test_shell(name):
     equal(shell, run.oracle)
     shell.json("threads", "stack", "find --type dict --limit 5", "object %#x" % run.planted["plain"])
     shell.json(*["object %#x" % address for address in run.planted.values()])
-    shell.text("info", "census", "gc", "threads", "stack", "help")
+    shell.text("info", "census", "gc", "threads", "stack", "cycles", "cycles --reachable", "help")
 
 
 @pytest.mark.parametrize("name", [n for n in ("3.7", "3.11", "3.14-debian") if n in NAMES])
