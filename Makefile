@@ -100,7 +100,7 @@ help:
 # gc.collect(), in one run. The extremes need 5 GB of memory, and as much disk for a core.
 bench-extremes: all $(BUILD)/tests/bench/graph_bench
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py deep wide
-bench: all $(BUILD)/tests/bench/census_bench $(BUILD)/tests/bench/graph_bench
+bench: all $(BUILD)/tests/bench/census_bench $(BUILD)/tests/bench/graph_bench $(BUILD)/tests/bench/why_bench
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py $(OBJECTS)
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/memory_bench.py $(firstword $(OBJECTS))
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/cycles_bench.py $(firstword $(OBJECTS))

@@ -121,6 +121,12 @@ def graph(core):
     return best, max(r[1] for r in runs)
 
 
+def retention(core):
+    """Paths and retained sizes once the references are known, and the peak of memory of it all."""
+    run = timed([os.path.join(BUILD, "tests", "bench", "why_bench"), core])
+    return {name: float(value) for name, value in values(run[2]).items() if name.endswith("_seconds")}, run[1]
+
+
 def goal(good):
     return "" if good else "   MISSED"
 
@@ -135,6 +141,7 @@ def report(python, count):
         model, model_memory = best(command + ["find", "--type", "^__main__\\.Order$", "--limit", "1"])[:2]
         part = parts(core)
         refs, refs_memory = graph(core)
+        held, held_memory = retention(core)
         gdb = gdb_rate(facts, core)
     finally:
         shutil.rmtree(directory)
@@ -174,6 +181,15 @@ def report(python, count):
         ("dominators, once there are references / gc.collect()",
          "%.2f" % (refs["dominators_seconds"] / facts["collect"]),
          "goal <= 2" + goal(refs["dominators_seconds"] <= 2 * facts["collect"])),
+        ("retained sizes of all objects, once there are references / gc.collect()",
+         "%.2f" % (held["retained_seconds"] / facts["collect"]),
+         "goal <= 2" + goal(held["retained_seconds"] <= 2 * facts["collect"])),
+        ("  peak memory per object, beside 9 B per reference",
+         "%.1f B" % ((held_memory - 9 * int(refs["references"])) / float(refs["objects"])), ""),
+        ("one why, once there are references: mean", "%.3f ms" % (held["why_seconds"] * 1e3), ""),
+        ("  the slowest of 2,000", "%.3f ms" % (held["why_most_seconds"] * 1e3),
+         "goal <= 100" + goal(held["why_most_seconds"] <= 0.1)),
+        ("the paths of all objects / gc.collect()", "%.2f" % (held["tree_seconds"] / facts["collect"]), ""),
         ("arena scan, one core", "%.0f M blocks/s" % (blocks / 1e6), "goal >= 80" + goal(blocks >= 80e6)),
         ("gc list walk, one core", "%.0f M objects/s" % (nodes / 1e6), "goal >= 10" + goal(nodes >= 10e6)),
     ]
