@@ -13,6 +13,8 @@ struct pyr_waste_text {
 /* A window on another object's buffer. */
 struct pyr_waste_view {
 	uint32_t owner;   /* id of the object that has the buffer */
+	uint32_t id;      /* of the view itself */
+	uint32_t via;     /* of the view that this is a view of, or PYR_NO_ID */
 	pyr_addr through; /* what holds it: the view, or the managed buffer that several share */
 	uint64_t seen;    /* bytes */
 };

@@ -142,7 +142,25 @@ def waste():
     return planted, after
 
 
-STATES = [waste, list_dropped, survivors, free_lists, lru_cache]
+def array_views():
+    """Ten numbers of ten million, a row of a table, and a view of an array that has a name."""
+    import numpy
+    ten = numpy.zeros(10 ** 7)[:10]
+    row = numpy.zeros((1000, 500), dtype=numpy.int32)[3]
+    named = numpy.zeros(10 ** 6)
+    part = named[:5]
+    through = numpy.frombuffer(bytes(4 << 20), dtype=numpy.uint8)[:100]
+
+    def bytes_of(base):
+        """What is behind an array and a memoryview, as the version of numpy has them."""
+        while not isinstance(base, bytes):
+            base = base.obj if isinstance(base, memoryview) else base.base
+        return base
+    return ({"ten": ten, "row": row, "named": named, "part": part, "through": through},
+            lambda: {"bases": [id(ten.base), id(row.base)], "through": id(bytes_of(through.base))})
+
+
+STATES = [array_views, waste, list_dropped, survivors, free_lists, lru_cache]
 
 
 def main():

@@ -76,6 +76,7 @@ PROGRAMS = {p.name: p for p in (
     Program("survivors", "arena_experiments", ["survivors"], apart=True),
     Program("free_lists", "arena_experiments", ["free_lists"], apart=True),
     Program("waste", "arena_experiments", ["waste"], apart=True),
+    Program("array_views", "arena_experiments", ["array_views"], modules=("numpy",), skip=_packages, apart=True),
     Program("lru_cache", "arena_experiments", ["lru_cache"], apart=True),
 )}
 

@@ -233,6 +233,18 @@ def test_waste_is_what_a_copy_would_save(run):
     assert answer["bytes"] == sum(kind["bytes"] for kind in answer["waste"])
 
 
+@pytest.mark.parametrize("run", pairs(["array_views"]), indirect=True)
+def test_views_of_arrays_keep_all_of_them(run):
+    answer, = shell_for(run).json("memory --waste --quick")
+    rows = {int(row["address"], 16): row for row in answer["objects"] if row["kind"] == "view"}
+    ten, row = (rows[address] for address in run.oracle["bases"])
+    assert (ten["used"], ten["room"], ten["bytes"]) == (80, 80000000, 80000000 - 80)
+    assert (row["used"], row["room"], row["bytes"]) == (2000, 2000000, 2000000 - 2000)
+    assert run.planted["named"] not in rows
+    through = rows[run.oracle["through"]]
+    assert (through["used"], through["room"]) == (100, 4 << 20)
+
+
 @pytest.mark.parametrize("run", few("waste"), indirect=True)
 def test_waste_is_told_with_its_holder(run):
     text, = shell_for(run).text("memory --waste --limit 12")
