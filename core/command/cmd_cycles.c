@@ -358,12 +358,12 @@ static void print_show(struct pyr_context *context, const struct answer *a, size
 	pyr_strbuf_deinit(&text);
 	pyr_show_ring(context, &group->ring);
 	if (size > group->ring.steps.count)
-		pyr_out_printf(
-			context->out,
-			"\n%s more in this cycle: they are held by these and lead back to "
-			"them.\n",
-			pyr_counted(size - group->ring.steps.count, "object is", "objects are")
-				.text);
+		pyr_out_printf(context->out,
+			       "\n%s more in this cycle: they are held by these and lead back to "
+			       "them.\n",
+			       pyr_counted(size - group->ring.steps.count, "more object is",
+					   "more objects are")
+				       .text);
 }
 
 static void print_text(struct pyr_context *context, const struct answer *answers, size_t count)
