@@ -208,5 +208,9 @@ void pyr_walk_generator(struct pyr_walk *w)
 	} else if (stackrefs(w)) {
 		pyr_get_u64(l, w->reader, frame, _PyInterpreterFrame, f_executable, &executable);
 		tell_stackref(w, executable, PYR_FIELD_LABEL(0, "f_code"), 0);
+	} else if (!pyr_has(l, PyGenObject, gi_code)) {
+		/* The code stays until gen_dealloc() (3.12, 3.13). */
+		tell(w, frame, PYR_FIELD(_PyInterpreterFrame, f_executable), PYR_REF_OWNED,
+		     "f_code");
 	}
 }

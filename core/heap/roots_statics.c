@@ -33,6 +33,15 @@ struct scan {
 	pyr_addr none;
 };
 
+/* How much an object that is a C variable takes: of a type less than its tp_basicsize,
+ * which is that of heap types. */
+static pyr_addr static_size(const struct pyr_layout *l, const struct pyr_type *type)
+{
+	if (type && type->shape == PYR_SHAPE_TYPE && pyr_sizeof(l, PyTypeObject))
+		return pyr_sizeof(l, PyTypeObject);
+	return type ? (pyr_addr)type->basicsize : 0;
+}
+
 /* Is the word inside of an object that is a C variable? Then it is an edge. */
 static bool in_object(struct scan *s, pyr_addr slot)
 {
@@ -40,7 +49,7 @@ static bool in_object(struct scan *s, pyr_addr slot)
 
 	while (s->object < s->heap->count && s->heap->address[s->object] <= slot) {
 		type = pyr_types_at(s->types, s->heap->type[s->object]);
-		s->end = s->heap->address[s->object] + (type ? (pyr_addr)type->basicsize : 0);
+		s->end = s->heap->address[s->object] + static_size(s->layout, type);
 		s->object++;
 	}
 	return slot < s->end;
@@ -515,5 +524,6 @@ bool pyr_roots_known_static(const struct pyr_roots *roots, pyr_addr slot)
 			high = middle;
 	}
 	type = low ? pyr_types_at(heap->types, heap->type[low - 1]) : NULL;
-	return type && slot < heap->address[low - 1] + (pyr_addr)type->basicsize;
+	return type &&
+	       slot < heap->address[low - 1] + static_size(&pyr_roots_python(roots)->layout, type);
 }
