@@ -75,8 +75,11 @@ void pyr_collector_take(void *ctx, pyr_addr target, uint32_t label, uint64_t det
 	take(ctx, target, label, detail);
 }
 
-bool pyr_collector_walk(struct pyr_collector *c, const struct pyr_type *type,
-			const struct pyr_plan *plan, uint32_t id, pyr_addr addr)
+/* All that is called on the way, take() above all, belongs into this function. */
+__attribute__((flatten)) bool pyr_collector_walk(struct pyr_collector *c,
+						 const struct pyr_type *type,
+						 const struct pyr_plan *plan, uint32_t id,
+						 pyr_addr addr)
 {
 	struct pyr_walk w = {.refs = c->refs,
 			     .reader = &c->reader,

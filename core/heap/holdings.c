@@ -402,8 +402,9 @@ static enum pyr_way walk_asking(struct pyr_holdings *h, struct pyr_reader *reade
 	else
 		walk_inferred(h, reader, asked, addr, fn, ctx);
 	if (way != PYR_WAY_INFERRED || coverage == PYR_REFS_UNKNOWN)
-		pyr_refs_walk_besides(h->refs, reader, type, addr,
-				      way != PYR_WAY_INFERRED ? &seen.visited : NULL, fn, ctx);
+		h->damaged += !pyr_refs_walk_besides(h->refs, reader, type, addr,
+						     way != PYR_WAY_INFERRED ? &seen.visited : NULL,
+						     fn, ctx);
 	return way;
 }
 
@@ -448,7 +449,8 @@ enum pyr_way pyr_holdings_check(struct pyr_holdings *h, struct pyr_reader *reade
 }
 
 bool pyr_holdings_recall(const struct pyr_holdings *h, struct pyr_reader *reader,
-			 const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
+			 const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx,
+			 bool *damaged)
 {
 	struct noticing seen = {.fn = fn, .ctx = ctx};
 	const struct pyr_type *asked = pyr_refs_asked(h->refs, reader, type);
@@ -459,7 +461,7 @@ bool pyr_holdings_recall(const struct pyr_holdings *h, struct pyr_reader *reader
 	    pyr_refs_must_ask(h->refs, reader, type, addr) ||
 	    !tell_learnt(h, k, reader, addr, notice_type, &seen))
 		return false;
-	pyr_refs_walk_besides(h->refs, reader, type, addr, &seen.visited, fn, ctx);
+	*damaged = !pyr_refs_walk_besides(h->refs, reader, type, addr, &seen.visited, fn, ctx);
 	return true;
 }
 

@@ -38,9 +38,11 @@ enum pyr_way pyr_holdings_check(struct pyr_holdings *holdings, struct pyr_reader
 				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
 				void *ctx);
 /* The same by what was learnt so far and without learning more. False, and nothing told: that
- * does not say. Any thread with its own reader may call this while nobody walks. */
+ * does not say. Any thread with its own reader may call this while nobody walks. *@damaged: memory
+ * was absent or contradicted itself. */
 bool pyr_holdings_recall(const struct pyr_holdings *holdings, struct pyr_reader *reader,
-			 const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx);
+			 const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx,
+			 bool *damaged);
 /* @count objects were told by pyr_holdings_recall(). */
 void pyr_holdings_recalled(struct pyr_holdings *holdings, uint64_t count);
 

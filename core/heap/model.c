@@ -196,6 +196,7 @@ static pyr_error *recall(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct pass *p = ctx;
 	struct pyr_collector *c = &p->w[worker].late;
+	bool damaged;
 	pyr_error *err;
 
 	for (; begin < end; begin++) {
@@ -211,8 +212,9 @@ static pyr_error *recall(void *ctx, unsigned worker, size_t begin, size_t end)
 			if (!pyr_collector_walk(c, seen->type, seen->plan, late->id, addr))
 				continue;
 		} else if (pyr_holdings_recall(p->model->holdings, &c->reader, seen->type, addr,
-					       pyr_collector_take, c)) {
+					       pyr_collector_take, c, &damaged)) {
 			p->w[worker].recalled++;
+			c->damaged += damaged;
 		} else {
 			continue;
 		}

@@ -344,7 +344,7 @@ static void tell_owned(void *ctx, pyr_addr target, uint32_t label, uint64_t deta
 		o->fn(o->ctx, target, label & ~PYR_REF_TRAVERSED, detail);
 }
 
-void pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
+bool pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
 			   const struct pyr_type *type, pyr_addr addr,
 			   const struct pyr_visited *visited, pyr_ref_fn fn, void *ctx)
 {
@@ -362,7 +362,7 @@ void pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
 	uint32_t label, i;
 
 	if (!w.plan)
-		return;
+		return true;
 	/* The function that was asked visits the fields of such plans itself. */
 	if (w.plan->walker != PYR_WALK_UNKNOWN) {
 		w.fn = tell_owned;
@@ -387,6 +387,7 @@ void pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
 	w.ctx = &o;
 	if (w.plan->owner != PYR_WALK_UNKNOWN)
 		pyr_walk_rest(&w, w.plan->owner);
+	return !w.damaged;
 }
 
 const struct pyr_type *pyr_refs_asked(struct pyr_refs *refs, struct pyr_reader *reader,

@@ -74,8 +74,8 @@ static inline bool pyr_visited_word(const struct pyr_visited *v, uint32_t offset
  * of pyr_refs_asked() (of its type) visits: what its classes written in Python add, and what
  * is owned and not visited; its type too, unless @type_told. @visited is what the function
  * visited; NULL: it could not be asked, and all is told that the bases own, none of it
- * as traversed. */
-void pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
+ * as traversed. False when memory was absent or contradicted itself. */
+bool pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
 			   const struct pyr_type *type, pyr_addr addr,
 			   const struct pyr_visited *visited, pyr_ref_fn fn, void *ctx);
 /* The type whose tp_traverse has to be asked for objects of @type. */

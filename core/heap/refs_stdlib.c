@@ -44,6 +44,7 @@ void pyr_walk_odict(struct pyr_walk *w)
 {
 	const struct pyr_layout *l = w->refs->layout;
 	pyr_addr node = pyr_get_addr(l, w->reader, w->addr, PyODictObject, od_first), key;
+	pyr_addr seen = node;
 	uint64_t used = 0, i;
 
 	if (!pyr_get_u64(l, w->reader, w->addr, PyDictObject, ma_used, &used)) {
@@ -54,6 +55,10 @@ void pyr_walk_odict(struct pyr_walk *w)
 		key = pyr_get_addr(l, w->reader, node, PyODictNode, key);
 		pyr_walk_tell(w, key, PYR_EDGE_KEY | PYR_BOTH, key);
 		node = pyr_get_addr(l, w->reader, node, PyODictNode, next);
+		if (node == seen)
+			break; /* a ring (Brent) */
+		if (!(i & (i + 1)))
+			seen = node;
 	}
 	/* Inside of an insertion or a deletion the two may differ by one. */
 	w->damaged |= node || i + 1 < used;
@@ -66,8 +71,8 @@ void pyr_walk_deque(struct pyr_walk *w)
 	const struct pyr_layout *l = w->refs->layout;
 	int32_t data = pyr_offset(l, block, data), right = pyr_offset(l, block, rightlink);
 	pyr_addr block = pyr_get_addr(l, w->reader, w->addr, dequeobject, leftblock), items;
-	uint64_t size, at = 0, count, n, i, told = 0, room = 0;
-	pyr_addr target;
+	uint64_t size, at = 0, count, n, i, told = 0, room = 0, blocks = 0;
+	pyr_addr target, seen = block;
 
 	/* leftlink, data, rightlink */
 	if (data >= 0 && right > data)
@@ -88,8 +93,14 @@ void pyr_walk_deque(struct pyr_walk *w)
 			pyr_walk_tell(w, target, PYR_EDGE_ITEM | PYR_BOTH, told++);
 		}
 		at = 0;
-		if (count > n)
-			block = pyr_get_addr(l, w->reader, block, block, rightlink);
+		if (count == n)
+			continue;
+		block = pyr_get_addr(l, w->reader, block, block, rightlink);
+		if (block == seen)
+			break; /* a ring (Brent) */
+		if (!(blocks & (blocks + 1)))
+			seen = block;
+		blocks++;
 	}
 	w->damaged |= count != 0;
 }

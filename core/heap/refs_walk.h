@@ -203,6 +203,14 @@ PYR_INLINE bool pyr_walk_values_array(struct pyr_walk *w, const struct pyr_walk_
 	return *count < 1 << 16;
 }
 
+/* Of a copy, as in pyr_walk_rest(): see there. */
+PYR_INLINE bool pyr_walk_is_dict_first(const struct pyr_walk *w, pyr_addr dict)
+{
+	struct pyr_walk copy = *w;
+
+	return pyr_walk_dict_first(&copy, dict);
+}
+
 PYR_INLINE void pyr_walk_dict(struct pyr_walk *w, pyr_addr dict)
 {
 	struct pyr_walk_keys k;
@@ -227,7 +235,7 @@ PYR_INLINE void pyr_walk_dict(struct pyr_walk *w, pyr_addr dict)
 	 * dict comes first (gh-130327). */
 	if (pyr_has(w->refs->layout, PyDictValues, embedded) &&
 	    pyr_get_u64(w->refs->layout, w->reader, values, PyDictValues, embedded, &embedded) &&
-	    embedded && !pyr_walk_dict_first(w, dict))
+	    embedded && !pyr_walk_is_dict_first(w, dict))
 		return;
 	pyr_walk_values(w, &k, array, count, PYR_EDGE_VALUE);
 }
@@ -259,7 +267,7 @@ PYR_INLINE void pyr_walk_managed_inline(struct pyr_walk *w, pyr_addr dict)
 
 	if (w->plan->inline_values)
 		pyr_get_u64(l, w->reader, values, PyDictValues, valid, &valid);
-	if (valid && (!dict || !pyr_walk_dict_first(w, dict))) {
+	if (valid && (!dict || !pyr_walk_is_dict_first(w, dict))) {
 		pyr_walk_inline(w, values);
 		/* The dict is owned all the same. */
 		pyr_walk_tell_dict(w, dict, PYR_REF_OWNED);

@@ -328,9 +328,111 @@ static void models_equal_cpythons(void **state)
 		ask(&pythons[i]);
 }
 
+/* Lengths that are lies and chains that are rings, in a copy of the program; it tells the
+ * copy's pid and how many objects of it are wrong. */
+static const char liar[] =
+	"import collections, ctypes, functools, os, sys\n"
+	"w = ctypes.c_ssize_t.from_address\n"
+	"syscall = ctypes.PyDLL(None).syscall\n"
+	"syscall.restype = ctypes.c_long\n"
+	"deque = collections.deque([i] for i in range(200))\n"
+	"ordered = collections.OrderedDict((str(i), [i]) for i in range(50))\n"
+	"items, members, listed = tuple([[1], [2]]), set(map(str, range(50))), [[1]]\n"
+	"cache = functools.lru_cache(maxsize=9)(lambda x: [x])\n"
+	"for i in range(5): cache(i)\n"
+	"def main():\n"
+	"    first = dict.__basicsize__ + 32\n"
+	"    pid = syscall(57)\n"
+	"    if pid == 0:\n"
+	"        block, node = w(id(deque) + 24).value, w(id(ordered) + first).value\n"
+	"        w(block + 520).value = block\n"
+	"        w(node + 16).value = node\n"
+	"        link = w(id(cache) + 24).value\n"
+	"        w(link + 24).value = link\n"
+	"        for o in deque, ordered, items, listed: w(id(o) + 16).value = 1 << 40\n"
+	"        w(id(members) + 32).value = (1 << 40) - 1\n"
+	"        os.kill(os.getpid(), 19)\n"
+	"    print(pid, 6, *map(id, [deque, ordered, items, members, listed, cache]))\n"
+	"    sys.stdout.flush()\n"
+	"    sys.stdin.readline()\n"
+	"    os.kill(pid, 9)\n"
+	"    os._exit(0)\n"
+	"main()\n";
+
+static void believe(const struct python *python)
+{
+	struct pyr_target_options options = {.sysroot = python->root[0] ? python->root : NULL,
+					     .max_pause = 5};
+	struct pyr_python_options how = {.sysroot = options.sysroot};
+	struct python_process process;
+	struct pyr_control control;
+	struct pyr_target *target;
+	struct pyr_python *cpython;
+	struct pyr_types *types;
+	struct pyr_heap *heap;
+	struct pyr_model *model;
+	struct addresses wrong = {0};
+	char *line = NULL;
+	size_t capacity = 0, i;
+	uint64_t most = 0, objects = 0, references;
+	uint32_t id;
+
+	pyr_control_init(&control);
+	python_start(python, liar, &process);
+	assert_true(getline(&line, &capacity, process.out) > 0);
+	parse(line, &wrong);
+	assert_int_equal(wrong.count, 8);
+	assert_null(pyr_target_open_pid(&control, (pid_t)wrong.data[0], &options, &target));
+	assert_null(pyr_python_open(target, &how, &cpython));
+	assert_null(pyr_types_create(cpython, &types));
+	assert_null(pyr_heap_build(types, &control, &heap));
+	build(heap, &control, "2", &model);
+	reverse_is_the_transpose(&model->graph);
+	for (i = 2; i < wrong.count; i++) {
+		/* A tuple that does not fit its block is no object. */
+		id = pyr_heap_id(heap, wrong.data[i]);
+		if (id == PYR_NO_ID)
+			continue;
+		objects++;
+		references = model->graph.out_start[id + 1] - model->graph.out_start[id];
+		most = references > most ? references : most;
+	}
+	print_message("  %s: %" PRIu64 " damaged, at most %" PRIu64 " references\n", python->name,
+		      model->damaged, most);
+	/* The cache is asked, which takes too long; nobody follows its ring in 3.6, where links
+	 * are visited. */
+	assert_true(objects >= 5);
+	assert_true(model->damaged == objects || model->damaged + 1 == objects);
+	assert_true(most < 100000);
+	fprintf(process.in, "\n");
+	fflush(process.in);
+	python_finish(&process);
+	pyr_model_destroy(model);
+	pyr_heap_destroy(heap);
+	pyr_types_destroy(types);
+	pyr_python_destroy(cpython);
+	pyr_target_destroy(target);
+	pyr_control_deinit(&control);
+	pyr_vec_deinit(&wrong);
+	free(line);
+}
+
+static void lies_are_not_believed(void **state)
+{
+	static struct python pythons[PYTHONS_MAX];
+	size_t count = pythons_find(pythons), i;
+
+	(void)state;
+	for (i = 0; i < count; i++)
+		believe(&pythons[i]);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(models_equal_cpythons)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(models_equal_cpythons),
+		cmocka_unit_test(lies_are_not_believed),
+	};
 
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
