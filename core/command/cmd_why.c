@@ -121,25 +121,61 @@ static void print_json(struct answer *a)
 	pyr_json_uint(json, "omitted", 0);
 }
 
+/* The sentences as one paragraph, broken to the terminal's width; the first is the
+ * answer. Breaking turns blanks into line ends: places in the text stay what they are. */
+static void print_paragraph(struct pyr_out *out, const struct pyr_strbuf *answer,
+			    const struct pyr_strbuf *more)
+{
+	struct pyr_strbuf clean = {0}, lines = {0};
+	size_t first;
+
+	pyr_text_clean(&clean, pyr_strbuf_str(answer), answer->length, false);
+	first = clean.length;
+	pyr_text_clean(&clean, pyr_strbuf_str(more), more->length, false);
+	pyr_text_wrap(&lines, pyr_strbuf_str(&clean), (size_t)out->width, 0);
+	if (first > lines.length)
+		first = lines.length;
+	pyr_out_style(out, PYR_STYLE_STRONG);
+	pyr_out_raw(out, pyr_strbuf_str(&lines), first);
+	pyr_out_style(out, PYR_STYLE_PLAIN);
+	pyr_out_raw(out, pyr_strbuf_str(&lines) + first, lines.length - first);
+	if (lines.length && lines.data[lines.length - 1] != '\n')
+		pyr_out_raw(out, "\n", 1);
+	pyr_strbuf_deinit(&clean);
+	pyr_strbuf_deinit(&lines);
+}
+
+static pyr_error *print_sentences(struct answer *a)
+{
+	struct pyr_strbuf answer = {0}, more = {0};
+	pyr_error *err = NULL;
+
+	if (!a->routes.count && pyr_context_option(a->context, PYR_OPT_why_exclude)->given &&
+	    !a->held) {
+		pyr_strbuf_add(&answer, "No path is left besides those excluded.");
+	} else if (!a->routes.count) {
+		pyr_why_nothing(a->context, a->retention, a->unheld, a->object, a->holder, &answer);
+	} else {
+		pyr_why_holder(a->context, &a->routes.data[0], &answer);
+		pyr_why_alike(a->context, a->retention, &a->routes.data[0], &more);
+		err = pyr_why_release(a->context, a->retention, &a->routes.data[0], a->routes.count,
+				      &more);
+	}
+	if (!err)
+		print_paragraph(a->context->out, &answer, &more);
+	pyr_strbuf_deinit(&answer);
+	pyr_strbuf_deinit(&more);
+	return err;
+}
+
 static pyr_error *print_text(struct answer *a)
 {
 	struct pyr_out *out = a->context->out;
 	pyr_error *err;
 	size_t i;
 
-	if (!a->routes.count && pyr_context_option(a->context, PYR_OPT_why_exclude)->given &&
-	    !a->held) {
-		pyr_out_styled(out, PYR_STYLE_STRONG, "No path is left besides those excluded.");
-	} else if (!a->routes.count) {
-		pyr_why_nothing(a->context, a->retention, a->unheld, a->object, a->holder);
-	} else {
-		pyr_why_holder(a->context, &a->routes.data[0]);
-		pyr_why_alike(a->context, a->retention, &a->routes.data[0]);
-		if ((err = pyr_why_release(a->context, a->retention, &a->routes.data[0],
-					   a->routes.count)))
-			return err;
-	}
-	pyr_out_text(out, "\n");
+	if ((err = print_sentences(a)))
+		return err;
 	for (i = 0; i < a->routes.count; i++) {
 		pyr_out_text(out, "\n");
 		if (a->routes.count > 1)

@@ -67,59 +67,55 @@ static const char *lasting(struct pyr_context *context, uint32_t node)
 	return "a C variable";
 }
 
-void pyr_why_holder(struct pyr_context *context, const struct pyr_route *route)
+void pyr_why_holder(struct pyr_context *context, const struct pyr_route *route,
+		    struct pyr_strbuf *out)
 {
 	const char *what = type_name(context, last(route)), *never = lasting(context, last(route));
 	const char *where, *interpreter = strstr(route->root_name, " of interpreter ");
 	const struct pyr_root *root = route->root;
-	struct pyr_out *out = context->out;
 	struct pyr_strbuf name = {0};
 
 	if (root->kind != PYR_ROOT_MODULE || !interpreter)
 		interpreter = "";
-	pyr_out_style(out, PYR_STYLE_STRONG);
 	if (never && route->count == 1)
-		pyr_out_printf(out, "This %s is never freed: it is %s.", what, never);
+		pyr_strbuf_printf(out, "This %s is never freed: it is %s.", what, never);
 	else if (never)
-		pyr_out_printf(out, "This %s is never freed: it is %s. It is found as %s, too.",
-			       what, never, route->expression);
+		pyr_strbuf_printf(out, "This %s is never freed: it is %s. It is found as %s, too.",
+				  what, never, route->expression);
 	else if (root->possible)
-		pyr_out_printf(out,
-			       "This %s may be alive because of %s: %s. A word there equals %s; "
-			       "nothing else that was found holds it.",
-			       what, root_words(root), route->expression,
-			       route->display.steps.count ? "the address of what leads to it"
-							  : "its address");
+		pyr_strbuf_printf(out,
+				  "This %s may be alive because of %s: %s. A word there equals %s; "
+				  "nothing else that was found holds it.",
+				  what, root_words(root), route->expression,
+				  route->display.steps.count ? "the address of what leads to it"
+							     : "its address");
 	else if (module_name(route, &name) && route->display.steps.count == 1)
-		pyr_out_printf(out, "This %s is alive because it is imported: sys.modules['%s']%s.",
-			       what, pyr_strbuf_str(&name), interpreter);
+		pyr_strbuf_printf(out,
+				  "This %s is alive because it is imported: sys.modules['%s']%s.",
+				  what, pyr_strbuf_str(&name), interpreter);
 	else if (name.length)
-		pyr_out_printf(out, "This %s is alive because the module %s%s holds it: %s.", what,
-			       pyr_strbuf_str(&name), interpreter, route->expression);
+		pyr_strbuf_printf(out, "This %s is alive because the module %s%s holds it: %s.",
+				  what, pyr_strbuf_str(&name), interpreter, route->expression);
 	else if (root->kind == PYR_ROOT_FRAME_LOCAL && route->count == 1)
-		pyr_out_printf(out, "This %s is alive because a running function uses it: %s.",
-			       what, route->root_name);
+		pyr_strbuf_printf(out, "This %s is alive because a running function uses it: %s.",
+				  what, route->root_name);
 	else if (root->kind == PYR_ROOT_FRAME_LOCAL && (where = strstr(route->root_name, "\" of ")))
-		pyr_out_printf(out,
-			       "This %s is alive because a running function holds it: %s, where "
-			       "%.*s is a variable of %s.",
-			       what, route->expression,
-			       (int)(where - strchr(route->root_name, '"') - 1),
-			       strchr(route->root_name, '"') + 1, where + 5);
+		pyr_strbuf_printf(out,
+				  "This %s is alive because a running function holds it: %s, where "
+				  "%.*s is a variable of %s.",
+				  what, route->expression,
+				  (int)(where - strchr(route->root_name, '"') - 1),
+				  strchr(route->root_name, '"') + 1, where + 5);
 	else
-		pyr_out_printf(out, "This %s is alive because %s holds it: %s.", what,
-			       root_words(root), route->expression);
-	pyr_out_style(out, PYR_STYLE_PLAIN);
-	if (!strcmp(pyr_route_certainty(route), "inferred"))
-		pyr_out_text(out, " One of the references is inferred: the code of its type "
-				  "could not be asked.");
+		pyr_strbuf_printf(out, "This %s is alive because %s holds it: %s.", what,
+				  root_words(root), route->expression);
 	pyr_strbuf_deinit(&name);
 }
 
 /* --- others --- */
 
 void pyr_why_alike(struct pyr_context *context, struct pyr_retention *retention,
-		   const struct pyr_route *route)
+		   const struct pyr_route *route, struct pyr_strbuf *out)
 {
 	const struct pyr_graph *g = &retention->model->graph;
 	const struct pyr_heap *heap = retention->model->heap;
@@ -127,6 +123,9 @@ void pyr_why_alike(struct pyr_context *context, struct pyr_retention *retention,
 	enum pyr_edge_kind kind;
 	uint64_t e, others = 0;
 
+	if (!strcmp(pyr_route_certainty(route), "inferred"))
+		pyr_strbuf_add(out, " One of the references is inferred: the code of its type "
+				    "could not be asked.");
 	if (route->count < 2)
 		return;
 	holder = route->nodes[route->count - 2];
@@ -141,9 +140,9 @@ void pyr_why_alike(struct pyr_context *context, struct pyr_retention *retention,
 			others++;
 	if (!others)
 		return;
-	pyr_out_printf(context->out, " %s of its type %s held the same way, by the same %s.",
-		       pyr_counted(others, "other object", "other objects").text,
-		       others == 1 ? "is" : "are", type_name(context, holder));
+	pyr_strbuf_printf(out, " %s of its type %s held the same way, by the same %s.",
+			  pyr_counted(others, "other object", "other objects").text,
+			  others == 1 ? "is" : "are", type_name(context, holder));
 }
 
 /* --- what would let it go --- */
@@ -304,7 +303,7 @@ static void write_other(struct pyr_context *context, const struct pyr_route *rou
 }
 
 pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention *retention,
-			   const struct pyr_route *route, size_t shown)
+			   const struct pyr_route *route, size_t shown, struct pyr_strbuf *out)
 {
 	struct pyr_strbuf text = {0};
 	bool only_one = false;
@@ -323,22 +322,22 @@ pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention *re
 	if (err)
 		return err;
 	if (!only_one) {
-		pyr_out_text(context->out,
-			     shown > 1 ? " It is held from elsewhere too, as shown below."
-				       : " It is held from elsewhere too (--paths N shows how).");
+		pyr_strbuf_add(out,
+			       shown > 1 ? " It is held from elsewhere too, as shown below."
+					 : " It is held from elsewhere too (--paths N shows how).");
 		return NULL;
 	}
 	if (cut.kind != CUT_NONE)
 		write_cut(context, route, &cut, &text);
 	else
 		write_other(context, route, &text);
-	pyr_out_printf(context->out, " It would be freed if %s", pyr_strbuf_str(&text));
+	pyr_strbuf_printf(out, " It would be freed if %s", pyr_strbuf_str(&text));
 	left = pyr_ledger_remainder(retention->ledger, last(route));
 	if (left > 0)
-		pyr_out_printf(context->out, ", but for %s to it that %s not found in this heap",
-			       pyr_counted((uint64_t)left, "reference", "references").text,
-			       left == 1 ? "was" : "were");
-	pyr_out_text(context->out, ".");
+		pyr_strbuf_printf(out, ", but for %s to it that %s not found in this heap",
+				  pyr_counted((uint64_t)left, "reference", "references").text,
+				  left == 1 ? "was" : "were");
+	pyr_strbuf_add(out, ".");
 	pyr_strbuf_deinit(&text);
 	return NULL;
 }
@@ -346,33 +345,32 @@ pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention *re
 /* --- nothing holds it --- */
 
 void pyr_why_nothing(struct pyr_context *context, struct pyr_retention *retention,
-		     enum pyr_unheld why, uint32_t object, uint32_t holder)
+		     enum pyr_unheld why, uint32_t object, uint32_t holder, struct pyr_strbuf *out)
 {
-	struct pyr_out *out = context->out;
 	struct pyr_units text;
 	uint64_t left = (uint64_t)pyr_ledger_remainder(retention->ledger, holder);
 
-	pyr_out_style(out, PYR_STYLE_STRONG);
 	switch (why) {
 	case PYR_UNHELD_IMMORTAL:
-		pyr_out_printf(out, "This %s is never freed: it is immortal.",
-			       type_name(context, object));
+		pyr_strbuf_printf(out, "This %s is never freed: it is immortal.",
+				  type_name(context, object));
 		break;
 	case PYR_UNHELD_GARBAGE:
-		pyr_out_printf(out,
-			       "Nothing holds this %s: it is part of an unreachable cycle, or "
-			       "held by one. %s",
-			       type_name(context, object),
-			       retention->model->heap->generation[object] == PYR_GEN_PERMANENT
-				       ? "It is frozen (gc.freeze()): the collector does not look "
-					 "at it."
-				       : "The collector would free it: see `cycles`.");
+		pyr_strbuf_printf(
+			out,
+			"Nothing holds this %s: it is part of an unreachable cycle, or "
+			"held by one. %s",
+			type_name(context, object),
+			retention->model->heap->generation[object] == PYR_GEN_PERMANENT
+				? "It is frozen (gc.freeze()): the collector does not look "
+				  "at it."
+				: "The collector would free it: see `cycles`.");
 		break;
 	case PYR_UNHELD_UNKNOWN:
-		pyr_out_printf(out, "Nothing that was found holds this %s, ",
-			       type_name(context, object));
+		pyr_strbuf_printf(out, "Nothing that was found holds this %s, ",
+				  type_name(context, object));
 		if (holder == object)
-			pyr_out_printf(
+			pyr_strbuf_printf(
 				out,
 				"but %s to it %s not found in this heap: C code has %s, or took %s "
 				"and never gave %s back.",
@@ -380,7 +378,7 @@ void pyr_why_nothing(struct pyr_context *context, struct pyr_retention *retentio
 				left == 1 ? "was" : "were", left == 1 ? "it" : "them",
 				left == 1 ? "it" : "them", left == 1 ? "it" : "them");
 		else
-			pyr_out_printf(
+			pyr_strbuf_printf(
 				out,
 				"but the %s at %s does, and %s to that %s not found in this heap: "
 				"C code has %s, or never gave %s back.",
@@ -390,7 +388,6 @@ void pyr_why_nothing(struct pyr_context *context, struct pyr_retention *retentio
 				left == 1 ? "it" : "them");
 		break;
 	}
-	pyr_out_style(out, PYR_STYLE_PLAIN);
 }
 
 /* --- the ledger --- */

@@ -14,11 +14,17 @@ echo (gdb) pyretain find --type Session --limit 2\n
 pyretain find --type Session --limit 2
 echo (gdb) pyretain object $pyr1\n
 pyretain object $pyr1
-echo \n# Who keeps forty thousand of them? The largest objects of the process:\n
-echo (gdb) pyretain find --min-size 500000 --limit 2\n
-pyretain find --min-size 500000 --limit 2
+echo \n# Who keeps it alive?\n
+echo (gdb) pyretain why $pyr1\n
+pyretain why $pyr1
+echo \n# And the other 39,999?\n
+echo (gdb) pyretain why --type Session\n
+pyretain why --type Session
+echo \n# What would be freed with them?\n
+echo (gdb) pyretain dominators --limit 3\n
+pyretain dominators --limit 3
 echo \n# What the threads do, meanwhile.\n
 echo (gdb) pyretain threads\n
 pyretain threads
-echo \n# So: every session ever opened is still alive. They are all in one dict, under keys\n
-echo # like 'sess-000001': the shop's SESSIONS, which nothing removes them from.\n
+echo \n# So: every session ever opened is still alive. They are all in one dict, the shop's\n
+echo # SESSIONS, which nothing removes them from.\n
