@@ -1,6 +1,7 @@
 /* The heap model: the survey's objects, sorted, with ids. */
 #include "heap/heap.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,8 +181,14 @@ static pyr_error *merge(struct builder *b)
 			id += (uint32_t)b->chunks[i].objects.count;
 		}
 	}
-	return pyr_parallel(s->control, NULL, s->workers, s->obmalloc.arenas.count, 16, copy_chunks,
-			    b);
+	err = pyr_parallel(s->control, NULL, s->workers, s->obmalloc.arenas.count, 16, copy_chunks,
+			   b);
+#ifdef __GLIBC__
+	/* Until 3.9 arenas are small, and so are their chunks: free() keeps those, 16 bytes for
+	 * each object. */
+	malloc_trim(0);
+#endif
+	return err;
 }
 
 static void set_generation(void *ctx, size_t list, pyr_addr object)
