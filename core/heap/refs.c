@@ -216,6 +216,21 @@ static const struct pyr_type *add_subtype(struct builder *b, const struct pyr_ty
 
 /* What a type owns whose traverse function is asked (or that has none): what refs.def
  * knows of it and of its bases that is not visited. */
+/* Every Cython version names its module differently. */
+static bool is_cython_function(struct pyr_refs *refs, const struct pyr_type *type)
+{
+	static const char *const names[] = {".cython_function_or_method", ".fused_cython_function"};
+	const char *name = pyr_type_name(refs->types, type);
+	size_t length = strlen(name), n, i;
+
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		n = strlen(names[i]);
+		if (length > n && !strcmp(name + length - n, names[i]))
+			return true;
+	}
+	return false;
+}
+
 static void add_owned(struct builder *b, const struct pyr_type *type)
 {
 	const struct row *row;
@@ -228,6 +243,8 @@ static void add_owned(struct builder *b, const struct pyr_type *type)
 			    b->plan.owner == PYR_WALK_UNKNOWN)
 				b->plan.owner = row->walker;
 		}
+		if (b->plan.owner == PYR_WALK_UNKNOWN && is_cython_function(b->refs, type))
+			b->plan.owner = PYR_WALK_CYTHON_FUNCTION;
 		type = type->base ? pyr_types_get(b->refs->types, b->reader, type->base) : NULL;
 	}
 }
@@ -356,6 +373,7 @@ bool pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
 			     .fn = fn,
 			     .ctx = ctx,
 			     .details = true,
+			     .visited = visited,
 			     .plan = pyr_refs_plan(refs, reader, type)};
 	const struct pyr_plan_field *f;
 	pyr_addr target, place;

@@ -47,3 +47,29 @@ void pyr_walk_ndarray(struct pyr_walk *w)
 	if (a.kind == 'O' && a.itemsize == 8 && a.owns_data && a.bytes / 8 < UINT64_C(1) << 48)
 		pyr_walk_array(w, a.data, a.bytes / 8, PYR_EDGE_ITEM | PYR_REF_OWNED);
 }
+
+/* Functions of Cython (CythonFunction.c, __Pyx_CyFunction_traverse()) own, and do not all
+ * visit, their names, code, documentation and annotations. What is borrowed is the
+ * function itself, as its own __self__, and the weak references to it. */
+void pyr_walk_cython_function(struct pyr_walk *w)
+{
+	static const enum pyr_known kinds[] = {PYR_KNOWN_UNICODE_TYPE, PYR_KNOWN_CODE_TYPE,
+					       PYR_KNOWN_DICT_TYPE, PYR_KNOWN_TUPLE_TYPE};
+	const struct pyr_python *python = pyr_types_python(w->refs->types);
+	/* Behind the builtin function, whose vectorcall old versions leave as it was. */
+	uint32_t offset = pyr_sizeof(w->refs->layout, PyCFunctionObject);
+	pyr_addr word, type;
+	size_t i;
+
+	if (!w->visited || !offset)
+		return;
+	for (; offset + 8 <= w->plan->basicsize && offset < 8 * PYR_VISITED_WORDS; offset += 8) {
+		if (pyr_visited_word(w->visited, offset) ||
+		    !pyr_try_u64(w->reader, w->addr + offset, &word) || !word || word & 7 ||
+		    !pyr_try_u64(w->reader, word + (pyr_addr)w->refs->ob_type, &type))
+			continue;
+		for (i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+			if (type == python->known[kinds[i]])
+				pyr_walk_tell(w, word, PYR_EDGE_WORD | PYR_REF_OWNED, offset);
+	}
+}

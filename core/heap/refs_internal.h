@@ -21,6 +21,7 @@ enum pyr_walker {
 	PYR_WALK_LRU_CACHE,
 	PYR_WALK_DATETIME,
 	PYR_WALK_NDARRAY,
+	PYR_WALK_CYTHON_FUNCTION,
 	PYR_WALK_ODICT,
 	PYR_WALK_DEQUE,
 	PYR_WALK_ELEMENT,
@@ -102,6 +103,7 @@ struct pyr_walk {
 	void *ctx;
 	bool details; /* does anybody look at pyr_ref_fn's `detail` of attributes? */
 	bool damaged;
+	const struct pyr_visited *visited; /* by a traverse function that was asked, or NULL */
 };
 
 #define PYR_BOTH (PYR_REF_TRAVERSED | PYR_REF_OWNED)
@@ -139,6 +141,7 @@ enum pyr_walker pyr_refs_owner(struct pyr_refs *refs, struct pyr_reader *reader,
 void pyr_walk_lru_cache(struct pyr_walk *w);
 void pyr_walk_datetime(struct pyr_walk *w);
 void pyr_walk_ndarray(struct pyr_walk *w);
+void pyr_walk_cython_function(struct pyr_walk *w);
 void pyr_walk_odict(struct pyr_walk *w);
 void pyr_walk_deque(struct pyr_walk *w);
 void pyr_walk_element(struct pyr_walk *w);

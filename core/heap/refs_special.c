@@ -114,6 +114,9 @@ void pyr_walk_special(struct pyr_walk *w, enum pyr_walker walker)
 	case PYR_WALK_NDARRAY:
 		pyr_walk_ndarray(w);
 		break;
+	case PYR_WALK_CYTHON_FUNCTION:
+		pyr_walk_cython_function(w);
+		break;
 	case PYR_WALK_ODICT:
 		pyr_walk_dict(w, w->addr);
 		pyr_walk_odict(w);
