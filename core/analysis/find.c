@@ -174,7 +174,7 @@ static int by_size(const void *x, const void *y)
 	return a->id < b->id ? -1 : a->id > b->id;
 }
 
-static pyr_error *run(struct query *q, struct pyr_control *control,
+static pyr_error *run(struct query *q, struct pyr_control *control, uint64_t limit,
 		      bool (*fn)(void *ctx, const struct pyr_find_match *match), void *ctx,
 		      struct pyr_find_result *ret)
 {
@@ -192,8 +192,7 @@ static pyr_error *run(struct query *q, struct pyr_control *control,
 		if (!object_matches(q, id, &match))
 			continue;
 		result.matches++;
-		if (more &&
-		    (!q->options->limit || result.matches - result.omitted <= q->options->limit))
+		if (more && (!limit || result.matches - result.omitted <= limit))
 			more = fn(ctx, &match);
 		else
 			result.omitted++;
@@ -220,16 +219,13 @@ static pyr_error *run_sorted(struct query *q, struct pyr_control *control,
 			     bool (*fn)(void *ctx, const struct pyr_find_match *match), void *ctx,
 			     struct pyr_find_result *ret)
 {
-	struct pyr_find_options options = *q->options;
-	uint64_t limit = options.limit;
+	uint64_t limit = q->options->limit;
 	struct sorted sorted = {.failed = false};
 	struct pyr_find_result result;
 	pyr_error *err;
 	size_t i;
 
-	options.limit = 0;
-	q->options = &options;
-	err = run(q, control, gather, &sorted, &result);
+	err = run(q, control, 0, gather, &sorted, &result);
 	if (!err && sorted.failed)
 		err = pyr_error_no_memory();
 	if (!err) {
@@ -264,7 +260,7 @@ pyr_error *pyr_find_run(struct pyr_heap *heap, struct pyr_control *control,
 		 !(err = parse_attribute(&q, options->attr)) &&
 		 !(err = options->has_in ? locate(&q, options->in) : NULL))
 		err = options->by_size ? run_sorted(&q, control, fn, ctx, ret)
-				       : run(&q, control, fn, ctx, ret);
+				       : run(&q, control, options->limit, fn, ctx, ret);
 	if (q.type.given)
 		regfree(&q.type.regex);
 	if (q.repr.given)

@@ -309,31 +309,46 @@ size_t pyr_fold_first(struct pyr_types *types, struct pyr_reader *reader,
 	return n;
 }
 
+/* One more step to show; false without memory. */
+static bool add_step(struct pyr_display *display, size_t first, size_t count,
+		     const struct pyr_strbuf *text)
+{
+	struct pyr_display_step *step;
+
+	if (text->failed || !pyr_vec_reserve(&display->steps, 1))
+		return false;
+	step = &display->steps.data[display->steps.count];
+	step->first = first;
+	step->count = count;
+	step->edge = strdup(pyr_strbuf_str(text));
+	if (!step->edge)
+		return false;
+	display->steps.count++;
+	return true;
+}
+
 pyr_error *pyr_fold(struct pyr_types *types, struct pyr_reader *reader,
 		    const struct pyr_step *steps, size_t count, bool raw, struct pyr_display *ret)
 {
 	struct pyr_display display = {0};
-	struct pyr_display_step step;
 	struct pyr_strbuf text = {0};
-	size_t i;
+	size_t i, n;
+	bool ok = true;
 
-	for (i = 0; i < count; i += step.count) {
+	for (i = 0; i < count && ok; i += n) {
 		pyr_strbuf_clear(&text);
-		step.first = i;
-		step.count = 1;
+		n = 1;
 		if (raw)
 			pyr_step_write(types, reader, &steps[i], &text);
 		else
-			step.count = pyr_fold_first(types, reader, steps + i, count - i, &text);
-		step.edge = strdup(pyr_strbuf_str(&text));
-		if (!step.edge || text.failed || !pyr_vec_push(&display.steps, step)) {
-			free(step.edge);
-			pyr_strbuf_deinit(&text);
-			pyr_display_deinit(&display);
-			return pyr_error_no_memory();
-		}
+			n = pyr_fold_first(types, reader, steps + i, count - i, &text);
+		ok = add_step(&display, i, n, &text);
 	}
 	pyr_strbuf_deinit(&text);
+	if (!ok) {
+		pyr_display_deinit(&display);
+		return pyr_error_no_memory();
+	}
 	*ret = display;
 	return NULL;
 }
