@@ -96,7 +96,13 @@ def test_pictures_show_every_pool(run):
     assert sum(text.count(c) for c in "▁▂▃▄▅▆▇█") == answer["process"]["pools"] + 8  # and the legend
     if answer["arenas"] > 1:
         assert sum(few.count(c) for c in "▁▂▃▄▅▆▇█") <= answer["arenas"] + 8
-    assert xml.etree.ElementTree.fromstring(svg).tag.endswith("svg")
+    picture = xml.etree.ElementTree.fromstring(svg)
+    assert picture.tag.endswith("svg") and "script" not in svg and "href" not in svg
+    pools = sum(int(r.get("width")) + 1 for r in picture.iter("{http://www.w3.org/2000/svg}rect")
+                if r.get("y") and int(r.get("y")) >= 84)
+    assert pools == 10 * sum(len(row["map"]) for row in answer["arena_list"])
+    status, _, err = shell.call("arenas", "--format", "svg", "--json")
+    assert status == 2 and "exclude each other" in err
 
 
 # Kept in static variables that a stripped interpreter has no names for.

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "analysis/arenas.h"
 #include "mock_target.h"
 #include "runtime/obmalloc.h"
 
@@ -317,12 +318,74 @@ static void large_arenas(void **state)
 	tear_down(&f);
 }
 
+/* Whatever the pools say, every byte of the arenas stands under one heading. */
+static void every_byte_once(void **state)
+{
+	struct pyr_control control;
+	struct pyr_types types = {0};
+	struct pyr_arenas arenas;
+	struct pyr_obmalloc m;
+	struct fixture f;
+	unsigned i, k, round;
+	bool used[1024];
+
+	(void)state;
+	set_up(&f, 40, true);
+	types.python = &f.python;
+	pyr_control_init(&control);
+	for (round = 0; round < 300; round++) {
+		uint64_t live = 0, pools = 0, sum;
+
+		for (i = 0; i < 40; i++) {
+			uint32_t szidx = next_random(32), size = (szidx + 1) * 16;
+			uint32_t carved = 1 + next_random((POOL - 48) / size);
+
+			for (k = 0; k < carved; k++)
+				live += used[k] = k == 0 || next_random(3) > 0;
+			make_pool(&f, i, szidx, carved, used);
+			if (next_random(8) == 0) { /* wholly free */
+				for (k = 0; k < carved; k++)
+					live -= used[k];
+				put32(pool_bytes(&f, i), 0);
+			} else {
+				pools++;
+			}
+		}
+		if (round >= 100) /* a header with a wrong byte */
+			pool_bytes(&f, next_random(40))[next_random(48)] =
+				(uint8_t)next_random(256);
+		assert_null(pyr_obmalloc_open(&f.python, &m));
+		assert_null(pyr_arenas_run(&types, &m, &control, &arenas));
+		sum = arenas.process.bytes_in_use + arenas.process.bytes_partly_used +
+		      arenas.process.bytes_free_pools + arenas.process.bytes_headers +
+		      arenas.process.bytes_tails + arenas.process.bytes_alignment +
+		      arenas.process.bytes_unknown;
+		assert_int_equal(sum, arenas.process.bytes);
+		assert_int_equal(arenas.process.bytes, ARENA_SIZE);
+		assert_int_equal(arenas.process.pools + arenas.process.free_pools +
+					 arenas.process.corrupt_pools,
+				 63);
+		if (round < 100) {
+			assert_int_equal(arenas.process.blocks_used, live);
+			assert_int_equal(arenas.process.pools, pools);
+			assert_int_equal(arenas.process.corrupt_pools, 0);
+			assert_int_equal(arenas.process.inconsistent_pools, 0);
+		}
+		for (i = 40; i < 63; i++)
+			assert_int_equal(arenas.fill[i], PYR_FILL_NEVER);
+		pyr_arenas_deinit(&arenas);
+		pyr_obmalloc_deinit(&m);
+	}
+	pyr_control_deinit(&control);
+	tear_down(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(blocks_like_the_twin), cmocka_unit_test(damage_is_told),
 		cmocka_unit_test(pools_without_state),  cmocka_unit_test(entries_that_lie),
-		cmocka_unit_test(large_arenas),
+		cmocka_unit_test(large_arenas),         cmocka_unit_test(every_byte_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
