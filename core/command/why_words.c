@@ -306,6 +306,7 @@ pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention *re
 			   const struct pyr_route *route, size_t shown, struct pyr_strbuf *out)
 {
 	struct pyr_strbuf text = {0};
+	struct pyr_ledger_lines lines;
 	bool only_one = false;
 	struct cut cut = {0};
 	pyr_error *err;
@@ -332,7 +333,9 @@ pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention *re
 	else
 		write_other(context, route, &text);
 	pyr_strbuf_printf(out, " It would be freed if %s", pyr_strbuf_str(&text));
-	left = pyr_ledger_remainder(retention->ledger, last(route));
+	/* inferred references are not subtracted: they may be those that are missing */
+	pyr_ledger_lines(retention->model, retention->roots, last(route), &lines);
+	left = pyr_ledger_remainder(retention->ledger, last(route)) - (int64_t)lines.inferred;
 	if (left > 0)
 		pyr_strbuf_printf(out, ", but for %s to it that %s not found in this heap",
 				  pyr_counted((uint64_t)left, "reference", "references").text,

@@ -76,6 +76,17 @@ KEYED = {Marker("dict_key"): 1}
 IN_DEQUE = collections.deque(range(100))
 IN_DEQUE.append(Marker("deque_item"))
 
+class Link(object):
+    __slots__ = ("next",)
+
+    def __init__(self, following):
+        self.next = following
+
+
+LINKED = None
+for _ in range(100):
+    LINKED = Link(LINKED)
+
 # --- by functions ---
 
 

@@ -185,6 +185,24 @@ def test_merged_paths(run):
     assert rows["__main__.INLINE"] == rows["__main__.DICT"] == 1
     assert rows[None] == 1  # the garbage
     assert merged["objects"] == sum(rows.values())
+    chain, = shell_for(run).json(r"why --type ^__main__\\.Link$")
+    assert {row["path"]: row["count"] for row in chain["merged"]} == {
+        "__main__.LINKED": 1, "__main__.LINKED.next…": 99}
+
+
+@pytest.mark.parametrize("run", pairs(PROGRAM, lambda i: i.root), indirect=True)
+def test_without_the_binaries(run):
+    """Nothing but the core: what is inferred is said to be, and nothing that is held is called garbage."""
+    planted = run.planted
+    names = sorted(planted)
+    answers = dict(zip(names, Shell(core=run.core).json(*["why %#x" % planted[name] for name in names])))
+    for name in names:
+        assert answers[name]["unreachable"] == (name in ("garbage", "held_by_garbage")), name
+        assert answers[name]["paths"] or name in ("garbage", "held_by_garbage", "leaked"), name
+    for name in ("cached", "slot", "generator_local", "frame_local", "logging_handler", "viewed_buffer"):
+        assert answers[name]["paths"][0]["certainty"] in ("exact", "inferred"), name
+    assert answers["cached"]["paths"][0]["path"] == "app.cache.SESSIONS['abc'].user"
+    assert answers["cached"]["paths"][0]["certainty"] == "exact"
 
 
 @pytest.mark.parametrize("run", pairs(["subinterpreters"]), indirect=True)
