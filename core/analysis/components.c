@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/large.h"
 #include "base/vec.h"
 
 struct work {
@@ -86,16 +87,17 @@ pyr_error *pyr_components_compute(struct pyr_control *control, const struct pyr_
 	pyr_error *err = NULL;
 	uint32_t node;
 
-	w.index = calloc(n, sizeof(*w.index));
-	w.low = malloc(n * sizeof(*w.low));
+	w.index = pyr_large_alloc(n, sizeof(*w.index));
+	w.low = pyr_large_alloc(n, sizeof(*w.low));
 	w.path = malloc(n * sizeof(*w.path));
 	w.stack = malloc(n * sizeof(*w.stack));
 	w.cursor = malloc(n * sizeof(*w.cursor));
-	w.result.of = malloc(n * sizeof(*w.result.of));
+	w.result.of = pyr_large_alloc(n, sizeof(*w.result.of));
 	if (!w.index || !w.low || !w.path || !w.stack || !w.cursor || !w.result.of) {
 		err = pyr_error_no_memory();
 		goto out;
 	}
+	memset(w.index, 0, n * sizeof(*w.index));
 	memset(w.result.of, 0xff, n * sizeof(*w.result.of));
 	for (node = 0; node < graph->nodes && !err; node++)
 		if (takes_part(&w, node) && !w.index[node])

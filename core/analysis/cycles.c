@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "analysis/cycle_kinds.h"
+#include "base/large.h"
 #include "base/parallel.h"
 
 #define SMALL 64u         /* cycles up to this size are searched from each object */
@@ -43,7 +44,7 @@ static pyr_error *order_places(struct pyr_cycles *c)
 	uint32_t n = c->components.count, i, *next;
 
 	c->start = calloc((size_t)n + 2, sizeof(*c->start));
-	c->order = malloc(((size_t)c->count + 1) * sizeof(*c->order));
+	c->order = pyr_large_alloc((size_t)c->count + 1, sizeof(*c->order));
 	next = malloc(((size_t)n + 1) * sizeof(*next));
 	if (!c->start || !c->order || !next) {
 		free(next);
@@ -65,7 +66,7 @@ static pyr_error *find_holders(struct pyr_cycles *c, bool besides)
 	uint32_t component, holder, i, place;
 	uint64_t e;
 
-	c->holder = malloc(((size_t)c->count + 1) * sizeof(*c->holder));
+	c->holder = pyr_large_alloc((size_t)c->count + 1, sizeof(*c->holder));
 	if (!c->holder)
 		return pyr_error_no_memory();
 	memset(c->holder, 0xff, ((size_t)c->count + 1) * sizeof(*c->holder));
@@ -96,6 +97,8 @@ struct search {
 	PYR_VEC(uint32_t) best; /* places */
 	uint64_t best_cost;
 	uint64_t followed, budget; /* references */
+	uint32_t *slots;           /* groups by shape: index + 1 */
+	size_t slot_count;
 	uint32_t *index; /* by place: index into the component's places; of all components */
 };
 
@@ -231,12 +234,52 @@ static pyr_error *find_ring(struct search *s, struct pyr_model *model, uint32_t 
 
 /* --- groups --- */
 
+static size_t hash_of(const char *text)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *text; text++)
+		h = (h ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+	return (size_t)(h ^ h >> 32);
+}
+
+static size_t probe(const struct search *s, const char *shape)
+{
+	size_t i = hash_of(shape) & (s->slot_count - 1);
+
+	while (s->slots[i] && strcmp(s->cycles->groups.data[s->slots[i] - 1].shape, shape) != 0)
+		i = (i + 1) & (s->slot_count - 1);
+	return i;
+}
+
+/* The slot of @shape in a table of groups by shape, open addressing; 0 there: it is new. */
+static bool slot_of(struct search *s, const char *shape, size_t *ret)
+{
+	size_t wanted = s->slot_count ? s->slot_count : 256, g;
+
+	while (s->cycles->groups.count * 2 >= wanted)
+		wanted *= 2;
+	if (wanted != s->slot_count) {
+		uint32_t *slots = calloc(wanted, sizeof(*slots));
+
+		if (!slots)
+			return false;
+		free(s->slots);
+		s->slots = slots;
+		s->slot_count = wanted;
+		for (g = 0; g < s->cycles->groups.count; g++)
+			slots[probe(s, s->cycles->groups.data[g].shape)] = (uint32_t)g + 1;
+	}
+	*ret = probe(s, shape);
+	return true;
+}
+
 static pyr_error *add_kind(struct pyr_cycles *c, struct search *s,
 			   const struct pyr_cycle_kind *kinds, uint32_t n)
 {
 	struct pyr_cycle_group group = {.example = kinds[0].component};
 	struct pyr_strbuf shape = {0};
-	size_t g;
+	size_t g, slot;
 	uint32_t i;
 	pyr_error *err = find_ring(s, c->model, group.example, &group.ring);
 
@@ -250,16 +293,21 @@ static pyr_error *add_kind(struct pyr_cycles *c, struct search *s,
 	}
 	if (err)
 		return err;
-	for (g = 0; g < c->groups.count; g++)
-		if (!strcmp(c->groups.data[g].shape, pyr_strbuf_str(&shape)))
-			break;
-	if (g == c->groups.count) {
+	if (!slot_of(s, pyr_strbuf_str(&shape), &slot)) {
+		pyr_strbuf_deinit(&shape);
+		pyr_ring_deinit(&group.ring);
+		return pyr_error_no_memory();
+	}
+	g = s->slots[slot] - 1;
+	if (!s->slots[slot]) {
+		g = c->groups.count;
 		group.shape = pyr_strbuf_take(&shape);
 		if (!group.shape || !pyr_vec_push(&c->groups, group)) {
 			free(group.shape);
 			pyr_ring_deinit(&group.ring);
 			return pyr_error_no_memory();
 		}
+		s->slots[slot] = (uint32_t)c->groups.count;
 	} else {
 		pyr_strbuf_deinit(&shape);
 		pyr_ring_deinit(&group.ring);
@@ -300,6 +348,7 @@ static pyr_error *make_groups(struct pyr_cycles *c, struct pyr_control *control)
 	free(s.index);
 	free(s.from);
 	free(s.via);
+	free(s.slots);
 	pyr_vec_deinit(&s.queue);
 	pyr_vec_deinit(&s.best);
 	return err;

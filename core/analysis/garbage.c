@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "analysis/collector.h"
+#include "base/large.h"
 #include "base/parallel.h"
 #include "runtime/access.h"
 
@@ -445,7 +446,7 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
 	};
 	pyr_error *err;
 
-	f.refs = malloc(((size_t)f.heap->count + 1) * sizeof(*f.refs));
+	f.refs = pyr_large_alloc((size_t)f.heap->count + 1, sizeof(*f.refs));
 	if (!f.refs)
 		return pyr_error_no_memory();
 	if (!(err = find_phase(&f)) && !(err = find_unreachable(&f)) &&

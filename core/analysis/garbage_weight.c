@@ -3,9 +3,11 @@
  * Freeing is played through: an object of the set lets go of what it owns; what has no
  * reference left then is freed and lets go in turn, as _Py_Dealloc() would. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "analysis/collector.h"
 #include "analysis/garbage.h"
+#include "base/large.h"
 #include "base/parallel.h"
 #include "heap/classify.h"
 #include "runtime/access.h"
@@ -113,9 +115,10 @@ static pyr_error *free_all(struct weigher *w, struct pyr_control *control)
 	pyr_error *err;
 	size_t i;
 
-	w->left = calloc((size_t)g->model->heap->count + 1, sizeof(*w->left));
+	w->left = pyr_large_alloc((size_t)g->model->heap->count + 1, sizeof(*w->left));
 	if (!w->left)
 		return pyr_error_no_memory();
+	memset(w->left, 0, ((size_t)g->model->heap->count + 1) * sizeof(*w->left));
 	for (i = 0; i < g->count; i++)
 		w->left[g->objects[i]] = MEMBER;
 	for (i = 0; i < g->count; i++) {

@@ -3,6 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/object.h"
+
+#define RING_MAX 1000u /* longer ones are cut */
+#define RING_SHOWN 10u
+
 static const char *const backlinks[] = {
 #define BACKLINK(name) name,
 #include "analysis/backlinks.def"
@@ -68,7 +73,11 @@ static pyr_error *find_steps(struct pyr_model *model, const uint32_t *objects, s
 			start = i;
 		}
 	}
-	for (i = 0; i < count; i++) {
+	if (count > RING_MAX) {
+		ring->left_out = count - RING_SHOWN;
+		start = 0;
+	}
+	for (i = 0; i + (ring->left_out ? ring->left_out + 1 : 0) < count; i++) {
 		uint32_t from = objects[(start + i) % count], to = objects[(start + i + 1) % count];
 
 		type = pyr_types_at(heap->types, heap->type[from]);
@@ -131,6 +140,26 @@ static pyr_error *fold_steps(struct pyr_types *types, struct pyr_reader *reader,
 	}
 	pyr_display_deinit(&display);
 	return err;
+}
+
+/* The last object shown of a long ring leads on through those that are not. */
+static pyr_error *add_gap(struct pyr_types *types, struct pyr_reader *reader, struct pyr_ring *ring)
+{
+	const struct pyr_step *step = &ring->steps.data[ring->steps.count - 1];
+	struct pyr_ring_link link = {.object = step->target, .first = ring->steps.count};
+	struct pyr_strbuf text = {0};
+	struct pyr_object_header header;
+	pyr_error *err;
+
+	if ((err = pyr_object_header(types, reader, step->target, &header)))
+		return err;
+	link.type = header.type;
+	pyr_strbuf_printf(&text, "… %zu more objects …", ring->left_out);
+	link.edge = pyr_strbuf_take(&text);
+	if (link.edge && pyr_vec_push(&ring->links, link))
+		return NULL;
+	free(link.edge);
+	return pyr_error_no_memory();
 }
 
 /* --- what kind of ring --- */
@@ -230,7 +259,7 @@ static bool all_alike(const struct pyr_ring *ring)
 {
 	size_t i;
 
-	for (i = 1; i < ring->links.count; i++)
+	for (i = 1; i + (ring->left_out != 0) < ring->links.count; i++)
 		if (ring->links.data[i].type != ring->links.data[0].type ||
 		    strcmp(ring->links.data[i].edge, ring->links.data[0].edge) != 0)
 			return false;
@@ -291,7 +320,7 @@ static void classify(struct pyr_ring *ring)
 	} else if (all_alike(ring)) {
 		ring->kind = ring->links.count == 2 ? PYR_RING_MUTUAL : PYR_RING_ALIKE;
 		ring->weak = ring->links.count - 1;
-	} else if ((ring->weak = find_backlink(ring)) != SIZE_MAX) {
+	} else if (!ring->left_out && (ring->weak = find_backlink(ring)) != SIZE_MAX) {
 		ring->kind = PYR_RING_BACK;
 	} else {
 		ring->kind = PYR_RING_GENERAL;
@@ -323,6 +352,8 @@ static pyr_error *turn(struct pyr_types *types, struct pyr_ring *ring)
 	struct pyr_ring_link *turned;
 	unsigned rank, best = 5;
 
+	if (ring->left_out)
+		return NULL;
 	if (ring->kind == PYR_RING_BACK || ring->kind == PYR_RING_CLOSURE ||
 	    ring->kind == PYR_RING_DEFAULT) {
 		start = (ring->weak + 1) % n;
@@ -358,7 +389,8 @@ pyr_error *pyr_ring_make(struct pyr_model *model, const uint32_t *objects, size_
 	pyr_error *err;
 
 	if (!(err = find_steps(model, objects, count, &ring)) &&
-	    !(err = fold_steps(types, &pyr_types_python(types)->reader, &ring))) {
+	    !(err = fold_steps(types, &pyr_types_python(types)->reader, &ring)) &&
+	    (!ring.left_out || !(err = add_gap(types, &pyr_types_python(types)->reader, &ring)))) {
 		classify(&ring);
 		err = turn(types, &ring);
 	}

@@ -34,6 +34,9 @@ struct pyr_ring {
 	PYR_VEC(struct pyr_step) steps;      /* one turn, reference by reference */
 	PYR_VEC(struct pyr_ring_link) links; /* one turn, in names */
 	enum pyr_ring_kind kind;
+	/* Objects that are left out of a ring too long to show: they stand between the last
+	 * link's object and the first one's. */
+	size_t left_out;
 	size_t weak; /* the link that is the natural one to make weak; SIZE_MAX: none is */
 };
 

@@ -71,7 +71,7 @@ static bool same_edges(const struct pyr_ring *ring)
 	size_t i;
 
 	general_edge(ring->links.data[0].edge, &first);
-	for (i = 1; i < ring->links.count && same; i++) {
+	for (i = 1; i + (ring->left_out != 0) < ring->links.count && same; i++) {
 		pyr_strbuf_clear(&other);
 		general_edge(ring->links.data[i].edge, &other);
 		same = !strcmp(pyr_strbuf_str(&first), pyr_strbuf_str(&other));
@@ -392,7 +392,7 @@ void pyr_ring_sentence(struct pyr_types *types, struct pyr_reader *reader,
 		pyr_strbuf_printf(out,
 				  "%zu %s objects hold one another in a ring, each the next "
 				  "through %s. %s",
-				  ring->links.count, name, l[0].edge, weak_advice);
+				  ring->links.count + ring->left_out, name, l[0].edge, weak_advice);
 		break;
 	case PYR_RING_BACK:
 		say_back(types, ring, out);

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "analysis/cycles.h"
-#include "analysis/uncollected.h"
+#include "base/large.h"
+#include "command/uncollected.h"
 #include "command/cycles.h"
 #include "command/show_ring.h"
 
@@ -38,9 +39,10 @@ static pyr_error *find(struct pyr_context *context, struct pyr_model *model, siz
 	err = pyr_garbage_find(model, control, generation_of(context), interpreter, g);
 	if (err)
 		return err;
-	weights = calloc((size_t)g->count + 1, sizeof(*weights));
+	weights = pyr_large_alloc((size_t)g->count + 1, sizeof(*weights));
 	if (!weights)
 		return pyr_error_no_memory();
+	memset(weights, 0, ((size_t)g->count + 1) * sizeof(*weights));
 	if (!(err = pyr_garbage_weigh(g, control, weights)) &&
 	    !(err = pyr_uncollected_why(g, &a->why)))
 		err = pyr_cycles_find(model, control, g->objects, g->count, &g->subset, weights,
@@ -359,8 +361,7 @@ static void print_show(struct pyr_context *context, const struct answer *a, size
 	pyr_show_ring(context, &group->ring);
 	if (size > group->ring.steps.count)
 		pyr_out_printf(context->out,
-			       "\n%s more in this cycle: they are held by these and lead back to "
-			       "them.\n",
+			       "\n%s in this cycle, held by these and leading back to them.\n",
 			       pyr_counted(size - group->ring.steps.count, "more object is",
 					   "more objects are")
 				       .text);

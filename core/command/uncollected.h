@@ -1,6 +1,6 @@
 /* Why unreachable objects are still there: what has kept the collector from them. */
-#ifndef PYR_ANALYSIS_UNCOLLECTED_H
-#define PYR_ANALYSIS_UNCOLLECTED_H
+#ifndef PYR_COMMAND_UNCOLLECTED_H
+#define PYR_COMMAND_UNCOLLECTED_H
 
 #include "analysis/garbage.h"
 #include "base/strbuf.h"

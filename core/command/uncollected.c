@@ -1,4 +1,4 @@
-#include "analysis/uncollected.h"
+#include "command/uncollected.h"
 
 #include <stdlib.h>
 #include <string.h>
