@@ -13,6 +13,7 @@
 #define HOOK_MEM_UNMAPPED (1 << 4 | 1 << 5 | 1 << 6)
 #define HOOK_MEM_PROT (1 << 7 | 1 << 8 | 1 << 9)
 #define HOOK_MEM_READ (1 << 10)
+#define MEM_FETCH_PROT 24
 #define PERMS_READ 1
 #define PERMS_WRITE 2
 #define PERMS_EXEC 4
@@ -33,10 +34,20 @@
 #define RESTARTS_MAX 65536u /* of one call: at resolved jump slots, behind functions done here */
 #define PURE_KNOWN 32u      /* functions of the C library that are remembered */
 
+/* libunicorn ends the process when it has some four thousand regions to look after, and
+ * is slow long before. */
+#define MAPS_MAX 1000u
+
 struct api {
 #define UC(result, name, arguments) result(*name) arguments;
 #include "heap/unicorn_api.def"
 #undef UC
+};
+
+/* A region that is read through us. */
+struct far {
+	struct pyr_emulator *emulator;
+	pyr_addr start;
 };
 
 struct pyr_emulator {
@@ -47,6 +58,9 @@ struct pyr_emulator {
 	void *uc;
 	pyr_addr stack, trap, stop; /* addresses that the target does not use */
 	pyr_addr tls;
+	unsigned maps; /* of the target's memory */
+	struct far fars[MAPS_MAX];
+	unsigned far_count;
 
 	struct {
 		pyr_addr address;
@@ -262,39 +276,81 @@ static void on_read(void *uc, int type, uint64_t address, int size, int64_t valu
 	e->reads[e->read_count++].value = word;
 }
 
-/* Map the segment that holds @address, as it lies in our memory if that is
- * aligned to pages, else the page alone. */
-static bool map_target(struct pyr_emulator *e, uint64_t address)
+/* Data that cannot be mapped as it lies, read piece by piece. */
+static uint64_t on_far_read(void *uc, uint64_t offset, unsigned size, void *data)
 {
-	const struct pyr_segment *s = e->target->segments.data;
-	size_t low = 0, high = e->target->segments.count, middle;
-	pyr_addr page = address & ~(PAGE - 1);
+	const struct far *far = data;
+	const void *bytes = pyr_peek(&far->emulator->reader, far->start + offset, size);
+	uint64_t value = 0;
+
+	(void)uc;
+	if (bytes && size <= sizeof(value))
+		memcpy(&value, bytes, size);
+	else
+		abandon(far->emulator, "it reads memory that is not in the target");
+	return value;
+}
+
+static bool map_far(struct pyr_emulator *e, pyr_addr start, pyr_addr end)
+{
+	struct far *far = &e->fars[e->far_count];
+
+	if (start % PAGE || end % PAGE || e->far_count == MAPS_MAX)
+		return false;
+	far->emulator = e;
+	far->start = start;
+	if (e->api.uc_mmio_map(e->uc, start, end - start, on_far_read, far, NULL, NULL))
+		return false;
+	e->far_count++;
+	return true;
+}
+
+static bool map_page(struct pyr_emulator *e, pyr_addr page)
+{
 	uint8_t bytes[4096];
 	pyr_error *err;
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (address < s[middle].start) {
-			high = middle;
-		} else if (address >= s[middle].end) {
-			low = middle + 1;
-		} else {
-			if (s[middle].start % PAGE || s[middle].end % PAGE ||
-			    (uintptr_t)s[middle].bytes % PAGE)
-				break;
-			if (!e->api.uc_mem_map_ptr(
-				    e->uc, s[middle].start, s[middle].end - s[middle].start,
-				    PERMS_READ | PERMS_EXEC, (void *)(uintptr_t)s[middle].bytes))
-				return true;
-			break;
-		}
-	}
 	if ((err = pyr_read(&e->reader, page, bytes, sizeof(bytes)))) {
 		pyr_error_destroy(err);
 		return false;
 	}
 	return !e->api.uc_mem_map(e->uc, page, PAGE, PERMS_READ | PERMS_EXEC) &&
 	       !e->api.uc_mem_write(e->uc, page, bytes, sizeof(bytes));
+}
+
+static const struct pyr_segment *segment_at(const struct pyr_target *target, pyr_addr address)
+{
+	const struct pyr_segment *s = target->segments.data;
+	size_t low = 0, high = target->segments.count, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (address < s[middle].start)
+			high = middle;
+		else if (address >= s[middle].end)
+			low = middle + 1;
+		else
+			return &s[middle];
+	}
+	return NULL;
+}
+
+/* Map what holds @address: the segment as it lies in our memory where that is aligned to
+ * pages; else all of it to be read piece by piece, if it is data; else the page alone. */
+static bool map_target(struct pyr_emulator *e, uint64_t address)
+{
+	const struct pyr_segment *s = segment_at(e->target, address);
+	const struct pyr_mapping *m = pyr_target_mapping_at(e->target, address);
+	/* Not every debugger tells which mappings are code: images have both. */
+	bool data = m && !m->exec && !pyr_target_image_at(e->target, address);
+
+	if (s && !(s->start % PAGE) && !(s->end % PAGE) && !((uintptr_t)s->bytes % PAGE) &&
+	    !e->api.uc_mem_map_ptr(e->uc, s->start, s->end - s->start, PERMS_READ | PERMS_EXEC,
+				   (void *)(uintptr_t)s->bytes))
+		return true;
+	if (data && (s ? map_far(e, s->start, s->end) : map_far(e, m->start, m->end)))
+		return true;
+	return map_page(e, address & ~(PAGE - 1));
 }
 
 static bool on_unmapped(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
@@ -305,6 +361,11 @@ static bool on_unmapped(void *uc, int type, uint64_t address, int size, int64_t 
 	(void)uc;
 	(void)type;
 	(void)value;
+	if (e->maps == MAPS_MAX) {
+		abandon(e, "it reads memory in too many places");
+		return false;
+	}
+	e->maps++;
 	if (!map_target(e, address) ||
 	    ((last ^ address) & ~(PAGE - 1) && !pyr_peek(&e->reader, last, 1))) {
 		abandon(e, "it reads memory that is not in the target");
@@ -316,11 +377,11 @@ static bool on_unmapped(void *uc, int type, uint64_t address, int size, int64_t 
 static bool on_forbidden(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
 {
 	(void)uc;
-	(void)type;
 	(void)address;
 	(void)size;
 	(void)value;
-	abandon(data, "it writes to memory");
+	abandon(data,
+		type == MEM_FETCH_PROT ? "it jumps to where no code is" : "it writes to memory");
 	return false;
 }
 
@@ -375,6 +436,10 @@ static bool open_machine(struct pyr_emulator *e)
 	struct api *a = &e->api;
 	size_t hook;
 
+	if (e->uc)
+		a->uc_close(e->uc);
+	e->uc = NULL;
+	e->maps = e->far_count = 0;
 	e->stack = unused_range(e->target, STACK_SIZE + 4 * PAGE);
 	e->trap = e->stack + STACK_SIZE + PAGE;
 	e->stop = e->trap + PAGE / 2;
@@ -462,6 +527,10 @@ bool pyr_emulator_traverse(struct pyr_emulator *e, pyr_addr function, pyr_addr s
 
 	if (!pyr_peek(&e->reader, function, 1)) {
 		*why = "its code is not in the target, nor is its file here";
+		return false;
+	}
+	if (e->maps > MAPS_MAX / 2 && !open_machine(e)) {
+		*why = "libunicorn could not be set up";
 		return false;
 	}
 	e->visited.count = 0;

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "heap/emulator.h"
 #include "heap/holdings.h"
 
 struct told {
@@ -54,6 +55,8 @@ static int by_value(const void *a, const void *b)
 struct answers {
 	struct pyr_types *types;
 	struct pyr_holdings *holdings;
+	struct pyr_emulator *emulator; /* for the second question; NULL: none to be had */
+	uint64_t emulated, abandoned;
 	struct pyr_reader reader;
 	unsigned same, different, other, fallbacks;
 	uint64_t guesses, wanted, guessed;
@@ -68,6 +71,39 @@ static void fell_back(void *ctx, const struct pyr_type *type, const char *why)
 	a->fallbacks++;
 	a->strange += a->may_fall_back && !a->may_fall_back(pyr_type_name(a->types, type));
 	print_message("    by inference: %s: %s\n", pyr_type_name(a->types, type), why);
+}
+
+/* The same asked of the type's own code, whatever way was taken. @got is sorted. */
+static void compare_emulated(struct answers *a, const struct pyr_type *type, pyr_addr addr,
+			     const struct told *got, const char *name)
+{
+	struct pyr_emulated_call call;
+	struct told emulated = {0};
+	const char *why;
+	size_t i;
+
+	if (!a->emulator || !type->traverse)
+		return;
+	if (!pyr_emulator_traverse(a->emulator, type->traverse, addr, (uint64_t)type->basicsize,
+				   &call, &why)) {
+		if (a->abandoned++ < 10)
+			print_message("    %s at 0x%" PRIx64 " is not emulated: %s\n", name, addr,
+				      why);
+		return;
+	}
+	a->emulated++;
+	for (i = 0; i < call.visited_count; i++)
+		add(&emulated, call.visited[i]);
+	if (emulated.count)
+		qsort(emulated.data, emulated.count, sizeof(uint64_t), by_value);
+	if (emulated.count != got->count ||
+	    (got->count && memcmp(emulated.data, got->data, got->count * sizeof(uint64_t)))) {
+		a->different++;
+		print_message("    %s at 0x%" PRIx64
+			      ": %zu references, its tp_traverse visits %zu\n",
+			      name, addr, got->count, emulated.count);
+	}
+	free(emulated.data);
 }
 
 static bool has(const struct told *t, uint64_t value)
@@ -130,6 +166,8 @@ static void compare(struct answers *a, char *line, struct told *expected, struct
 		qsort(expected->data, expected->count, sizeof(uint64_t), by_value);
 	if (got->count)
 		qsort(got->data, got->count, sizeof(uint64_t), by_value);
+	if (way == PYR_WAY_NATIVE || way == PYR_WAY_LEARNED)
+		compare_emulated(a, type, addr, got, name);
 	if (way == PYR_WAY_INFERRED) {
 		/* Its references are in C structs, which nobody can guess. */
 		if (strcmp(name, "cext.Chain"))
@@ -212,6 +250,7 @@ void referents_check(const struct python *python, const char *script, const char
 	struct pyr_target *target;
 	struct pyr_python *cpython;
 	const uint64_t *ways;
+	const char *why;
 	uint64_t cut;
 	char *line = NULL, *core = NULL;
 	size_t capacity = 0, i;
@@ -239,6 +278,7 @@ void referents_check(const struct python *python, const char *script, const char
 	for (i = 0; i < lines.count; i++)
 		know_types(&a, lines.data[i]);
 	assert_null(pyr_holdings_create(a.types, &a.holdings));
+	assert_null(pyr_emulator_create(target, &a.emulator, &why));
 	for (i = 0; i < lines.count; i++) {
 		compare(&a, lines.data[i], &expected, &got);
 		free(lines.data[i]);
@@ -251,6 +291,10 @@ void referents_check(const struct python *python, const char *script, const char
 		      pyr_holdings_no_emulation(a.holdings) ? ": " : "",
 		      pyr_holdings_no_emulation(a.holdings) ? pyr_holdings_no_emulation(a.holdings)
 							    : "");
+	if (a.emulator)
+		print_message("    of those not emulated %" PRIu64
+			      " were emulated too, and equal; %" PRIu64 " could not be\n",
+			      a.emulated, a.abandoned);
 	pyr_holdings_fallbacks(a.holdings, fell_back, &a);
 	if (ways[PYR_WAY_INFERRED])
 		print_message("    %.2f %% of the objects by inference: %" PRIu64
@@ -263,12 +307,15 @@ void referents_check(const struct python *python, const char *script, const char
 				  .inferred = ways[PYR_WAY_INFERRED],
 				  .fallbacks = a.fallbacks,
 				  .strange = a.strange,
+				  .emulated = a.emulated,
+				  .abandoned = a.abandoned,
 				  .wanted = a.wanted,
 				  .guessed = a.guessed,
 				  .emulation = !pyr_holdings_no_emulation(a.holdings)};
 	fprintf(process.in, "\n");
 	fflush(process.in);
 	python_finish(&process);
+	pyr_emulator_destroy(a.emulator);
 	pyr_holdings_destroy(a.holdings);
 	pyr_reader_deinit(&a.reader);
 	pyr_types_destroy(a.types);

@@ -16,6 +16,8 @@ struct referents {
 	/* References of those objects, and how many are among what was guessed. */
 	uint64_t wanted, guessed;
 	bool emulation; /* is there libunicorn? */
+	/* Objects that were not asked by emulation and then were, and those that could not be. */
+	uint64_t emulated, abandoned;
 };
 
 /* The binaries in @directory are removed once there is a core; only types of which
@@ -27,7 +29,8 @@ struct referents_removed {
 
 /* Runs @script, sends it the line @input (NULL: none), reads what it tells, and asks the
  * copy, or with @removed (may be NULL) a core of it. Prints a line of totals and one for each type
- * that fell back, and for each object that differs. */
+ * that fell back, and for each object that differs. Objects that are told natively or as
+ * learnt are asked by emulation too, and differ where that says otherwise. */
 void referents_check(const struct python *python, const char *script, const char *input,
 		     const struct referents_removed *removed, struct referents *ret);
 

@@ -23,8 +23,11 @@ static void referents_equal_cpythons(void **state)
 		referents_check(&pythons[i], references_script, NULL, NULL, &r);
 		assert_int_equal(r.different, 0);
 		assert_true(r.same > 5000);
-		if (r.emulation)
+		if (r.emulation) {
 			assert_int_equal(r.fallbacks, 0);
+			assert_int_equal(r.abandoned, 0);
+			assert_true(r.emulated > 5000);
+		}
 	}
 }
 
