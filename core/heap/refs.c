@@ -255,7 +255,6 @@ static bool tells_all(const struct pyr_refs *refs, const struct row *row,
 {
 	switch (row->walker) {
 	case PYR_WALK_UNKNOWN:
-	case PYR_WALK_LRU_CACHE:
 		return false;
 	case PYR_WALK_MANAGED:
 		return (type->flags & refs->layout->type_flags & PYR_TPFLAGS_MANAGED_DICT) != 0;
@@ -287,6 +286,11 @@ static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader
 			set_dict(&b, type);
 		add_row_fields(&b, row, base, false);
 		b.plan.state = base->traverse && base->heap ? PYR_PLAN_UNSETTLED : PYR_PLAN_SETTLED;
+		if (row->walker == PYR_WALK_LRU_CACHE) {
+			/* Of its fields more or less were visited from version to version. */
+			b.plan.state = PYR_PLAN_UNSETTLED;
+			b.plan.owner = row->walker;
+		}
 	} else if (base) {
 		b.plan.asked = base;
 		add_owned(&b, base);
@@ -445,7 +449,7 @@ void pyr_refs_settle(struct pyr_refs *refs, struct pyr_reader *reader, const str
 		return;
 	}
 	pyr_walk_object(&w);
-	if (visited == known + 1 && !plan->visits_type)
+	if (visited == known + 1 && !plan->visits_type && type->heap)
 		plan->visits_type = true;
 	else if (visited != known)
 		atomic_store(&plan->state, PYR_PLAN_REFUTED);

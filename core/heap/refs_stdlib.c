@@ -18,17 +18,45 @@ static pyr_addr ring(struct pyr_refs *refs, struct pyr_reader *reader, pyr_addr 
 	return first == *root ? 0 : first;
 }
 
-/* The ring owns its links (_functoolsmodule.c, bounded_lru_cache_wrapper()). */
+/* The type of the links from @link on; those of one ring share it. */
+static const struct pyr_type *link_type(struct pyr_refs *refs, struct pyr_reader *reader,
+					pyr_addr link)
+{
+	pyr_addr addr;
+
+	return pyr_try_u64(reader, link + (pyr_addr)refs->ob_type, &addr)
+		       ? pyr_types_get(refs->types, reader, addr)
+		       : NULL;
+}
+
+/* lru_cache_tp_traverse(), _functoolsmodule.c. The ring owns its links; what they own is
+ * visited in their place, for they are no gc objects (but in 3.6, where they are). */
 void pyr_walk_lru_cache(struct pyr_walk *w)
 {
+	const struct pyr_layout *l = w->refs->layout;
 	pyr_addr root = 0, link = ring(w->refs, w->reader, w->addr, &root), seen = link;
-	uint64_t i;
+	const struct pyr_type *type = link ? link_type(w->refs, w->reader, link) : NULL;
+	uint64_t i, visit = 0;
 
-	if (!link || !pyr_refs_visits_through(w->refs, w->reader, w->type, w->addr))
+	if (!link)
 		return;
 	for (i = 0; link && link != root && i < LINKS_MAX; i++) {
-		pyr_walk_tell(w, link, PYR_FIELD_LABEL(PYR_REF_OWNED, "link"), i);
-		link = pyr_get_addr(w->refs->layout, w->reader, link, lru_list_elem, next);
+		pyr_walk_tell(
+			w, link,
+			PYR_FIELD_LABEL(PYR_REF_OWNED | (type && type->gc ? PYR_REF_TRAVERSED : 0),
+					"link"),
+			i);
+		if (type && !type->gc) {
+			pyr_walk_tell(w, pyr_get_addr(l, w->reader, link, lru_list_elem, key),
+				      PYR_EDGE_VISITED | PYR_REF_TRAVERSED, visit++);
+			pyr_walk_tell(w, pyr_get_addr(l, w->reader, link, lru_list_elem, result),
+				      PYR_EDGE_VISITED | PYR_REF_TRAVERSED, visit++);
+			/* since 3.10, where it is a heap type */
+			if (type->heap)
+				pyr_walk_tell(w, type->address,
+					      PYR_EDGE_VISITED | PYR_REF_TRAVERSED, visit++);
+		}
+		link = pyr_get_addr(l, w->reader, link, lru_list_elem, next);
 		/* A ring that closes elsewhere (Brent). */
 		if (link == seen)
 			break;
@@ -130,18 +158,15 @@ void pyr_walk_element(struct pyr_walk *w)
 		pyr_walk_array(w, children, count, PYR_EDGE_ITEM | PYR_BOTH);
 }
 
-/* lru_cache_tp_traverse() visits what the links own in their place, for they are not
- * gc objects; in 3.6 they were. */
 bool pyr_refs_visits_through(struct pyr_refs *refs, struct pyr_reader *reader,
 			     const struct pyr_type *type, pyr_addr addr)
 {
-	pyr_addr root, link, link_type;
+	pyr_addr root, link;
 	const struct pyr_type *t;
 
 	if (pyr_refs_owner(refs, reader, type) != PYR_WALK_LRU_CACHE ||
-	    !(link = ring(refs, reader, addr, &root)) ||
-	    !pyr_try_u64(reader, link + (pyr_addr)refs->ob_type, &link_type))
+	    !(link = ring(refs, reader, addr, &root)))
 		return false;
-	t = pyr_types_get(refs->types, reader, link_type);
+	t = link_type(refs, reader, link);
 	return t && !t->gc;
 }
