@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "command/show_arenas.h"
+#include "runtime/obmalloc_map.h"
 
 /* The interpreters that allocate from a state: all when they share one. */
 static bool allocates(const struct pyr_obmalloc_state *state, size_t interpreter)
@@ -45,6 +46,25 @@ static void sum_json(struct pyr_json *json, const struct pyr_arenas_sum *sum)
 	pyr_json_end_list(json);
 }
 
+/* The radix tree that knows the arenas (3.10+). */
+static void map_json(struct pyr_context *context, const struct pyr_arenas *a, size_t i)
+{
+	struct pyr_python *python = context->session->python;
+	struct pyr_json *json = context->json;
+	struct pyr_arena_map map;
+
+	if (i >= a->obmalloc->states.count ||
+	    !pyr_arena_map_read(python, a->obmalloc, &a->obmalloc->states.data[i], &map))
+		return;
+	pyr_json_begin_object(json, "arena_map");
+	pyr_json_uint(json, "mid_nodes", map.mid_nodes);
+	pyr_json_uint(json, "bot_nodes", map.bot_nodes);
+	pyr_json_uint(json, "bytes_root", map.root_bytes);
+	pyr_json_uint(json, "bytes_mid", map.mid_bytes);
+	pyr_json_uint(json, "bytes_bot", map.bot_bytes);
+	pyr_json_end_object(json);
+}
+
 static void state_json(struct pyr_context *context, const struct pyr_arenas *a, size_t i)
 {
 	const struct pyr_python *python = context->session->python;
@@ -63,6 +83,7 @@ static void state_json(struct pyr_context *context, const struct pyr_arenas *a, 
 	if (i < m->states.count && m->states.data[i].has_raw_allocated_blocks)
 		pyr_json_uint(json, "malloc_blocks", m->states.data[i].raw_allocated_blocks);
 	sum_json(json, &a->states[i]);
+	map_json(context, a, i);
 	pyr_json_end_object(json);
 }
 
@@ -79,6 +100,7 @@ static void print_json(struct pyr_context *context, const struct pyr_arenas *a,
 	pyr_json_uint(json, "arena_size", m->arena_size);
 	pyr_json_uint(json, "pool_size", m->pool_size);
 	sum_json(json, &a->states[0]); /* of the main interpreter */
+	map_json(context, a, 0);
 	if (a->has_allocated_blocks)
 		pyr_json_uint(json, "allocated_blocks", a->allocated_blocks);
 	else
@@ -272,6 +294,24 @@ static void print_interpreters(struct pyr_context *context, const struct pyr_are
 	pyr_strbuf_deinit(&text);
 }
 
+static void print_map_size(struct pyr_context *context, const struct pyr_arenas *a)
+{
+	struct pyr_arena_map map;
+	uint64_t bytes = 0;
+	size_t i;
+
+	for (i = 0; i < a->obmalloc->states.count; i++)
+		if (pyr_arena_map_read(context->session->python, a->obmalloc,
+				       &a->obmalloc->states.data[i], &map))
+			bytes += map.root_bytes + map.mid_bytes + map.bot_bytes;
+	if (bytes)
+		pyr_out_printf(
+			context->out,
+			"\n  its map of arenas, a radix tree, takes %s besides, mostly of pages "
+			"that were never touched",
+			pyr_bytes(bytes).text);
+}
+
 static void print_text(struct pyr_context *context, const struct pyr_arenas *a)
 {
 	if (!a->process.arenas) {
@@ -287,6 +327,7 @@ static void print_text(struct pyr_context *context, const struct pyr_arenas *a)
 	print_bytes(context, a);
 	print_classes(context, a);
 	print_interpreters(context, a);
+	print_map_size(context, a);
 	if (a->has_allocated_blocks)
 		pyr_out_printf(
 			context->out,

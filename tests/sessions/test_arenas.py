@@ -69,6 +69,15 @@ def test_arenas_equal_cpythons(run):
         assert answer["allocated_blocks"] is None
     else:
         assert answer["allocated_blocks"] == oracle["allocated_blocks"]
+    if "# arena map mid nodes" in sums and run.interpreter.name != "system":  # its root has no symbol
+        tree = answer["arena_map"]
+        assert tree["mid_nodes"] == sums["# arena map mid nodes"]
+        assert tree["bot_nodes"] == sums["# arena map bot nodes"]
+        assert tree["bytes_root"] == sums["# bytes lost to arena map root"]
+        assert tree["bytes_mid"] == sums["# bytes lost to arena map mid"]
+        assert tree["bytes_bot"] == sums["# bytes lost to arena map bot"]
+    else:
+        assert "arena_map" not in answer
     process = answer["process"]
     assert process["blocks_used"] == sum(row["blocks_used"] for row in answer["by_interpreter"])
     assert process["bytes"] == process["arenas"] * answer["arena_size"]
