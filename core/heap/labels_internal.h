@@ -34,6 +34,9 @@ const char *pyr_label_member(struct pyr_label_writer *w, const struct pyr_type *
 const char *pyr_label_member_of(struct pyr_label_writer *w, const struct pyr_step *step,
 				char **owned);
 
+/* labels_getters.c: the name of the getter of @type that returns this word; to be freed. */
+char *pyr_label_getter(struct pyr_label_writer *w, const struct pyr_type *type, uint64_t offset);
+
 /* labels_visited.c: what was visited outside of the instance's own words. */
 void pyr_label_visited(struct pyr_label_writer *w, const struct pyr_step *step);
 

@@ -1,5 +1,5 @@
 /* Members of C structures by their offsets: from the fields that are known, and from
- * the member descriptors of the type itself. */
+ * the member descriptors and getters of the type itself. */
 #include <stdlib.h>
 
 #include "heap/labels_internal.h"
@@ -100,7 +100,8 @@ const char *pyr_label_member(struct pyr_label_writer *w, const struct pyr_type *
 	for (base = type, depth = 0; base && depth < BASES_MAX; depth++) {
 		if ((name = known_member(w, base, offset)))
 			return name;
-		if ((*owned = described_member(w, base, offset)))
+		if ((*owned = described_member(w, base, offset)) ||
+		    (*owned = pyr_label_getter(w, base, offset)))
 			return *owned;
 		base = base->base ? pyr_types_get(w->types, w->reader, base->base) : NULL;
 	}

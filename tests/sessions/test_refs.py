@@ -150,6 +150,17 @@ def test_ledgers_add_up(run):
     assert under["matches"] == 0, under["objects"][:5]
 
 
+@pytest.mark.parametrize("run", pairs(["pandas_frames"]), indirect=True)
+def test_members_of_extension_types_are_named_by_their_getters(run):
+    shell = shell_for(run)
+    managers, = shell.json("find --type '\\.BlockManager$' --limit 5")
+    assert managers["objects"]
+    for answer in shell.json(*["refs " + row["address"] for row in managers["objects"]] + ["info --quick"])[:-1]:
+        rows = {row["edge"]: row["type"] for row in answer["references"]}
+        assert rows[".blocks"] == "builtins.tuple" and rows[".axes"] == "builtins.list", rows
+        assert rows["._blknos"] in ("numpy.ndarray", "builtins.NoneType"), rows
+
+
 @pytest.mark.parametrize("run", pairs(["references"]), indirect=True)
 def test_weak_references_do_not_hold(run):
     target = run.planted["target"]
