@@ -16,6 +16,11 @@ struct place {
 	const struct pyr_layout *layout;
 	const struct pyr_frame *frame;
 	uint64_t thread, index;
+	/* The last answer of pyr_code_stack_at(): recursion asks it again and again. */
+	pyr_addr asked_code;
+	int32_t asked_at;
+	bool answered;
+	struct pyr_stack_site answer;
 };
 
 static void push(struct place *p, enum pyr_root_kind kind, unsigned flags, pyr_addr object,
@@ -113,6 +118,18 @@ static bool leads_to(struct place *p, pyr_addr callable, const struct pyr_frame 
 	return callable != 0;
 }
 
+static bool stack_site(struct place *p, struct pyr_stack_site *ret)
+{
+	if (p->asked_code != p->frame->code || p->asked_at != p->frame->lasti) {
+		p->asked_code = p->frame->code;
+		p->asked_at = p->frame->lasti;
+		p->answered = pyr_code_stack_at(p->roots->model->heap->types, p->reader,
+						p->asked_code, p->asked_at, &p->answer);
+	}
+	*ret = p->answer;
+	return p->answered;
+}
+
 /* How many values are on the stack of a frame object that waits for @callee, whose depth
  * the evaluation loop keeps to itself: worked out from the instruction that it is at.
  * False where that cannot be done for sure. */
@@ -123,9 +140,7 @@ static bool depth_of(struct place *p, pyr_addr bottom, const struct pyr_frame *c
 	pyr_addr called;
 
 	/* A destructor may run at any instruction, while values are being dropped. */
-	if (!bottom || !strcmp(callee->name, "__del__") ||
-	    !pyr_code_stack_at(p->roots->model->heap->types, p->reader, p->frame->code,
-			       p->frame->lasti, &site) ||
+	if (!bottom || !strcmp(callee->name, "__del__") || !stack_site(p, &site) ||
 	    site.role == PYR_STACK_OTHER)
 		return false;
 	if (site.role == PYR_STACK_CALL) {
@@ -194,6 +209,8 @@ pyr_error *pyr_roots_frames(struct pyr_roots *roots, struct pyr_control *control
 			return pyr_error_no_memory();
 		}
 		for (i = 0; i < frames.frames.count; i++) {
+			if (i % 256 == 0 && (err = pyr_control_check(control)))
+				return err;
 			p.index = i;
 			p.frame = &frames.frames.data[i];
 			if (objects)

@@ -14,6 +14,7 @@
 #define CACHE_MIN 64u /* filled entries of the method cache */
 #define CACHE_MAX 4096u
 #define CHECK_EVERY 4096u
+#define RANGE_MAX (UINT64_C(256) << 20)
 #define SIGNALS 64u /* Linux */
 
 struct scan {
@@ -333,6 +334,9 @@ static pyr_error *find_cache(struct scan *s, const struct pyr_static_range *rang
 	uint64_t steps = 0;
 	pyr_addr entry;
 
+	/* Only a damaged file has more variables. */
+	if (range->end - range->start > RANGE_MAX)
+		return NULL;
 	for (phase = 0; phase < size && !found && !err; phase += 8) {
 		run.filled.count = 0;
 		for (entry = range->start + phase; entry + size <= range->end && !found && !err;

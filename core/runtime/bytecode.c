@@ -5,8 +5,8 @@
 #include "runtime/raw.h"
 #include "runtime/types_state.h"
 
-#define CODE_MAX (UINT64_C(1) << 22) /* bytes; more than any function has */
-#define PASSES_MAX 200u
+#define CODE_MAX (UINT64_C(1) << 20) /* bytes; more than any function has */
+#define PASSES_MAX 32u               /* backward jumps seldom need a second one */
 #define UNKNOWN (-1)
 
 enum form {
