@@ -1,6 +1,8 @@
 /* References of types of the standard library that no rows of fields can tell. */
 #include "heap/refs_walk.h"
 
+#define LINKS_MAX (UINT64_C(1) << 32)
+
 /* The ring of an lru_cache: its root, which is a link inside of the object, and the first
  * link; 0 where the ring is empty or cannot be read. */
 static pyr_addr ring(struct pyr_refs *refs, struct pyr_reader *reader, pyr_addr cache,
@@ -31,19 +33,35 @@ static const struct pyr_type *link_type(struct pyr_refs *refs, struct pyr_reader
  * visited in their place, for they are no gc objects (but in 3.6, where they are). */
 void pyr_walk_lru_cache(struct pyr_walk *w)
 {
-	pyr_addr root = 0, link = ring(w->refs, w->reader, w->addr, &root), anchor = 0;
-	uint64_t i, limit = 1;
+	const struct pyr_layout *l = w->refs->layout;
+	pyr_addr root = 0, link = ring(w->refs, w->reader, w->addr, &root), seen = link;
+	const struct pyr_type *type = link ? link_type(w->refs, w->reader, link) : NULL;
+	uint64_t i, visit = 0;
 
-	if (!link || !pyr_refs_visits_through(w->refs, w->reader, w->type, w->addr))
+	if (!link)
 		return;
-	/* Brent's: a ring that does not come back to the root is damaged. */
-	for (i = 0; link && link != root && link != anchor; i++) {
-		if (i == limit) {
-			anchor = link;
-			limit *= 2;
+	for (i = 0; link && link != root && i < LINKS_MAX; i++) {
+		pyr_walk_tell(
+			w, link,
+			PYR_FIELD_LABEL(PYR_REF_OWNED | (type && type->gc ? PYR_REF_TRAVERSED : 0),
+					"link"),
+			i);
+		if (type && !type->gc) {
+			pyr_walk_tell(w, pyr_get_addr(l, w->reader, link, lru_list_elem, key),
+				      PYR_EDGE_VISITED | PYR_REF_TRAVERSED, visit++);
+			pyr_walk_tell(w, pyr_get_addr(l, w->reader, link, lru_list_elem, result),
+				      PYR_EDGE_VISITED | PYR_REF_TRAVERSED, visit++);
+			/* since 3.10, where it is a heap type */
+			if (type->heap)
+				pyr_walk_tell(w, type->address,
+					      PYR_EDGE_VISITED | PYR_REF_TRAVERSED, visit++);
 		}
-		pyr_walk_tell(w, link, PYR_FIELD_LABEL(PYR_REF_OWNED, "link"), i);
-		link = pyr_get_addr(w->refs->layout, w->reader, link, lru_list_elem, next);
+		link = pyr_get_addr(l, w->reader, link, lru_list_elem, next);
+		/* A ring that closes elsewhere (Brent). */
+		if (link == seen)
+			break;
+		if (!(i & (i + 1)))
+			seen = link;
 	}
 	if (link != root)
 		w->damaged = true;
