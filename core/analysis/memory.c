@@ -199,6 +199,47 @@ static void paint_trim(void *ctx, pyr_addr start, pyr_addr end, size_t index)
 	pyr_paint(&r->trim, start, end, PYR_MEMORY_MALLOC_FREE);
 }
 
+/* Pages of zeros in [from, to). One look tells most of the others. */
+static uint64_t zeros_in(struct pyr_reader *r, pyr_addr from, pyr_addr to, uint64_t page)
+{
+	uint64_t i, word, zeros = 0;
+	const uint8_t *run;
+	size_t n, at;
+
+	while (from < to && to - from >= page) {
+		n = pyr_peek_run(r, from, to - from, &run);
+		for (at = 0; at + page <= n; at += page) {
+			for (i = 0, word = 0; i < page && !word; i += 8)
+				memcpy(&word, run + at + i, 8);
+			zeros += word ? 0 : page;
+		}
+		from += at ? at : page;
+	}
+	return zeros;
+}
+
+/* Of what a core holds. */
+static void count_zeros(struct memory_account *a, unsigned worker, pyr_addr from, pyr_addr to,
+			enum pyr_memory_category category)
+{
+	struct pyr_painter start = {.held = &a->held};
+	uint64_t page = a->input->target->page_size;
+	const struct pyr_resident *r, *end = a->held.data + a->held.count;
+	pyr_addr first, last;
+
+	if (a->held.basis != PYR_MEMORY_DUMPED)
+		return;
+	pyr_painter_jump(&start, from);
+	for (r = a->held.data + start.at; r < end && r->start < to; r++) {
+		first = r->start > from ? r->start : from;
+		last = r->end < to ? r->end : to;
+		first = (first + page - 1) & ~(page - 1);
+		if (first < last)
+			a->zeros[worker][category] +=
+				zeros_in(&a->readers[worker], first, last, page);
+	}
+}
+
 static pyr_error *paint_region(struct memory_account *a, const struct memory_area *area,
 			       unsigned worker)
 {
@@ -217,6 +258,8 @@ static pyr_error *paint_region(struct memory_account *a, const struct memory_are
 		pyr_paint(r.painter, r.at, arena->top, PYR_MEMORY_MALLOC_OVERHEAD);
 		pyr_paint(r.painter, arena->top, arena->top + arena->top_size,
 			  PYR_MEMORY_MALLOC_TOP);
+		count_zeros(a, worker, arena->top, arena->top + arena->top_size,
+			    PYR_MEMORY_MALLOC_TOP);
 		r.at = arena->top + arena->top_size;
 	}
 	pyr_paint(r.painter, r.at, region->stops, PYR_MEMORY_MALLOC_OVERHEAD);
@@ -226,9 +269,10 @@ static pyr_error *paint_region(struct memory_account *a, const struct memory_are
 }
 
 /* An area of one category, but for the objects and buffers that lie in it. */
-static void paint_plain(struct memory_account *a, const struct memory_area *area,
-			struct pyr_reader *reader, struct pyr_painter *p)
+static void paint_plain(struct memory_account *a, const struct memory_area *area, unsigned worker)
 {
+	struct pyr_reader *reader = &a->readers[worker];
+	struct pyr_painter *p = &a->painters[worker];
 	const struct pyr_memory_input *in = a->input;
 	pyr_addr at = area->start, start, end;
 	enum pyr_memory_category category;
@@ -281,16 +325,20 @@ static void paint_plain(struct memory_account *a, const struct memory_area *area
 		if (start >= end)
 			continue;
 		pyr_paint_pages(p, at, start, area->own, area->file);
+		count_zeros(a, worker, at, start, area->own);
 		pyr_paint(p, start, end, category);
 		at = end;
 	}
 	pyr_paint_pages(p, at, area->end, area->own, area->file);
+	if (area->own != PYR_MEMORY_FILE_PAGES)
+		count_zeros(a, worker, at, area->end, area->own);
 }
 
 static pyr_error *paint_areas(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct memory_account *a = ctx;
 	struct pyr_painter *p = &a->painters[worker];
+	enum pyr_memory_category category;
 	struct owners owners;
 	uint64_t before;
 	pyr_error *err;
@@ -309,14 +357,15 @@ static pyr_error *paint_areas(void *ctx, unsigned worker, size_t begin, size_t e
 			break;
 		case CHUNK:
 			owners_at(&owners, a->input, area->start);
-			pyr_paint(p, area->start, area->end,
-				  owner_of(&owners, area->start, area->end, PYR_MEMORY_BUFFERS,
-					   PYR_MEMORY_NATIVE));
+			category = owner_of(&owners, area->start, area->end, PYR_MEMORY_BUFFERS,
+					    PYR_MEMORY_NATIVE);
+			pyr_paint(p, area->start, area->end, category);
+			count_zeros(a, worker, area->start, area->end, category);
 			break;
 		case PLAIN:
 		case ANONYMOUS:
 			before = p->bytes[PYR_MEMORY_UNCLAIMED];
-			paint_plain(a, area, &a->readers[worker], p);
+			paint_plain(a, area, worker);
 			a->unclaimed[begin] = p->bytes[PYR_MEMORY_UNCLAIMED] - before;
 			break;
 		}
@@ -368,6 +417,8 @@ static pyr_error *sum(struct memory_account *a, unsigned workers, struct pyr_mem
 			m->swapped[c] += a->painters[w].swapped[c];
 			rows += a->painters[w].bytes[c];
 			swapped += a->painters[w].swapped[c];
+			m->zeros[c] += a->zeros[w][c];
+			m->total_zeros += a->zeros[w][c];
 		}
 		m->trimmable += a->trimmable[w];
 		m->damaged += a->damaged[w];
@@ -398,7 +449,10 @@ pyr_error *pyr_memory_account(const struct pyr_memory_input *input, struct pyr_c
 	a.readers = calloc(workers, sizeof(*a.readers));
 	a.trimmable = calloc(workers, sizeof(*a.trimmable));
 	a.damaged = calloc(workers, sizeof(*a.damaged));
-	err = a.painters && a.readers && a.trimmable && a.damaged ? NULL : pyr_error_no_memory();
+	a.zeros = calloc(workers, sizeof(*a.zeros));
+	err = a.painters && a.readers && a.trimmable && a.damaged && a.zeros
+		      ? NULL
+		      : pyr_error_no_memory();
 	for (w = 0; w < workers && !err; w++) {
 		pyr_reader_init(&a.readers[w], input->target);
 		a.painters[w].held = &a.held;
@@ -413,6 +467,7 @@ pyr_error *pyr_memory_account(const struct pyr_memory_input *input, struct pyr_c
 	free(a.painters);
 	free(a.trimmable);
 	free(a.damaged);
+	free(a.zeros);
 	free(a.unclaimed);
 	pyr_vec_deinit(&a.areas.v);
 	pyr_held_deinit(&a.held);

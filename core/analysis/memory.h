@@ -42,7 +42,10 @@ struct pyr_memory {
 	enum pyr_memory_basis basis;
 	uint64_t bytes[PYR_MEMORY_CATEGORIES];
 	uint64_t swapped[PYR_MEMORY_CATEGORIES]; /* live processes: not part of `bytes` */
-	uint64_t total, total_swapped;           /* counted apart from the rows */
+	/* Cores: of `bytes`, whole pages of zeros, as memory that was never touched is dumped;
+	 * looked for in stacks, tops, mapped chunks and what is not cut further. */
+	uint64_t zeros[PYR_MEMORY_CATEGORIES];
+	uint64_t total, total_swapped, total_zeros; /* the first two counted apart from the rows */
 	uint64_t trimmable; /* of MALLOC_FREE and MALLOC_TOP: what malloc_trim(0) would return */
 	PYR_VEC(struct pyr_unclaimed) unclaimed; /* most bytes first; all of them */
 	uint64_t damaged;                        /* regions of malloc that contradict themselves */
@@ -56,6 +59,7 @@ struct pyr_memory_input {
 	const struct pyr_glibc *glibc;
 	const struct pyr_glibc_mapped_list *mapped;
 	bool other_allocator;    /* anonymous mappings are another allocator's */
+	bool other_objects;      /* those with objects in them are */
 	const uint64_t *garbage; /* bit by id: unreachable, or owned by what is */
 	const struct pyr_freelists *freelists;
 };

@@ -218,6 +218,38 @@ static pyr_error *add_ended_stacks(struct memory_account *a)
 	return err;
 }
 
+static bool holds_objects(const struct pyr_heap *h, pyr_addr start, pyr_addr end)
+{
+	size_t low = 0, high = h ? h->count : 0, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (h->address[middle] < start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return h && low < h->count && h->address[low] < end;
+}
+
+/* CPython's own mimalloc takes mappings that nobody else knows. It reserves more than it
+ * uses: what follows without a gap belongs to it, too. */
+static void name_other_objects(struct memory_account *a)
+{
+	struct memory_area *area = a->areas.v.data, *before = NULL;
+	size_t i;
+
+	for (i = 0; i < a->areas.v.count; i++, area++) {
+		if (area->master != ANONYMOUS)
+			continue;
+		if (holds_objects(a->input->heap, area->start, area->end) ||
+		    (before && before->end == area->start &&
+		     before->own == PYR_MEMORY_OTHER_ALLOCATOR))
+			area->own = area->file = PYR_MEMORY_OTHER_ALLOCATOR;
+		before = area;
+	}
+}
+
 pyr_error *pyr_memory_areas(struct memory_account *a)
 {
 	struct pyr_area_list native;
@@ -230,6 +262,8 @@ pyr_error *pyr_memory_areas(struct memory_account *a)
 	pyr_areas_deinit(&native);
 	if (err || (err = add_mappings(a)) || (err = add_ended_stacks(a)))
 		return err;
+	if (a->input->other_objects)
+		name_other_objects(a);
 	a->unclaimed = calloc(a->areas.v.count + 1, sizeof(*a->unclaimed));
 	return a->unclaimed ? NULL : pyr_error_no_memory();
 }

@@ -31,8 +31,9 @@ struct memory_account {
 	struct memory_area_list areas;
 	struct pyr_painter *painters; /* one per worker */
 	struct pyr_reader *readers;
-	uint64_t *trimmable, *damaged; /* by worker */
-	uint64_t *unclaimed;           /* by area: bytes left to nobody */
+	uint64_t *trimmable, *damaged;            /* by worker */
+	uint64_t *unclaimed;                      /* by area: bytes left to nobody */
+	uint64_t (*zeros)[PYR_MEMORY_CATEGORIES]; /* by worker */
 };
 
 /* Cut the address space into areas: memory_areas.c */

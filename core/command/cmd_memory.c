@@ -20,6 +20,7 @@ struct answer {
 	struct pyr_memory memory;
 	struct pyr_native_view view;
 	struct pyr_freelists freelists;
+	bool other_malloc;       /* not glibc's */
 	uint64_t *garbage;       /* bit by id; NULL: not looked for */
 	uint64_t unreachable;    /* objects */
 	bool enabled, has_state; /* the main interpreter's collector */
@@ -72,6 +73,9 @@ static void sentence(const struct answer *a, struct pyr_strbuf *text)
 	bool any = false;
 
 	pyr_strbuf_printf(text, total_text[m->basis], pyr_bytes(total).text);
+	if (tells(m->total_zeros, total))
+		pyr_strbuf_printf(text, ", %s of it pages of zeros",
+				  pyr_bytes(m->total_zeros).text);
 	bytes = SUM(m, PYR_MEMORY_OBJECTS, PYR_MEMORY_BLOCKS, PYR_MEMORY_BUFFERS);
 	if (bytes)
 		clause(text, &any,
@@ -101,7 +105,13 @@ static void sentence(const struct answer *a, struct pyr_strbuf *text)
 		else
 			pyr_strbuf_add(text, " (too scattered for malloc_trim to return)");
 	}
-	bytes = SUM(m, PYR_MEMORY_NATIVE, PYR_MEMORY_OTHER_ALLOCATOR);
+	bytes = SUM(m, PYR_MEMORY_OTHER_ALLOCATOR);
+	if (tells(bytes, total) && !a->other_malloc)
+		clause(text, &any, "%s are kept by CPython's mimalloc, free or not",
+		       pyr_bytes(bytes).text);
+	bytes = SUM(m, PYR_MEMORY_NATIVE);
+	if (a->other_malloc)
+		bytes += SUM(m, PYR_MEMORY_OTHER_ALLOCATOR);
 	if (tells(bytes, total))
 		clause(text, &any, "%s are native code's", pyr_bytes(bytes).text);
 	bytes = SUM(m, PYR_MEMORY_FILE_PAGES, PYR_MEMORY_FILE_OWN, PYR_MEMORY_STATIC);
@@ -151,8 +161,12 @@ static void how(const struct answer *a, enum pyr_memory_category c, struct pyr_s
 		return;
 	}
 	pyr_strbuf_add(text, pyr_memory_how(c));
-	if (c == PYR_MEMORY_OTHER_ALLOCATOR)
-		pyr_strbuf_printf(text, ": %s", a->view.allocator.name);
+	if (c == PYR_MEMORY_OTHER_ALLOCATOR && a->memory.bytes[c])
+		pyr_strbuf_printf(text, ": of %s",
+				  a->other_malloc ? a->view.allocator.name
+						  : "the mimalloc that CPython brings");
+	if (a->memory.zeros[c] > a->memory.bytes[c] / 20)
+		pyr_strbuf_printf(text, "; %s are zeros", pyr_bytes(a->memory.zeros[c]).text);
 	if (c == PYR_MEMORY_FILE_PAGES && a->memory.basis == PYR_MEMORY_DUMPED)
 		pyr_strbuf_add(text, "; a core leaves most of them out");
 }
@@ -172,6 +186,8 @@ static void print_json(struct pyr_context *context, const struct answer *a)
 	pyr_json_uint(json, "swapped", m->total_swapped);
 	if (residency && residency->has_rollup)
 		pyr_json_uint(json, "rss", residency->rss);
+	if (m->basis == PYR_MEMORY_DUMPED)
+		pyr_json_uint(json, "zeros", m->total_zeros);
 	pyr_json_uint(json, "trimmable", m->trimmable);
 	pyr_json_string(json, "allocator", a->view.allocator.name);
 	if (a->garbage)
@@ -184,6 +200,8 @@ static void print_json(struct pyr_context *context, const struct answer *a)
 		pyr_json_string(json, "category", pyr_memory_name(c));
 		pyr_json_uint(json, "bytes", m->bytes[c]);
 		pyr_json_uint(json, "swapped", m->swapped[c]);
+		if (m->basis == PYR_MEMORY_DUMPED)
+			pyr_json_uint(json, "zeros", m->zeros[c]);
 		pyr_json_bool(json, "known", known(a, c));
 		pyr_json_string(json, "what", pyr_memory_text(c));
 		how(a, c, &text);
@@ -290,11 +308,15 @@ static void print_text(struct pyr_context *context, const struct answer *a)
 	pyr_table_cell(&table, "%s bytes", pyr_count(m->total).text);
 	pyr_table_finish(&table);
 	print_unclaimed(context, m);
-	if (m->basis == PYR_MEMORY_DUMPED)
-		pyr_out_text(
-			context->out,
-			"\nA core does not say what was resident: pages that were never touched "
-			"may be in it as zeros, and pages of files were left out.\n");
+	if (m->basis == PYR_MEMORY_DUMPED) {
+		pyr_out_text(context->out, "\nA core does not say what was resident: ");
+		if (m->total_zeros)
+			pyr_out_printf(context->out,
+				       "%s of it are pages of zeros, as what was never touched is "
+				       "dumped;\n",
+				       pyr_bytes(m->total_zeros).text);
+		pyr_out_text(context->out, "most pages of files were left out.\n");
+	}
 	pyr_strbuf_deinit(&text);
 	pyr_strbuf_deinit(&wrapped);
 }
@@ -379,14 +401,16 @@ static pyr_error *ask_heap(struct pyr_context *context, struct answer *a)
 
 static pyr_error *account(struct pyr_context *context, struct answer *a)
 {
+	const struct pyr_python *python = context->session->python;
 	struct pyr_memory_input input = {
 		.target = a->view.target,
 		.heap = a->view.heap,
 		.buffers = a->view.heap ? &a->view.buffers : NULL,
 		.glibc = &a->view.glibc,
 		.mapped = &a->view.mapped,
-		.other_allocator = a->view.allocator.kind != PYR_MALLOC_GLIBC &&
-				   a->view.allocator.kind != PYR_MALLOC_UNKNOWN,
+		.other_allocator = a->other_malloc,
+		.other_objects = python && python->malloc_name &&
+				 !strncmp(python->malloc_name, "mimalloc", 8),
 		.garbage = a->garbage,
 		.freelists = &a->freelists,
 	};
@@ -410,6 +434,8 @@ pyr_error *pyr_cmd_memory(struct pyr_context *context)
 	memset(&a, 0, sizeof(a));
 	if ((err = pyr_native_view_open(context, &a.view)))
 		return err;
+	a.other_malloc = a.view.allocator.kind != PYR_MALLOC_GLIBC &&
+			 a.view.allocator.kind != PYR_MALLOC_UNKNOWN;
 	if (a.view.heap)
 		err = ask_heap(context, &a);
 	if (!err && !(err = account(context, &a))) {

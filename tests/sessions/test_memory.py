@@ -47,6 +47,9 @@ def rows_of(answer):
     assert sum(rows.values()) == answer["total"]
     assert sum(row["swapped"] for row in answer["rows"]) == answer["swapped"]
     assert sum(row["bytes"] for row in answer["unclaimed"]) == rows["unclaimed"]
+    if answer["basis"] == "dumped":
+        assert all(row["zeros"] <= row["bytes"] for row in answer["rows"])
+        assert sum(row["zeros"] for row in answer["rows"]) == answer["zeros"]
     assert answer["trimmable"] <= rows["malloc_free"] + rows["malloc_top"] or rows["malloc_top"] == 0
     return rows
 
@@ -64,6 +67,27 @@ def test_rows_add_up_to_the_core(run):
     python = rows["objects"] + rows["python_blocks"] + rows["python_buffers"] + rows["garbage"]
     assert python > 500000
     assert "incomplete" not in answer
+
+
+@pytest.mark.parametrize("run", pairs(["allocator_debug", "allocator_malloc", "allocator_mimalloc",
+                                        "threads_and_generators"], interpreters=lambda i: i.minor >= (3, 13)),
+                         indirect=True)
+def test_other_ways_to_allocate(run):
+    """Objects in malloc's chunks, in mimalloc's mappings, behind the debug allocator's heads; many stacks."""
+    answer = shell_for(run).json("memory")[0]
+    rows = rows_of(answer)
+    assert answer["total"] == dumped(run.core)
+    assert rows["unclaimed"] <= 0.02 * answer["total"], answer["unclaimed"][:5]
+    assert rows["objects"] > MIB
+    if run.program.name == "allocator_malloc":
+        assert rows["pymalloc_free"] == rows["python_blocks"] == 0
+    zeros = {row["category"]: row["zeros"] for row in answer["rows"]}
+    if run.program.name == "allocator_mimalloc":
+        # the mapping that mimalloc reserved is in the core as a hole
+        assert rows["other_allocator"] > 8 * rows["objects"]
+        assert zeros["other_allocator"] > 0.9 * rows["other_allocator"]
+    if run.program.name == "threads_and_generators":
+        assert zeros["stacks"] > 0.9 * rows["stacks"] > 8 * MIB
 
 
 @pytest.mark.parametrize("interpreter", every_interpreter())
