@@ -1,5 +1,6 @@
 /* Plans: what instances of each type own, compiled once per type. */
 #include "heap/refs_walk.h"
+#include "runtime/object.h"
 
 #include <stdlib.h>
 
@@ -88,6 +89,8 @@ static const struct row *native_row(struct pyr_refs *refs, struct pyr_reader *re
 	}
 	return NULL;
 }
+
+#define STRUCT_SEQUENCE_MAX 64 /* items; os.stat_result has 23 */
 
 struct builder {
 	struct pyr_refs *refs;
@@ -263,6 +266,25 @@ static bool tells_all(const struct pyr_refs *refs, const struct row *row,
 	}
 }
 
+/* A struct sequence: a tuple with a traverse function of its own, whose class tells how many
+ * items it really has (structseq_traverse(), structseq.c). 0: it is none. */
+static uint64_t struct_sequence_items(struct builder *b, const struct pyr_type *type)
+{
+	const struct pyr_type *tuple = pyr_types_get(b->refs->types, b->reader, type->base);
+	pyr_addr dict, n_fields;
+	int64_t count = 0;
+	pyr_error *err;
+
+	if (!tuple || !(tuple->flags & PYR_TPFLAGS_TUPLE_SUBCLASS) || !tuple->exact_shape ||
+	    !type->traverse || type->traverse == tuple->traverse ||
+	    !(dict = pyr_type_dict(b->refs->types, b->reader, type)) ||
+	    !(n_fields = pyr_dict_get(b->refs->types, b->reader, dict, "n_fields")))
+		return 0;
+	if ((err = pyr_int_value(b->refs->types, b->reader, n_fields, &count)))
+		pyr_error_destroy(err);
+	return count > 0 && count <= STRUCT_SEQUENCE_MAX ? (uint64_t)count : 0;
+}
+
 static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader,
 				const struct pyr_type *type)
 {
@@ -270,6 +292,7 @@ static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader
 	const struct pyr_type *base = type;
 	const struct row *row;
 	struct pyr_plan *plan = NULL;
+	uint64_t items, i;
 
 	b.plan.walker = PYR_WALK_UNKNOWN;
 	b.plan.asked = type;
@@ -291,6 +314,12 @@ static struct pyr_plan *compile(struct pyr_refs *refs, struct pyr_reader *reader
 			b.plan.state = PYR_PLAN_UNSETTLED;
 			b.plan.owner = row->walker;
 		}
+	} else if (base && (items = struct_sequence_items(&b, base))) {
+		b.plan.walker = PYR_WALK_FIELDS;
+		b.plan.state = PYR_PLAN_UNSETTLED;
+		for (i = 0; i < items; i++)
+			add_field(&b, refs->tuple_items + (int32_t)i * 8, PYR_EDGE_ITEM | PYR_BOTH,
+				  i);
 	} else if (base) {
 		b.plan.asked = base;
 		add_owned(&b, base);
