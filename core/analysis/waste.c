@@ -71,54 +71,63 @@ static pyr_error *look(void *ctx, unsigned index, size_t begin, size_t end)
 	return w->out_of_memory ? pyr_error_no_memory() : pyr_reader_check(&w->reader);
 }
 
-/* What the workers found of one sort, in one array (freed there). */
-#define GATHER(field, type)                                                                        \
-	static bool gather_##type(struct pyr_waste_worker *workers, unsigned count, unsigned k,    \
-				  struct type **ret, size_t *n)                                    \
-	{                                                                                          \
-		struct type *all;                                                                  \
-		unsigned i;                                                                        \
-                                                                                                   \
-		(void)k;                                                                           \
-		for (i = 0, *n = 0; i < count; i++)                                                \
-			*n += workers[i].field.count;                                              \
-		*ret = all = malloc((*n + 1) * sizeof(*all));                                      \
-		if (!all)                                                                          \
-			return false;                                                              \
-		for (i = 0; i < count; i++) {                                                      \
-			if (workers[i].field.count)                                                \
-				memcpy(all, workers[i].field.data,                                 \
-				       workers[i].field.count * sizeof(*all));                     \
-			all += workers[i].field.count;                                             \
-			pyr_vec_deinit(&workers[i].field);                                         \
-		}                                                                                  \
-		return true;                                                                       \
-	}
-GATHER(texts[k], pyr_waste_text)
-GATHER(views, pyr_waste_view)
+/* @count elements more of @size bytes behind the @*n of *@all. */
+static bool append(void **all, size_t *n, const void *data, size_t count, size_t size)
+{
+	char *grown = realloc(*all, (*n + count + 1) * size);
 
+	if (!grown)
+		return false;
+	if (count)
+		memcpy(grown + *n * size, data, count * size);
+	*all = grown;
+	*n += count;
+	return true;
+}
+
+/* @which: 0 str, 1 bytes */
 static pyr_error *find_copies(struct pass *pass, struct pyr_control *control, unsigned workers,
 			      unsigned which, struct pyr_waste *out)
 {
-	struct pyr_waste_text *texts;
-	pyr_error *err;
-	size_t count;
+	pyr_error *err = NULL;
+	void *texts = NULL;
+	size_t count = 0;
+	unsigned i;
 
-	if (!gather_pyr_waste_text(pass->workers, workers, which, &texts, &count))
-		return pyr_error_no_memory();
-	err = pyr_waste_texts(pass->heap, control, which ? PYR_WASTE_BYTES : PYR_WASTE_STR, texts,
-			      count, out);
+	for (i = 0; i < workers && !err; i++) {
+		if (!append(&texts, &count, pass->workers[i].texts[which].data,
+			    pass->workers[i].texts[which].count, sizeof(struct pyr_waste_text)))
+			err = pyr_error_no_memory();
+		pyr_vec_deinit(&pass->workers[i].texts[which]);
+	}
+	if (!err)
+		err = pyr_waste_texts(pass->heap, control, which ? PYR_WASTE_BYTES : PYR_WASTE_STR,
+				      texts, count, out);
 	free(texts);
 	return err;
+}
+
+static pyr_error *find_views(struct pass *pass, unsigned workers, struct pyr_waste *out)
+{
+	bool ok = true;
+	void *views = NULL;
+	size_t count = 0;
+	unsigned i;
+
+	for (i = 0; i < workers && ok; i++)
+		ok = append(&views, &count, pass->workers[i].views.data,
+			    pass->workers[i].views.count, sizeof(struct pyr_waste_view));
+	ok = ok && pyr_waste_views(pass->heap, &pass->workers[0].reader, views, count, out);
+	free(views);
+	return ok ? NULL : pyr_error_no_memory();
 }
 
 static pyr_error *run(struct pass *pass, struct pyr_control *control, unsigned workers,
 		      struct pyr_waste *out)
 {
-	struct pyr_waste_view *views;
 	pyr_error *err;
-	size_t count, k;
 	unsigned i;
+	size_t k;
 
 	if ((err = pyr_parallel(control, "looking for waste", workers, pass->heap->count, 4096,
 				look, pass)))
@@ -127,12 +136,8 @@ static pyr_error *run(struct pass *pass, struct pyr_control *control, unsigned w
 		for (k = 0; k < pass->workers[i].items.count; k++)
 			if (!pyr_waste_add(out, &pass->workers[i].items.data[k], 1))
 				return pyr_error_no_memory();
-	if (!gather_pyr_waste_view(pass->workers, workers, 0, &views, &count))
-		return pyr_error_no_memory();
-	if (!pyr_waste_views(pass->heap, &pass->workers[0].reader, views, count, out))
-		err = pyr_error_no_memory();
-	free(views);
-	if (err || (err = find_copies(pass, control, workers, 0, out)))
+	if ((err = find_views(pass, workers, out)) ||
+	    (err = find_copies(pass, control, workers, 0, out)))
 		return err;
 	return find_copies(pass, control, workers, 1, out);
 }

@@ -59,9 +59,14 @@ static void print_json(struct answer *a)
 	pyr_json_uint(json, "omitted", a->waste.omitted);
 }
 
-/* "12 items, room for 1,000,000" */
-static void explain(const struct pyr_waste_item *item, struct pyr_strbuf *out)
+#define VALUE_LENGTH 32u /* bytes of a string that are shown */
+
+/* "12 items, room for 1,000,000", "2,902 times 'GET'" */
+static void explain(const struct answer *a, const struct pyr_waste_item *item,
+		    struct pyr_strbuf *out)
 {
+	char *repr;
+
 	switch ((enum pyr_waste_kind)item->kind) {
 	case PYR_WASTE_LIST:
 	case PYR_WASTE_DICT:
@@ -85,7 +90,9 @@ static void explain(const struct pyr_waste_item *item, struct pyr_strbuf *out)
 		break;
 	case PYR_WASTE_STR:
 	case PYR_WASTE_BYTES:
-		pyr_strbuf_printf(out, "%s times", pyr_count(item->room).text);
+		repr = pyr_context_repr(a->context, a->heap->address[item->id], VALUE_LENGTH);
+		pyr_strbuf_printf(out, "%s times %s", pyr_count(item->room).text, repr ? repr : "");
+		free(repr);
 		break;
 	case PYR_WASTE_COUNT:
 		break;
@@ -146,7 +153,7 @@ static void print_items(struct answer *a)
 	for (i = 0; i < a->waste.items.count; i++) {
 		item = &a->waste.items.data[i];
 		pyr_strbuf_clear(&text);
-		explain(item, &text);
+		explain(a, item, &text);
 		pyr_table_text(&table, pyr_bytes(item->bytes).text);
 		pyr_table_text(&table, pyr_address(a->heap->address[item->id]).text);
 		pyr_table_text(&table, pyr_short_type(type_of(a, item->id)));
