@@ -129,7 +129,9 @@ void pyr_why_alike(struct pyr_context *context, struct pyr_retention *retention,
 	if (route->count < 2)
 		return;
 	holder = route->nodes[route->count - 2];
-	if (pyr_telling_is_namespace(retention->telling, holder))
+	/* those of a module or a class are no crowd */
+	if (lasting(context, object) || pyr_telling_is_modules(retention->telling, holder) ||
+	    route->display.steps.data[route->display.steps.count - 1].edge[0] == '.')
 		return;
 	kind = PYR_REF_KIND(route->steps[route->count - 2].label);
 	if (kind != PYR_EDGE_ITEM && kind != PYR_EDGE_VALUE && kind != PYR_EDGE_KEY)
@@ -239,7 +241,7 @@ static void add_place(struct pyr_context *context, const struct pyr_route *route
 	uint32_t owner = pyr_route_owner(route, step);
 
 	pyr_strbuf_printf(out, "the %s ", type_name(context, owner));
-	if (step)
+	if (step || route->root->kind == PYR_ROOT_FRAME_LOCAL)
 		pyr_route_expression(route, context, step, out);
 	else
 		pyr_strbuf_printf(out, "at %s", address(context, owner, &text));
