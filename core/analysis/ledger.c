@@ -42,6 +42,32 @@ static pyr_error *read_counts(const struct pyr_model *model, struct pyr_control 
 	return err;
 }
 
+/* A text of two letters or more, and the zeros behind it. */
+static bool is_text(uint32_t count)
+{
+	unsigned n;
+
+	for (n = 0; count; n++, count >>= 8)
+		if ((count & 0xff) < 0x20 || (count & 0xff) > 0x7e)
+			return false;
+	return n > 1;
+}
+
+/* A short text in a block of 16 bytes that held an object() before looks like one whose
+ * count is the text: nothing refers to it. */
+static void leave_out_texts(const struct pyr_model *model, struct pyr_ledger *ledger)
+{
+	const struct pyr_heap *heap = model->heap;
+	pyr_addr object = pyr_types_python(heap->types)->known[PYR_KNOWN_OBJECT_TYPE];
+	uint32_t id;
+
+	for (id = 0; id < ledger->objects; id++)
+		if (ledger->refcount[id] != PYR_LEDGER_EXCLUDED && !ledger->found[id] &&
+		    is_text(ledger->refcount[id]) &&
+		    pyr_types_at(heap->types, heap->type[id])->address == object)
+			ledger->refcount[id] = PYR_LEDGER_EXCLUDED;
+}
+
 static void total(struct pyr_ledger *ledger)
 {
 	uint64_t refcount, found;
@@ -126,6 +152,7 @@ pyr_error *pyr_ledger_build(struct pyr_model *model, struct pyr_roots *roots,
 		if (roots->roots.data[i].owned)
 			ledger->found[roots->roots.data[i].object]++;
 	take_back_borrowed(model, roots, ledger);
+	leave_out_texts(model, ledger);
 	total(ledger);
 	*ret = ledger;
 	return NULL;

@@ -10,7 +10,7 @@
 
 #include "heap/roots.h"
 
-#define PYR_LEDGER_EXCLUDED UINT32_MAX /* as refcount: immortal or static */
+#define PYR_LEDGER_EXCLUDED UINT32_MAX /* as refcount: immortal, static, or no object */
 
 struct pyr_ledger {
 	uint32_t objects;

@@ -144,8 +144,9 @@ static void print_refcount(struct pyr_context *context, struct answer *a)
 		pyr_out_printf(context->out, "  refcount  %lld%s%s%s\n",
 			       (long long)a->object.header.refcount, found.length ? ": " : "",
 			       pyr_strbuf_str(&found),
-			       a->has_ledger && !a->ledger.counted ? " (a C variable: not counted)"
-								   : "");
+			       a->has_ledger && !a->ledger.counted
+				       ? " (not counted: a C variable, or no object)"
+				       : "");
 	pyr_strbuf_deinit(&found);
 }
 

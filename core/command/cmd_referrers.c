@@ -127,7 +127,10 @@ static void print_sentence(struct listing *l)
 
 	pyr_object_words(l->context, l->asked, &text);
 	pyr_object_ledger_words(o, &found);
-	if (l->asked->header.immortal || !o->counted)
+	if (!o->counted && !l->asked->header.immortal && !found.length)
+		pyr_strbuf_add(&text, " is held by nothing: perhaps memory that only looks like "
+				      "an object, or a C variable.");
+	else if (l->asked->header.immortal || !o->counted)
 		pyr_strbuf_printf(&text,
 				  "%s: never freed, and its references are not counted. Found: %s.",
 				  l->asked->header.immortal ? " is immortal" : " is a C variable",
