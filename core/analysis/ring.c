@@ -1,5 +1,6 @@
 #include "analysis/ring.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +113,7 @@ static pyr_error *fold_steps(struct pyr_types *types, struct pyr_reader *reader,
 	struct pyr_display display;
 	struct pyr_ring_link *last;
 	pyr_error *err;
+	bool element;
 	size_t i;
 
 	err = pyr_fold(types, reader, ring->steps.data, ring->steps.count, false, &display);
@@ -127,9 +129,12 @@ static pyr_error *fold_steps(struct pyr_types *types, struct pyr_reader *reader,
 					     .count = shown->count};
 
 		last = i ? &ring->links.data[ring->links.count - 1] : NULL;
-		if (last && is_container(step->type) && shown->edge[0] == '[' &&
+		element = !strcmp(shown->edge, "element");
+		if (last && is_container(step->type) && (shown->edge[0] == '[' || element) &&
 		    last->edge[0] == '.') {
-			err = append_edge(last, shown->edge);
+			err = element ? append_edge(last, " ") : NULL;
+			if (!err)
+				err = append_edge(last, shown->edge);
 			last->count += shown->count;
 			continue;
 		}
@@ -223,7 +228,8 @@ static size_t backlink_rank(const char *edge)
 		n = strlen(backlinks[i]);
 		if (length < n)
 			continue;
-		if ((begins(edge, backlinks[i]) && (edge[n] == '\0' || edge[n] == '_')) ||
+		if ((begins(edge, backlinks[i]) &&
+		     (edge[n] == '\0' || edge[n] == '_' || isupper((unsigned char)edge[n]))) ||
 		    (length > n && !strcmp(edge + length - n, backlinks[i]) &&
 		     edge[length - n - 1] == '_'))
 			return i;

@@ -28,9 +28,20 @@ static const char *spoken_name(struct pyr_types *types, const struct pyr_type *t
 	return dot && dot[1] && name[0] != '<' ? dot + 1 : name;
 }
 
+/* By the sound: an Order, a User, a Unit. */
 static const char *article(const char *noun)
 {
-	return strchr("aeiouAEIOU", noun[0]) ? "an" : "a";
+	static const char *const long_u[] = {"use", "uni", "uti", "usu", "utf"};
+	char first[4] = "";
+	size_t i;
+
+	noun += strspn(noun, "_");
+	for (i = 0; i < 3 && noun[i]; i++)
+		first[i] = (char)tolower((unsigned char)noun[i]);
+	for (i = 0; i < sizeof(long_u) / sizeof(*long_u); i++)
+		if (!strcmp(first, long_u[i]))
+			return "a";
+	return first[0] && strchr("aeiou", first[0]) ? "an" : "a";
 }
 
 static void a_thing(struct pyr_types *types, const struct pyr_type *type, struct pyr_strbuf *out)
@@ -185,10 +196,8 @@ static void chain(struct pyr_types *types, const struct pyr_ring *ring, struct p
 
 	for (i = 0; i < n; i++) {
 		if (i == 0) {
-			const char *name = spoken_name(types, l[0].type);
-
-			pyr_strbuf_printf(out, "%s %s holds ",
-					  strchr("aeiouAEIOU", name[0]) ? "An" : "A", name);
+			a_thing(types, l[0].type, out);
+			pyr_strbuf_add(out, " holds ");
 		} else {
 			pyr_strbuf_add(out, i + 1 == n ? ", and that holds " : ", that holds ");
 		}
@@ -379,6 +388,13 @@ void pyr_ring_sentence(struct pyr_types *types, struct pyr_reader *reader,
 				  article(name), name, l[0].edge);
 		break;
 	case PYR_RING_ITSELF:
+		if (l[0].type->shape == PYR_SHAPE_FUNCTION && strstr(l[0].edge, "__globals__")) {
+			pyr_strbuf_add(out, "A function holds the names of the module that it was "
+					    "defined in, and is one of them: when the module, or "
+					    "the dict that exec() was given, is dropped, only the "
+					    "collector frees them.");
+			break;
+		}
 		pyr_strbuf_printf(out, "%s %s holds itself through %s. %s", article(name), name,
 				  l[0].edge, "Do without, or keep weakref.ref(self) there.");
 		break;

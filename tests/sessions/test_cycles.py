@@ -255,3 +255,17 @@ def test_why_it_is_still_there(run):
     assert reasons[0] == expected
     assert ("saveall" in reasons) == (run.program.name == "saveall")
     assert sum(answer["by_generation"].values()) == answer["unreachable"]
+
+
+@pytest.mark.parametrize("run", pairs(["subinterpreters"]), indirect=True)
+def test_every_interpreter_collects_for_itself(run):
+    """The top level is the main interpreter's answer; with one collector for all there is no other."""
+    answer, = shell_for(run).json("cycles")
+    rows = answer["by_interpreter"]
+    if run.interpreter.minor < (3, 9):
+        assert rows == []
+        return
+    assert len(rows) == 3 and rows[0]["interpreter"] == 0
+    assert rows[0]["objects"] == answer["objects"]
+    every = [a for row in rows for a in row["objects"]]
+    assert len(every) == len(set(every)) == sum(row["unreachable"] for row in rows)
