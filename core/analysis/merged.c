@@ -413,44 +413,64 @@ static int by_count(const void *a, const void *b)
 	return x->shape < y->shape ? -1 : x->shape > y->shape;
 }
 
-static pyr_error *collect(struct merging *m, const bool *wanted, uint32_t types,
-			  struct pyr_merged *merged)
+/* Rows of one shape and type become one; its example is the first in memory. */
+static void merge_rows(struct pyr_merged *merged)
 {
-	const struct pyr_heap *heap = m->model->heap;
-	struct pyr_reader *reader = &pyr_types_python(heap->types)->reader;
-	struct pyr_merged_row row = {0}, *rows;
+	struct pyr_merged_row *rows = merged->rows.data;
 	size_t i, kept = 0;
-	bool exact;
-	uint32_t n;
 
-	for (n = 0; n < heap->count; n++) {
-		if (heap->type[n] >= types || !wanted[heap->type[n]])
-			continue;
-		row.shape = m->shape_of[n];
-		row.type = heap->type[n];
-		row.example = n;
-		row.count = 1;
-		pyr_error_destroy(pyr_object_size(heap->types, reader, type_of(m, n),
-						  heap->address[n], &row.bytes, &exact));
-		merged->count++;
-		merged->bytes += row.bytes;
-		if (!pyr_vec_push(&merged->rows, row))
-			return pyr_error_no_memory();
-	}
 	if (!merged->rows.count)
-		return NULL;
-	rows = merged->rows.data;
+		return;
 	qsort(rows, merged->rows.count, sizeof(*rows), by_shape);
 	for (i = 1; i < merged->rows.count; i++) {
 		if (by_shape(&rows[kept], &rows[i])) {
 			rows[++kept] = rows[i];
 			continue;
 		}
-		rows[kept].count++;
+		rows[kept].count += rows[i].count;
 		rows[kept].bytes += rows[i].bytes;
+		if (rows[i].example < rows[kept].example)
+			rows[kept].example = rows[i].example;
 	}
 	merged->rows.count = kept + 1;
-	qsort(rows, merged->rows.count, sizeof(*rows), by_count);
+}
+
+/* Rows that may wait before they are merged. */
+#define ROWS_WAITING (UINT32_C(1) << 18)
+
+static pyr_error *collect(struct merging *m, const bool *wanted, uint32_t types,
+			  struct pyr_control *control, struct pyr_merged *merged)
+{
+	const struct pyr_heap *heap = m->model->heap;
+	struct pyr_reader *reader = &pyr_types_python(heap->types)->reader;
+	size_t most = ROWS_WAITING;
+	struct pyr_merged_row row;
+	pyr_error *err;
+	bool exact;
+	uint32_t n;
+
+	for (n = 0; n < heap->count; n++) {
+		if (heap->type[n] >= types || !wanted[heap->type[n]])
+			continue;
+		row = (struct pyr_merged_row){
+			.shape = m->shape_of[n], .type = heap->type[n], .example = n, .count = 1};
+		pyr_error_destroy(pyr_object_size(heap->types, reader, type_of(m, n),
+						  heap->address[n], &row.bytes, &exact));
+		merged->count++;
+		merged->bytes += row.bytes;
+		if (!(merged->count & 0xffff) &&
+		    (err = pyr_control_progress(control, "adding up", n, heap->count)))
+			return err;
+		if (!pyr_vec_push(&merged->rows, row))
+			return pyr_error_no_memory();
+		if (merged->rows.count >= most) {
+			merge_rows(merged);
+			most = merged->rows.count * 2 + ROWS_WAITING;
+		}
+	}
+	merge_rows(merged);
+	if (merged->rows.count)
+		qsort(merged->rows.data, merged->rows.count, sizeof(*merged->rows.data), by_count);
 	return NULL;
 }
 
@@ -484,7 +504,7 @@ pyr_error *pyr_merged_compute(struct pyr_model *model, const struct pyr_roots *r
 		return pyr_error_no_memory();
 	memset(m.shape_of, 0xff, ((size_t)model->heap->count + 1) * sizeof(*m.shape_of));
 	if (!(err = shape_paths(&m, wanted, types, control)) &&
-	    !(err = collect(&m, wanted, types, &merged)))
+	    !(err = collect(&m, wanted, types, control, &merged)))
 		err = name_rows(&m, &merged);
 	free(m.shape_of);
 	free(m.index);
