@@ -75,6 +75,7 @@ struct pyr_emulator {
 	const char *abandoned;
 	pyr_addr redirect; /* go on here: a jump slot was resolved, a call was done here */
 	bool in_libc;      /* the last instruction was the C library's */
+	bool in_linker;    /* it was __tls_get_addr()'s */
 	PYR_VEC(pyr_addr) visited;
 	struct pyr_emulated_read reads[READS_MAX];
 	size_t read_count;
@@ -224,9 +225,16 @@ static void on_code(void *uc, uint64_t address, uint32_t size, void *data)
 	}
 	if (address > e->trap && address < e->trap + PAGE)
 		return;
-	if (pyr_binding_is_resolver(e->target, address)) {
-		bind_slot(e);
-		return;
+	if (!pyr_binding_is_linker(e->target, address)) {
+		e->in_linker = false;
+	} else if (!e->in_linker) {
+		/* Where thread-local variables are is looked up by code of the linker. */
+		if (!pyr_binding_is_tls_get_addr(e->target, address)) {
+			bind_slot(e);
+			return;
+		}
+		e->in_linker = true;
+		e->fixed_fields = false;
 	}
 	was_in_libc = e->in_libc;
 	e->in_libc = pyr_binding_is_libc(e->target, address);
@@ -496,6 +504,11 @@ void pyr_emulator_destroy(struct pyr_emulator *e)
 	free(e);
 }
 
+void pyr_emulator_use_thread(struct pyr_emulator *e, pyr_addr tls)
+{
+	e->tls = tls;
+}
+
 /* Every word read that is not NULL was visited, as often as it was read at
  * different places, and nothing else was. */
 static bool visits_what_it_reads(const struct pyr_emulator *e)
@@ -538,7 +551,7 @@ bool pyr_emulator_traverse(struct pyr_emulator *e, pyr_addr function, pyr_addr s
 	/* What is read of the image is not noted, so nothing is learnt of an object in it. */
 	e->fixed_fields = !image || self < image->start || self >= image->end;
 	e->abandoned = NULL;
-	e->in_libc = false;
+	e->in_libc = e->in_linker = false;
 	e->self = self;
 	e->self_size = size;
 	e->image_start = image ? image->start : 0;

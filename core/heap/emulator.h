@@ -26,6 +26,10 @@ pyr_error *pyr_emulator_create(struct pyr_target *target, struct pyr_emulator **
 			       const char **why);
 void pyr_emulator_destroy(struct pyr_emulator *emulator); /* NULL is allowed */
 
+/* Thread-local variables are those of the thread whose thread pointer is @tls: the one that
+ * runs Python, for it alone knows the interpreter. Else the first thread's. */
+void pyr_emulator_use_thread(struct pyr_emulator *emulator, pyr_addr tls);
+
 /* One word that the function read of the object itself. */
 struct pyr_emulated_read {
 	uint32_t offset; /* from the object's address */

@@ -17,7 +17,16 @@ static const char *image_name(const struct pyr_target *target, pyr_addr address)
 	return name ? name : "";
 }
 
-bool pyr_binding_is_resolver(const struct pyr_target *target, pyr_addr address)
+bool pyr_binding_is_tls_get_addr(struct pyr_target *target, pyr_addr address)
+{
+	const struct pyr_image *image = pyr_target_image_at(target, address);
+	pyr_addr function;
+
+	return image && pyr_image_symbol(target, image, "__tls_get_addr", &function, NULL) &&
+	       function == address;
+}
+
+bool pyr_binding_is_linker(const struct pyr_target *target, pyr_addr address)
 {
 	const char *name = image_name(target, address);
 

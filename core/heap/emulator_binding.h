@@ -7,9 +7,10 @@
 #include "target/image.h"
 #include "target/reader.h"
 
-/* Is @address code of the dynamic linker? Emulated functions have no other
- * reason to enter it than an unbound jump slot. */
-bool pyr_binding_is_resolver(const struct pyr_target *target, pyr_addr address);
+/* Is @address code of the dynamic linker? Emulated functions enter it through an unbound
+ * jump slot, or at __tls_get_addr(). */
+bool pyr_binding_is_linker(const struct pyr_target *target, pyr_addr address);
+bool pyr_binding_is_tls_get_addr(struct pyr_target *target, pyr_addr address);
 
 /* Is it code of the C library? */
 bool pyr_binding_is_libc(const struct pyr_target *target, pyr_addr address);

@@ -50,6 +50,24 @@ static bool ask_target(void *ctx, const struct pyr_type *type, pyr_addr object, 
 	return true;
 }
 
+/* Functions of CPython ask which interpreter runs: the thread that holds its lock knows. */
+static void use_running_thread(struct pyr_holdings *h)
+{
+	const struct pyr_python *python = pyr_types_python(h->types);
+	size_t i;
+
+	for (i = 0; h->emulator && i < python->threads.count; i++) {
+		const struct pyr_python_thread *t = &python->threads.data[i];
+
+		if (t->holds_gil && t->os_thread >= 0 &&
+		    (size_t)t->os_thread < python->target->threads.count) {
+			pyr_emulator_use_thread(h->emulator,
+						python->target->threads.data[t->os_thread].tls);
+			return;
+		}
+	}
+}
+
 pyr_error *pyr_holdings_create(struct pyr_types *types, struct pyr_holdings **ret)
 {
 	struct pyr_holdings *h = calloc(1, sizeof(*h));
@@ -65,7 +83,8 @@ pyr_error *pyr_holdings_create(struct pyr_types *types, struct pyr_holdings **re
 		return err;
 	}
 	if (h->emulator)
-		pyr_refs_ask(h->refs, ask_target, h);
+		use_running_thread(h);
+	pyr_refs_ask(h->refs, ask_target, h);
 	*ret = h;
 	return NULL;
 }
@@ -408,10 +427,27 @@ static enum pyr_way walk_asking(struct pyr_holdings *h, struct pyr_reader *reade
 	return way;
 }
 
+/* A type that is a C variable, of a metatype of an extension (numpy's dtypes): it is no
+ * object of the collector's (type_is_gc(), typeobject.c), so that its traverse function is
+ * never called, and need not bear to be. It is walked as `type` is then, NULL otherwise. */
+static const struct pyr_type *as_static_type(struct pyr_holdings *h, struct pyr_reader *reader,
+					     const struct pyr_type *type, pyr_addr addr)
+{
+	const struct pyr_python *python = pyr_types_python(h->types);
+	uint64_t flags;
+
+	if (type->shape != PYR_SHAPE_TYPE ||
+	    !pyr_get_u64(&python->layout, reader, addr, PyTypeObject, tp_flags, &flags) ||
+	    flags & PYR_TPFLAGS_HEAPTYPE)
+		return NULL;
+	return pyr_types_find(h->types, python->known[PYR_KNOWN_TYPE_TYPE]);
+}
+
 static enum pyr_way walk(struct pyr_holdings *h, struct pyr_reader *reader,
 			 const struct pyr_type *type, pyr_addr addr, bool check, pyr_ref_fn fn,
 			 void *ctx)
 {
+	const struct pyr_type *plain;
 	enum pyr_way way = PYR_WAY_NATIVE;
 	enum pyr_coverage coverage;
 
@@ -428,7 +464,11 @@ static enum pyr_way walk(struct pyr_holdings *h, struct pyr_reader *reader,
 		break;
 	case PYR_REFS_PARTIAL:
 	case PYR_REFS_UNKNOWN:
-		way = walk_asking(h, reader, type, coverage, addr, check, fn, ctx);
+		plain = as_static_type(h, reader, type, addr);
+		if (plain && plain != type)
+			walk_natively(h, reader, plain, addr, fn, ctx);
+		else
+			way = walk_asking(h, reader, type, coverage, addr, check, fn, ctx);
 		break;
 	}
 	h->counts[way]++;

@@ -1,11 +1,13 @@
 """What native code holds: C variables, C stacks, thread-local storage, malloc's chunks, and a
 reference that was counted and forgotten; named alike in the shell, gdb and lldb."""
+import ctypes.util
 import fnmatch
 
 import pytest
 
 import matrix
 import programs
+from conftest import pairs
 from sessions import Gdb, Lldb, shell_for
 
 PLACES = {
@@ -25,7 +27,7 @@ def interpreters():
 
 
 @pytest.fixture(params=interpreters(), ids=lambda i: i.name)
-def run(request):
+def holders(request):
     return programs.core_of(request.param, programs.PROGRAMS["native_holders"])
 
 
@@ -36,7 +38,8 @@ def ways(run):
         yield Lldb(core=run.core, exe=run.interpreter.exe)
 
 
-def test_each_place_by_name(run):
+def test_each_place_by_name(holders):
+    run = holders
     held = run.oracle["held"]
     for session in ways(run):
         answers = dict(zip(sorted(held), session.json(*("referrers %#x" % held[name] for name in sorted(held)))))
@@ -72,3 +75,11 @@ def test_live_threads_in_a_debugger(debugger, tmp_path):
         pattern += " in blocked_in_c" if name == "stack" else ""
         roots = [(r["kind"], r["name"]) for r in answer["roots"]]
         assert [r for r in roots if r[0] == kind and fnmatch.fnmatchcase(r[1], pattern)], (name, roots)
+
+
+@pytest.mark.skipif(not ctypes.util.find_library("unicorn"), reason="no libunicorn")
+@pytest.mark.parametrize("run", pairs(["pandas_frames", "toy", "stdlib_at_work"]), indirect=True)
+def test_nothing_is_guessed_where_the_binaries_are(run):
+    """Every type's references are certain: natively, as learnt, or from its own code."""
+    info, = shell_for(run).json("info")
+    assert info["inferred_references"] == 0
