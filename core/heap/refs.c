@@ -65,10 +65,11 @@ static const struct row *row_of(struct pyr_refs *refs, const struct pyr_type *ty
 	const char *name = pyr_type_name(refs->types, type);
 	size_t i;
 
-	if (is_foreign(refs, type, name))
-		return NULL;
+	/* Some of the standard library's have such names too: they are asked, and so
+	 * their rows say UNKNOWN. */
 	for (i = 0; i < ROWS; i++)
-		if (rows[i].type && !strcmp(rows[i].type, name))
+		if (rows[i].type && !strcmp(rows[i].type, name) &&
+		    (rows[i].walker == PYR_WALK_UNKNOWN || !is_foreign(refs, type, name)))
 			return &rows[i];
 	return NULL;
 }
