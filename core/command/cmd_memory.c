@@ -363,8 +363,7 @@ static pyr_error *find_garbage(struct pyr_context *context, struct answer *a)
 	if (!a->unreachable)
 		return NULL;
 	/* What garbage keeps in pymalloc goes with it. */
-	pyr_buffers_deinit(&a->view.buffers);
-	return pyr_buffers_build(a->view.heap, control, true, &a->view.buffers);
+	return pyr_native_view_buffers(&a->view, control, true);
 }
 
 static pyr_error *ask_heap(struct pyr_context *context, struct answer *a)

@@ -20,6 +20,9 @@ struct pyr_native_view {
 
 /* A target without Python is looked at all the same, and that is said. */
 pyr_error *pyr_native_view_open(struct pyr_context *context, struct pyr_native_view *ret);
+/* Build the buffers anew. @inside: also those in pymalloc's arenas. */
+pyr_error *pyr_native_view_buffers(struct pyr_native_view *view, struct pyr_control *control,
+				   bool inside);
 void pyr_native_view_close(struct pyr_native_view *view);
 
 #endif

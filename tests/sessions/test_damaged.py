@@ -14,7 +14,7 @@ SEED = int(os.environ["PYRETAIN_TEST_SEED"])  # conftest.py draws it, and pytest
 CODES = {"not_python", "unsupported_build", "unknown_layout", "unreadable", "corrupt", "not_an_object", "freed",
          "no_such_thread", "no_permission", "target_gone", "no_space", "interrupted", "usage", "bad_file"}
 COMMANDS = ("info", "gc", "census", "threads", "stack", "find --type dict --limit 50",
-            "arenas --map", "freelists", "memory --waste --quick --limit 50",
+            "arenas --map", "freelists", "memory --waste --quick --limit 50", "memory", "malloc --limit 20",
             "why --type dict --limit 20", "dominators --limit 20", "cycles --limit 20",
             "cycles --reachable --limit 5")
 NAMES = [name for name in ("3.6", "3.8", "3.10", "3.11", "3.12", "3.13", "3.14-debian", "3.15-debian", "system")
