@@ -4,7 +4,7 @@ import pytest
 from conftest import pairs
 from sessions import shell_for
 
-STDLIB = ["stdlib_at_work", "threads_and_generators", "asyncio_service", "subinterpreters"]
+STDLIB = ["toy", "stdlib_at_work", "threads_and_generators", "asyncio_service", "subinterpreters"]
 FOREIGN = ["django_app", "pandas_frames"]
 
 
