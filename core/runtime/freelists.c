@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/access.h"
+#include "runtime/raw.h"
 #include "runtime/values.h"
 #include "target/image.h"
 
@@ -371,6 +372,100 @@ static void walk_static(struct walk *w, size_t index, bool *found)
 	walk_list(w, statics[index].form, &h);
 }
 
+/* --- asyncio's FutureIter, where no symbol tells --- */
+
+#define STATE_MAX 8192u /* bytes of a module's state, or of static data, that are looked at */
+
+/* The type's name is checked: what lies on the list keeps its type, and has no references. */
+static bool is_future_iter(struct walk *w, pyr_addr addr)
+{
+	const struct pyr_type *type;
+	uint64_t refcount, address;
+
+	if (!addr || addr & 7 ||
+	    !pyr_get_u64(w->l, &w->python->reader, addr, PyObject, ob_refcnt, &refcount) ||
+	    refcount || !pyr_get_u64(w->l, &w->python->reader, addr, PyObject, ob_type, &address))
+		return false;
+	type = pyr_types_get(w->types, &w->python->reader, address);
+	return type && !strcmp(pyr_type_name(w->types, type), specs[LIST_futureiters].type);
+}
+
+/* Length of the chain that begins at @addr; 0: it is none. */
+static uint64_t future_iters(struct walk *w, pyr_addr addr)
+{
+	int32_t link = pyr_offset(w->l, futureiterobject, future);
+	uint64_t n;
+
+	for (n = 0; addr; n++)
+		if (link < 0 || n == specs[LIST_futureiters].maximum || !is_future_iter(w, addr) ||
+		    !pyr_try_u64(&w->python->reader, addr + (uint64_t)link, &addr))
+			return 0;
+	return n;
+}
+
+/* The list whose head is a word of [@start, @start + @size). That there is none means that
+ * it is empty. */
+static bool scan_for_asyncio(struct walk *w, pyr_addr start, uint64_t size, size_t interpreter)
+{
+	struct head h = {.list = LIST_futureiters, .interpreter = interpreter, .source = "shape"};
+	struct pyr_freelist empty = {.type = specs[LIST_futureiters].type,
+				     .source = "shape",
+				     .interpreter = interpreter,
+				     .maximum = specs[LIST_futureiters].maximum,
+				     .agrees = true};
+	pyr_addr at, word;
+	uint64_t n;
+
+	for (at = start; at + 8 <= start + size; at += 8) {
+		if (!pyr_try_u64(&w->python->reader, at, &word))
+			return false;
+		if (!(n = future_iters(w, word)))
+			continue;
+		h.first = at;
+		h.recorded = (int64_t)n;
+		h.link = pyr_offset(w->l, futureiterobject, future);
+		walk_list(w, LINKED, &h);
+		return true;
+	}
+	if (!pyr_vec_push(&w->out->lists, empty))
+		w->out_of_memory = true;
+	return true;
+}
+
+/* In the module's state, of each interpreter (3.12, 3.13), else in its static data. */
+static bool walk_asyncio(struct walk *w, const struct pyr_image *image)
+{
+	struct pyr_raw raw = {w->l, &w->python->reader};
+	pyr_addr module, state, definition, ranges[4][2];
+	bool found = false, any = false;
+	uint64_t size = 0;
+	size_t i, n;
+
+	for (i = 0; i < w->python->interpreters.count; i++) {
+		module = pyr_raw_dict_get(raw, w->python->interpreters.data[i].modules, "_asyncio");
+		state = module ? pyr_raw_get(raw, module, PYR_FIELD(PyModuleObject, md_state)) : 0;
+		definition =
+			module ? pyr_raw_get(raw, module, PYR_FIELD(PyModuleObject, md_def)) : 0;
+		if (!state || !definition ||
+		    !pyr_raw_field(raw, definition, PYR_FIELD(PyModuleDef, m_size), &size) ||
+		    !size || size > STATE_MAX)
+			continue;
+		any = true;
+		found |= scan_for_asyncio(w, state, size, i);
+	}
+	if (any)
+		return found;
+	n = pyr_image_writable(w->python->target, image, ranges, 4);
+	for (i = 0; i < n && i < 4; i++) {
+		size = ranges[i][1] - ranges[i][0];
+		if (size <= 8 * STATE_MAX &&
+		    scan_for_asyncio(w, (ranges[i][0] + 7) & ~UINT64_C(7), size & ~UINT64_C(7),
+				     PYR_FREELIST_OF_PROCESS))
+			return true;
+	}
+	return false;
+}
+
 /* Variables of one name in several files: the file tells. Gone where a list has moved into
  * the interpreter, but for those of extension modules. */
 static void walk_statics(struct walk *w)
@@ -392,7 +487,8 @@ static void walk_statics(struct walk *w)
 	if (asyncio || pyr_is(w->l, freelists, CHAINS))
 		return;
 	for (i = 0; i < target->image_count; i++)
-		if (is_module(&target->images[i], "_asynciomodule.c"))
+		if (is_module(&target->images[i], "_asynciomodule.c") &&
+		    !walk_asyncio(w, &target->images[i]))
 			w->out->asyncio_unknown = true;
 }
 

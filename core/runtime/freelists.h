@@ -12,8 +12,9 @@
 #define PYR_FREELIST_OF_PROCESS SIZE_MAX
 
 struct pyr_freelist {
-	const char *type;   /* what it keeps; static */
-	const char *source; /* "symbol", "interpreter"; static */
+	const char *type; /* what it keeps; static */
+	/* "interpreter", "symbol", "shape": found by what its members look like; static */
+	const char *source;
 	size_t interpreter; /* index, or PYR_FREELIST_OF_PROCESS: all interpreters share it */
 	uint32_t length;    /* of the tuples on it, else 0 */
 	uint64_t objects;   /* found by walking it */
