@@ -205,6 +205,26 @@ def test_without_the_binaries(run):
     assert answers["cached"]["paths"][0]["certainty"] == "exact"
 
 
+@pytest.mark.parametrize("run", pairs(["django_app", "stdlib_at_work"] + PROGRAM,
+                                      lambda i: not i.name.endswith("-stripped")), indirect=True)
+def test_what_the_collector_would_free_is_held_by_nothing(run):
+    """Two analyses that share no code: the collector's own algorithm, and paths from roots."""
+    shell = shell_for(run)
+    cycles, found = shell.json("cycles", "find --type .")
+    garbage = set(cycles["objects"])
+    freed = sorted(garbage)[::max(1, len(garbage) // 20)]
+    held = [row["address"] for row in found["objects"] if row["address"] not in garbage]
+    held = held[::max(1, len(held) // 40)]
+    answers = shell.json(*["why " + address for address in freed + held])
+    for address, answer in zip(freed + held, answers):
+        if address in garbage:
+            assert answer["unreachable"] and not answer["paths"], answer
+        elif answer["unreachable"]:
+            # what only garbage owns goes with it; the collector lists what it tracks
+            known, = shell.json("object " + address)
+            assert not known["gc"]["tracked"], answer
+
+
 @pytest.mark.parametrize("run", pairs(["subinterpreters"]), indirect=True)
 def test_which_interpreter_holds_it(run):
     shell = shell_for(run)
