@@ -192,11 +192,53 @@ static pyr_error *add_decided(struct finder *f, struct pyr_collector_result *res
 
 /* --- the algorithm --- */
 
-static void count_type(void *ctx, const struct pyr_type *type, const char *why)
+struct guesses {
+	PYR_VEC(struct pyr_guessed) all;
+	bool out_of_memory;
+};
+
+static void note_guess(void *ctx, const struct pyr_type *type, const char *why)
 {
-	(void)type;
-	(void)why;
-	++*(uint32_t *)ctx;
+	struct guesses *g = ctx;
+
+	if (!pyr_vec_push(&g->all, (struct pyr_guessed){type->index, why}))
+		g->out_of_memory = true;
+}
+
+static bool has_guesses(const struct finder *f, uint32_t id)
+{
+	const struct pyr_graph *g = &f->model->graph;
+	uint64_t e;
+
+	for (e = g->out_start[id]; e < g->out_start[id + 1]; e++)
+		if (f->model->flags[e] & PYR_MODEL_INFERRED)
+			return true;
+	return false;
+}
+
+/* Types that fell back to guesses, of objects that the collection looks at. */
+static pyr_error *find_guessed(struct finder *f)
+{
+	struct guesses g = {0};
+	uint32_t types = pyr_types_count(f->types), id;
+	bool *present = calloc((size_t)types + 1, sizeof(*present));
+	pyr_error *err = NULL;
+	size_t i;
+
+	pyr_holdings_fallbacks(f->model->holdings, note_guess, &g);
+	if (g.out_of_memory || !present)
+		err = pyr_error_no_memory();
+	for (id = 0; !err && id < f->heap->count; id++)
+		if (takes_part(f, f->heap->generation[id]) &&
+		    f->heap->interpreter[id] == f->garbage.interpreter && has_guesses(f, id))
+			present[f->heap->type[id]] = true;
+	for (i = 0; !err && i < g.all.count; i++)
+		if (present[g.all.data[i].type] &&
+		    !pyr_vec_push(&f->garbage.guessed, g.all.data[i]))
+			err = pyr_error_no_memory();
+	free(present);
+	pyr_vec_deinit(&g.all);
+	return err;
 }
 
 static pyr_error *run(struct finder *f, bool believe, struct pyr_collector_result *ret)
@@ -269,9 +311,8 @@ static pyr_error *find_unreachable(struct finder *f)
 	g->negative = result.negative;
 	if (result.negative)
 		g->first_negative = address_of(f, result.first_negative);
-	if ((err = look_at_frozen(f)) || !f->model->inferred)
+	if ((err = look_at_frozen(f)) || !f->model->inferred || (err = find_guessed(f)))
 		return err;
-	pyr_holdings_fallbacks(f->model->holdings, count_type, &g->guessed_types);
 	if ((err = run(f, true, &more)))
 		return err;
 	more.count += (uint32_t)f->decided.count;
@@ -424,7 +465,7 @@ static pyr_error *find_consequences(struct finder *f)
 	}
 	if (!(err = find_legacy(f, mark)) && !(err = find_callbacks(f, mark)))
 		err = find_finalizers(f, mark);
-	g->exact = !g->finalizers.count && !g->callbacks.count &&
+	g->exact = !g->finalizers.count && !g->callbacks.count && !g->guessed.count &&
 		   g->phase != PYR_COLLECTION_FINALIZING && f->heap->proven;
 	free(mark);
 	return err;
@@ -462,7 +503,8 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
 	}
 	if (f.garbage.phase == PYR_COLLECTION_STARTING ||
 	    f.garbage.phase == PYR_COLLECTION_COUNTING)
-		f.garbage.exact = !f.garbage.finalizers.count && !f.garbage.callbacks.count;
+		f.garbage.exact = !f.garbage.finalizers.count && !f.garbage.callbacks.count &&
+				  !f.garbage.guessed.count;
 	*ret = f.garbage;
 	return NULL;
 }
@@ -476,5 +518,6 @@ void pyr_garbage_deinit(struct pyr_garbage *g)
 	pyr_vec_deinit(&g->legacy);
 	pyr_vec_deinit(&g->callbacks);
 	pyr_vec_deinit(&g->owned);
+	pyr_vec_deinit(&g->guessed);
 	memset(g, 0, sizeof(*g));
 }

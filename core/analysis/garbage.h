@@ -28,6 +28,12 @@ struct pyr_owned {
 	uint32_t owner; /* index into pyr_garbage.objects: who lets go of it last */
 };
 
+/* A type whose tp_traverse could not be followed. */
+struct pyr_guessed {
+	uint32_t type;   /* its index */
+	const char *why; /* static */
+};
+
 struct pyr_garbage {
 	struct pyr_model *model; /* borrowed */
 	int generation;          /* of the collection: it and the younger ones are looked at */
@@ -60,9 +66,9 @@ struct pyr_garbage {
 	uint64_t frozen, frozen_unreachable;
 	uint64_t negative; /* objects visited more often than they are counted; see collector.h */
 	pyr_addr first_negative;
-	/* Types whose references are guesses: were all guesses right, this many objects more
-	 * would be unreachable. */
-	uint32_t guessed_types;
+	/* Types of objects that the collection looks at whose references are guesses (or not
+	 * known at all); were all guesses right, `hidden` objects more would be unreachable. */
+	PYR_VEC(struct pyr_guessed) guessed;
 	uint64_t hidden;
 };
 

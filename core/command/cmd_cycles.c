@@ -164,9 +164,9 @@ static void answer_json(struct pyr_context *context, const struct answer *a)
 	pyr_json_end_object(json);
 	pyr_json_uint(json, "negative", g->negative);
 	pyr_json_begin_object(json, "guessed");
-	pyr_json_uint(json, "types", g->guessed_types);
+	pyr_json_uint(json, "types", g->guessed.count);
 	pyr_json_uint(json, "hidden", g->hidden);
-	pyr_cycles_guessed_json(context);
+	pyr_cycles_guessed_json(context, g);
 	pyr_json_end_object(json);
 	groups_json(context, a);
 	ids_json(context, "objects", g->objects, shown);
@@ -328,11 +328,13 @@ static void notes(struct pyr_context *context, const struct answer *a)
 			       "counted as in use (first: %s)\n",
 			       pyr_counted(g->negative, "object counts", "objects count").text,
 			       pyr_address(g->first_negative).text);
-	if (g->hidden) {
+	if (g->guessed.count) {
 		pyr_out_printf(out, "  guessed         references of %s",
-			       pyr_counted(g->guessed_types, "type", "types").text);
-		pyr_cycles_guessed(context);
-		pyr_out_printf(out, ": were the guesses right, %s would be unreachable\n",
+			       pyr_counted(g->guessed.count, "type", "types").text);
+		pyr_cycles_guessed(context, g);
+		pyr_out_printf(out,
+			       ", so what they hold counts as in use: were the guesses right, %s "
+			       "would be unreachable\n",
 			       pyr_counted(g->hidden, "more object", "more objects").text);
 	}
 }

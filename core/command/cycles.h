@@ -2,15 +2,16 @@
 #ifndef PYR_COMMAND_CYCLES_H
 #define PYR_COMMAND_CYCLES_H
 
+#include "analysis/garbage.h"
 #include "command/context.h"
 
 /* cycles --reachable */
 pyr_error *pyr_cycles_reachable(struct pyr_context *context, int generation);
 
 /* " (numpy.ufunc, ...)": types whose references are guessed at. */
-void pyr_cycles_guessed(struct pyr_context *context);
+void pyr_cycles_guessed(struct pyr_context *context, const struct pyr_garbage *garbage);
 /* The member "names". */
-void pyr_cycles_guessed_json(struct pyr_context *context);
+void pyr_cycles_guessed_json(struct pyr_context *context, const struct pyr_garbage *garbage);
 /* What the answer may lack; @collecting: lists do not close while a collection runs. */
 void pyr_cycles_incomplete(struct pyr_context *context, bool collecting);
 

@@ -3,48 +3,37 @@
 
 #define NAMED 5u
 
-struct naming {
-	struct pyr_context *context;
-	unsigned count;
-};
-
-static void name_text(void *ctx, const struct pyr_type *type, const char *why)
+static const char *name_of(struct pyr_context *context, const struct pyr_guessed *guessed)
 {
-	struct naming *n = ctx;
+	struct pyr_types *types = context->session->types;
 
-	(void)why;
-	if (n->count++ < NAMED)
-		pyr_out_printf(n->context->out, "%s%s", n->count == 1 ? " (" : ", ",
-			       pyr_type_name(n->context->session->types, type));
+	return pyr_type_name(types, pyr_types_at(types, guessed->type));
 }
 
-void pyr_cycles_guessed(struct pyr_context *context)
+void pyr_cycles_guessed(struct pyr_context *context, const struct pyr_garbage *garbage)
 {
-	struct naming n = {.context = context};
+	size_t i, n = garbage->guessed.count;
 
-	pyr_holdings_fallbacks(context->session->model->holdings, name_text, &n);
-	if (n.count > NAMED)
-		pyr_out_printf(context->out, " and %u more", n.count - NAMED);
-	if (n.count)
+	for (i = 0; i < n && i < NAMED; i++)
+		pyr_out_printf(context->out, "%s%s", i ? ", " : " (",
+			       name_of(context, &garbage->guessed.data[i]));
+	if (n > NAMED)
+		pyr_out_printf(context->out, " and %zu more", n - NAMED);
+	if (n)
 		pyr_out_text(context->out, ")");
 }
 
-static void name_json(void *ctx, const struct pyr_type *type, const char *why)
+void pyr_cycles_guessed_json(struct pyr_context *context, const struct pyr_garbage *garbage)
 {
-	struct naming *n = ctx;
-
-	pyr_json_begin_object(n->context->json, NULL);
-	pyr_json_string(n->context->json, "type", pyr_type_name(n->context->session->types, type));
-	pyr_json_string(n->context->json, "why", why);
-	pyr_json_end_object(n->context->json);
-}
-
-void pyr_cycles_guessed_json(struct pyr_context *context)
-{
-	struct naming n = {.context = context};
+	size_t i;
 
 	pyr_json_begin_list(context->json, "names");
-	pyr_holdings_fallbacks(context->session->model->holdings, name_json, &n);
+	for (i = 0; i < garbage->guessed.count; i++) {
+		pyr_json_begin_object(context->json, NULL);
+		pyr_json_string(context->json, "type", name_of(context, &garbage->guessed.data[i]));
+		pyr_json_string(context->json, "why", garbage->guessed.data[i].why);
+		pyr_json_end_object(context->json);
+	}
 	pyr_json_end_list(context->json);
 }
 

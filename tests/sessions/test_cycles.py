@@ -269,3 +269,18 @@ def test_every_interpreter_collects_for_itself(run):
     assert rows[0]["objects"] == answer["objects"]
     every = [a for row in rows for a in row["objects"]]
     assert len(every) == len(set(every)) == sum(row["unreachable"] for row in rows)
+
+
+@pytest.mark.parametrize("name", [n for n in ("3.13-debian", "3.14-debian", "3.15-debian") if matrix.by_name(n)])
+@pytest.mark.parametrize("program", ["cycles_language", "cycles_library"])
+def test_nothing_false_without_the_binaries(name, program):
+    """The core alone: types whose code is not there can hide garbage, and never make some."""
+    run = programs.core_of(matrix.by_name(name), PROGRAMS[program])
+    shell = Shell(core=run.core, options=["--sysroot", "/nonexistent"])
+    answer, = shell.json("cycles")
+    ours = addresses(answer["objects"])
+    assert len(ours) > 500 and ours <= set(run.oracle["collected"])
+    guessed = answer["guessed"]
+    assert guessed["types"] == len(guessed["names"]) > 5 and not answer["exact"]
+    assert guessed["hidden"] > 0
+    assert "so what they hold counts as in use" in re.sub(r"\s+", " ", shell.text("cycles")[0])
