@@ -44,6 +44,8 @@ struct api {
 #undef UC
 };
 
+enum place { PLACE_OTHER, PLACE_LIBC, PLACE_LINKER };
+
 /* A region that is read through us. */
 struct far {
 	struct pyr_emulator *emulator;
@@ -67,6 +69,9 @@ struct pyr_emulator {
 		enum pyr_pure function;
 	} pure[PURE_KNOWN]; /* what is at an entry of the C library */
 	unsigned pure_count;
+
+	pyr_addr place_start, place_end; /* the image of the last instruction */
+	enum place place;
 
 	/* the call that runs */
 	pyr_addr self;
@@ -210,10 +215,29 @@ static void bind_slot(struct pyr_emulator *e)
 		e->api.uc_emu_stop(e->uc);
 }
 
+/* Whose code is at @address? Mostly the same as of the last instruction. */
+static enum place place_of(struct pyr_emulator *e, pyr_addr address)
+{
+	const struct pyr_image *image;
+
+	if (address >= e->place_start && address < e->place_end)
+		return e->place;
+	image = pyr_target_image_at(e->target, address);
+	if (!image)
+		return PLACE_OTHER;
+	e->place_start = image->start;
+	e->place_end = image->end;
+	e->place = pyr_binding_is_linker(e->target, address) ? PLACE_LINKER
+		   : pyr_binding_is_libc(e->target, address) ? PLACE_LIBC
+							     : PLACE_OTHER;
+	return e->place;
+}
+
 static void on_code(void *uc, uint64_t address, uint32_t size, void *data)
 {
 	struct pyr_emulator *e = data;
 	enum pyr_pure function;
+	enum place place;
 	const uint8_t *code;
 	const char *why;
 	bool was_in_libc;
@@ -225,7 +249,8 @@ static void on_code(void *uc, uint64_t address, uint32_t size, void *data)
 	}
 	if (address > e->trap && address < e->trap + PAGE)
 		return;
-	if (!pyr_binding_is_linker(e->target, address)) {
+	place = place_of(e, address);
+	if (place != PLACE_LINKER) {
 		e->in_linker = false;
 	} else if (!e->in_linker) {
 		/* Where thread-local variables are is looked up by code of the linker. */
@@ -237,7 +262,7 @@ static void on_code(void *uc, uint64_t address, uint32_t size, void *data)
 		e->fixed_fields = false;
 	}
 	was_in_libc = e->in_libc;
-	e->in_libc = pyr_binding_is_libc(e->target, address);
+	e->in_libc = place == PLACE_LIBC;
 	if (e->in_libc && !was_in_libc && (function = pure_at(e, address)) != PYR_PURE_NONE) {
 		e->in_libc = false;
 		do_pure(e, function);
