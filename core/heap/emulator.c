@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "heap/emulator.h"
+#include "heap/emulator_internal.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -14,9 +14,6 @@
 #define HOOK_MEM_PROT (1 << 7 | 1 << 8 | 1 << 9)
 #define HOOK_MEM_READ (1 << 10)
 #define MEM_FETCH_PROT 24
-#define PERMS_READ 1
-#define PERMS_WRITE 2
-#define PERMS_EXEC 4
 #define X86_RAX 35
 #define X86_RDI 39
 #define X86_RDX 40
@@ -25,75 +22,10 @@
 #define X86_RSP 44
 #define X86_FS_BASE 250
 
-#define PAGE UINT64_C(4096)
-#define STACK_SIZE (UINT64_C(1) << 18)
 #define INSTRUCTIONS_MAX 4000000u
 #define VISITS_MAX (1u << 26)
-#define READS_MAX 256u
 #define INSTRUCTION_MAX 15u /* bytes of an instruction, at most */
 #define RESTARTS_MAX 65536u /* of one call: at resolved jump slots, behind functions done here */
-#define PURE_KNOWN 32u      /* functions of the C library that are remembered */
-
-/* libunicorn ends the process when it has some four thousand regions to look after, and
- * is slow long before. */
-#define MAPS_MAX 1000u
-
-struct api {
-#define UC(result, name, arguments) result(*name) arguments;
-#include "heap/unicorn_api.def"
-#undef UC
-};
-
-enum place { PLACE_OTHER, PLACE_LIBC, PLACE_LINKER };
-
-/* A region that is read through us. */
-struct far {
-	struct pyr_emulator *emulator;
-	pyr_addr start;
-};
-
-struct pyr_emulator {
-	struct pyr_target *target;
-	struct pyr_reader reader;
-	void *library;
-	struct api api;
-	void *uc;
-	pyr_addr stack, trap, stop; /* addresses that the target does not use */
-	pyr_addr tls;
-	unsigned maps; /* of the target's memory */
-	struct far fars[MAPS_MAX];
-	unsigned far_count;
-
-	struct {
-		pyr_addr address;
-		enum pyr_pure function;
-	} pure[PURE_KNOWN]; /* what is at an entry of the C library */
-	unsigned pure_count;
-
-	pyr_addr place_start, place_end; /* the image of the last instruction */
-	enum place place;
-
-	/* the call that runs */
-	pyr_addr self;
-	uint64_t self_size;
-	bool fixed_fields;
-	const char *abandoned;
-	pyr_addr redirect; /* go on here: a jump slot was resolved, a call was done here */
-	bool in_libc;      /* the last instruction was the C library's */
-	bool in_linker;    /* it was __tls_get_addr()'s */
-	PYR_VEC(pyr_addr) visited;
-	struct pyr_emulated_read reads[READS_MAX];
-	size_t read_count;
-	/* the image of the function, whose constants may be read */
-	pyr_addr image_start, image_end;
-};
-
-static void abandon(struct pyr_emulator *e, const char *why)
-{
-	if (!e->abandoned)
-		e->abandoned = why;
-	e->api.uc_emu_stop(e->uc);
-}
 
 /* --- hooks --- */
 
@@ -132,7 +64,7 @@ static void note_visit(struct pyr_emulator *e)
 
 	e->api.uc_reg_read(e->uc, X86_RDI, &object);
 	if (e->visited.count == VISITS_MAX || !pyr_vec_push(&e->visited, object))
-		abandon(e, "it visits too much");
+		pyr_emulator_abandon(e, "it visits too much");
 	/* The trap's own code returns to the caller with 0. */
 	e->api.uc_reg_write(e->uc, X86_RAX, &zero);
 }
@@ -162,7 +94,7 @@ static void do_pure(struct pyr_emulator *e, enum pyr_pure function)
 	e->fixed_fields = false;
 	if (!read_memory(e, sp, &back, 8) ||
 	    !pyr_pure_call(function, arguments, read_memory, e, &result)) {
-		abandon(e, "it reads memory that is not in the target");
+		pyr_emulator_abandon(e, "it reads memory that is not in the target");
 		return;
 	}
 	sp += 8;
@@ -204,7 +136,7 @@ static void bind_slot(struct pyr_emulator *e)
 	if (e->api.uc_mem_read(e->uc, sp, pushed, sizeof(pushed)) ||
 	    !pyr_binding_resolve(e->target, &e->reader, pushed[0], pushed[1], &e->redirect,
 				 &function)) {
-		abandon(e, "it calls a function that is not bound and was not found");
+		pyr_emulator_abandon(e, "it calls a function that is not bound and was not found");
 		return;
 	}
 	sp += 16;
@@ -273,11 +205,11 @@ static void on_code(void *uc, uint64_t address, uint32_t size, void *data)
 		size = INSTRUCTION_MAX;
 	code = pyr_peek(&e->reader, address, size);
 	if (!code) {
-		abandon(e, "it jumps to where no code is");
+		pyr_emulator_abandon(e, "it jumps to where no code is");
 		return;
 	}
 	if ((why = refused(code, size)))
-		abandon(e, why);
+		pyr_emulator_abandon(e, why);
 }
 
 static void on_read(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
@@ -309,83 +241,6 @@ static void on_read(void *uc, int type, uint64_t address, int size, int64_t valu
 	e->reads[e->read_count++].value = word;
 }
 
-/* Data that cannot be mapped as it lies, read piece by piece. */
-static uint64_t on_far_read(void *uc, uint64_t offset, unsigned size, void *data)
-{
-	const struct far *far = data;
-	const void *bytes = pyr_peek(&far->emulator->reader, far->start + offset, size);
-	uint64_t value = 0;
-
-	(void)uc;
-	if (bytes && size <= sizeof(value))
-		memcpy(&value, bytes, size);
-	else
-		abandon(far->emulator, "it reads memory that is not in the target");
-	return value;
-}
-
-static bool map_far(struct pyr_emulator *e, pyr_addr start, pyr_addr end)
-{
-	struct far *far = &e->fars[e->far_count];
-
-	if (start % PAGE || end % PAGE || e->far_count == MAPS_MAX)
-		return false;
-	far->emulator = e;
-	far->start = start;
-	if (e->api.uc_mmio_map(e->uc, start, end - start, on_far_read, far, NULL, NULL))
-		return false;
-	e->far_count++;
-	return true;
-}
-
-static bool map_page(struct pyr_emulator *e, pyr_addr page)
-{
-	uint8_t bytes[4096];
-	pyr_error *err;
-
-	if ((err = pyr_read(&e->reader, page, bytes, sizeof(bytes)))) {
-		pyr_error_destroy(err);
-		return false;
-	}
-	return !e->api.uc_mem_map(e->uc, page, PAGE, PERMS_READ | PERMS_EXEC) &&
-	       !e->api.uc_mem_write(e->uc, page, bytes, sizeof(bytes));
-}
-
-static const struct pyr_segment *segment_at(const struct pyr_target *target, pyr_addr address)
-{
-	const struct pyr_segment *s = target->segments.data;
-	size_t low = 0, high = target->segments.count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (address < s[middle].start)
-			high = middle;
-		else if (address >= s[middle].end)
-			low = middle + 1;
-		else
-			return &s[middle];
-	}
-	return NULL;
-}
-
-/* Map what holds @address: the segment as it lies in our memory where that is aligned to
- * pages; else all of it to be read piece by piece, if it is data; else the page alone. */
-static bool map_target(struct pyr_emulator *e, uint64_t address)
-{
-	const struct pyr_segment *s = segment_at(e->target, address);
-	const struct pyr_mapping *m = pyr_target_mapping_at(e->target, address);
-	/* Not every debugger tells which mappings are code: images have both. */
-	bool data = m && !m->exec && !pyr_target_image_at(e->target, address);
-
-	if (s && !(s->start % PAGE) && !(s->end % PAGE) && !((uintptr_t)s->bytes % PAGE) &&
-	    !e->api.uc_mem_map_ptr(e->uc, s->start, s->end - s->start, PERMS_READ | PERMS_EXEC,
-				   (void *)(uintptr_t)s->bytes))
-		return true;
-	if (data && (s ? map_far(e, s->start, s->end) : map_far(e, m->start, m->end)))
-		return true;
-	return map_page(e, address & ~(PAGE - 1));
-}
-
 static bool on_unmapped(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
 {
 	struct pyr_emulator *e = data;
@@ -395,13 +250,13 @@ static bool on_unmapped(void *uc, int type, uint64_t address, int size, int64_t 
 	(void)type;
 	(void)value;
 	if (e->maps == MAPS_MAX) {
-		abandon(e, "it reads memory in too many places");
+		pyr_emulator_abandon(e, "it reads memory in too many places");
 		return false;
 	}
 	e->maps++;
-	if (!map_target(e, address) ||
+	if (!pyr_emulator_map(e, address) ||
 	    ((last ^ address) & ~(PAGE - 1) && !pyr_peek(&e->reader, last, 1))) {
-		abandon(e, "it reads memory that is not in the target");
+		pyr_emulator_abandon(e, "it reads memory that is not in the target");
 		return false;
 	}
 	return true;
@@ -413,37 +268,12 @@ static bool on_forbidden(void *uc, int type, uint64_t address, int size, int64_t
 	(void)address;
 	(void)size;
 	(void)value;
-	abandon(data,
-		type == MEM_FETCH_PROT ? "it jumps to where no code is" : "it writes to memory");
+	pyr_emulator_abandon(data, type == MEM_FETCH_PROT ? "it jumps to where no code is"
+							  : "it writes to memory");
 	return false;
 }
 
 /* --- set-up --- */
-
-/* A range of @size bytes that no mapping and no segment of the target touches. */
-static pyr_addr unused_range(const struct pyr_target *target, uint64_t size)
-{
-	pyr_addr at = UINT64_C(0x10000000);
-	size_t i;
-	bool moved = true;
-
-	while (moved) {
-		moved = false;
-		for (i = 0; i < target->mappings.count; i++)
-			if (target->mappings.data[i].start < at + size &&
-			    target->mappings.data[i].end > at) {
-				at = (target->mappings.data[i].end + PAGE - 1) & ~(PAGE - 1);
-				moved = true;
-			}
-		for (i = 0; i < target->segments.count; i++)
-			if (target->segments.data[i].start < at + size &&
-			    target->segments.data[i].end > at) {
-				at = (target->segments.data[i].end + PAGE - 1) & ~(PAGE - 1);
-				moved = true;
-			}
-	}
-	return at;
-}
 
 static bool load_library(struct pyr_emulator *e)
 {
@@ -473,7 +303,7 @@ static bool open_machine(struct pyr_emulator *e)
 		a->uc_close(e->uc);
 	e->uc = NULL;
 	e->maps = e->far_count = 0;
-	e->stack = unused_range(e->target, STACK_SIZE + 4 * PAGE);
+	e->stack = pyr_emulator_unused(e->target, STACK_SIZE + 4 * PAGE);
 	e->trap = e->stack + STACK_SIZE + PAGE;
 	e->stop = e->trap + PAGE / 2;
 	return !a->uc_open(ARCH_X86, MODE_64, &e->uc) &&

@@ -1,0 +1,103 @@
+/* The target's memory as the emulated machine sees it. */
+#include "heap/emulator_internal.h"
+
+#include <string.h>
+
+/* Data that cannot be mapped as it lies, read piece by piece. */
+static uint64_t on_far_read(void *uc, uint64_t offset, unsigned size, void *data)
+{
+	const struct far *far = data;
+	const void *bytes = pyr_peek(&far->emulator->reader, far->start + offset, size);
+	uint64_t value = 0;
+
+	(void)uc;
+	if (bytes && size <= sizeof(value))
+		memcpy(&value, bytes, size);
+	else
+		pyr_emulator_abandon(far->emulator, "it reads memory that is not in the target");
+	return value;
+}
+
+static bool map_far(struct pyr_emulator *e, pyr_addr start, pyr_addr end)
+{
+	struct far *far = &e->fars[e->far_count];
+
+	if (start % PAGE || end % PAGE || e->far_count == MAPS_MAX)
+		return false;
+	far->emulator = e;
+	far->start = start;
+	if (e->api.uc_mmio_map(e->uc, start, end - start, on_far_read, far, NULL, NULL))
+		return false;
+	e->far_count++;
+	return true;
+}
+
+static bool map_page(struct pyr_emulator *e, pyr_addr page)
+{
+	uint8_t bytes[4096];
+	pyr_error *err;
+
+	if ((err = pyr_read(&e->reader, page, bytes, sizeof(bytes)))) {
+		pyr_error_destroy(err);
+		return false;
+	}
+	return !e->api.uc_mem_map(e->uc, page, PAGE, PERMS_READ | PERMS_EXEC) &&
+	       !e->api.uc_mem_write(e->uc, page, bytes, sizeof(bytes));
+}
+
+static const struct pyr_segment *segment_at(const struct pyr_target *target, pyr_addr address)
+{
+	const struct pyr_segment *s = target->segments.data;
+	size_t low = 0, high = target->segments.count, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (address < s[middle].start)
+			high = middle;
+		else if (address >= s[middle].end)
+			low = middle + 1;
+		else
+			return &s[middle];
+	}
+	return NULL;
+}
+
+bool pyr_emulator_map(struct pyr_emulator *e, uint64_t address)
+{
+	const struct pyr_segment *s = segment_at(e->target, address);
+	const struct pyr_mapping *m = pyr_target_mapping_at(e->target, address);
+	/* Not every debugger tells which mappings are code: images have both. */
+	bool data = m && !m->exec && !pyr_target_image_at(e->target, address);
+
+	if (s && !(s->start % PAGE) && !(s->end % PAGE) && !((uintptr_t)s->bytes % PAGE) &&
+	    !e->api.uc_mem_map_ptr(e->uc, s->start, s->end - s->start, PERMS_READ | PERMS_EXEC,
+				   (void *)(uintptr_t)s->bytes))
+		return true;
+	if (data && (s ? map_far(e, s->start, s->end) : map_far(e, m->start, m->end)))
+		return true;
+	return map_page(e, address & ~(PAGE - 1));
+}
+
+pyr_addr pyr_emulator_unused(const struct pyr_target *target, uint64_t size)
+{
+	pyr_addr at = UINT64_C(0x10000000);
+	size_t i;
+	bool moved = true;
+
+	while (moved) {
+		moved = false;
+		for (i = 0; i < target->mappings.count; i++)
+			if (target->mappings.data[i].start < at + size &&
+			    target->mappings.data[i].end > at) {
+				at = (target->mappings.data[i].end + PAGE - 1) & ~(PAGE - 1);
+				moved = true;
+			}
+		for (i = 0; i < target->segments.count; i++)
+			if (target->segments.data[i].start < at + size &&
+			    target->segments.data[i].end > at) {
+				at = (target->segments.data[i].end + PAGE - 1) & ~(PAGE - 1);
+				moved = true;
+			}
+	}
+	return at;
+}
