@@ -5,7 +5,7 @@
 
 #include "base/large.h"
 #include "base/parallel.h"
-#include "heap/collector.h"
+#include "heap/gatherer.h"
 #include "heap/interned.h"
 #include "heap/refs_internal.h"
 
@@ -37,7 +37,7 @@ struct late {
 };
 
 struct worker {
-	struct pyr_collector soon, late;
+	struct pyr_gatherer soon, late;
 	PYR_VEC(uint32_t) left; /* to the late passes */
 	uint64_t recalled;
 	bool out_of_memory;
@@ -76,7 +76,7 @@ static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t en
 {
 	struct pass *p = ctx;
 	struct worker *w = &p->w[worker];
-	struct pyr_collector *c = &w->soon;
+	struct pyr_gatherer *c = &w->soon;
 	struct chunk *chunk = &p->chunks[begin / CHUNK];
 	const struct seen_type *seen;
 	size_t id;
@@ -92,8 +92,8 @@ static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t en
 			break;
 		case ROUTE_APART:
 			seen = &p->types[p->heap->type[id]];
-			if (!pyr_collector_walk(c, seen->type, seen->plan, (uint32_t)id,
-						p->heap->address[id]))
+			if (!pyr_gatherer_walk(c, seen->type, seen->plan, (uint32_t)id,
+					       p->heap->address[id]))
 				defer(w, (uint32_t)id);
 			break;
 		case ROUTE_LATE:
@@ -101,7 +101,7 @@ static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t en
 			break;
 		}
 	}
-	pyr_collector_flush(c);
+	pyr_gatherer_flush(c);
 	chunk->late_count = w->left.count - chunk->late;
 	chunk->told = pyr_edge_stream_count(&c->stream) - chunk->from;
 	if (w->out_of_memory || c->stream.failed)
@@ -142,15 +142,15 @@ static pyr_error *gather(struct pass *p)
 	return NULL;
 }
 
-static void begin_late(struct pyr_collector *c, struct late *late)
+static void begin_late(struct pyr_gatherer *c, struct late *late)
 {
 	c->owner = late->id;
 	late->from = pyr_edge_stream_count(&c->stream);
 }
 
-static pyr_error *end_late(struct pyr_collector *c, struct late *late, size_t by)
+static pyr_error *end_late(struct pyr_gatherer *c, struct late *late, size_t by)
 {
-	pyr_collector_flush(c);
+	pyr_gatherer_flush(c);
 	late->count = c->counts[late->id];
 	late->by = (uint16_t)by;
 	late->done = true;
@@ -159,17 +159,16 @@ static pyr_error *end_late(struct pyr_collector *c, struct late *late, size_t by
 
 static pyr_error *walk_late(struct pass *p, struct late *late, bool check)
 {
-	struct pyr_collector *c = &p->w[0].late;
+	struct pyr_gatherer *c = &p->w[0].late;
 	const struct pyr_type *type = p->types[p->heap->type[late->id]].type;
 	pyr_addr addr = p->heap->address[late->id];
 
 	begin_late(c, late);
 	if (check)
-		pyr_holdings_check(p->model->holdings, &c->reader, type, addr, pyr_collector_take,
+		pyr_holdings_check(p->model->holdings, &c->reader, type, addr, pyr_gatherer_take,
 				   c);
 	else
-		pyr_holdings_walk(p->model->holdings, &c->reader, type, addr, pyr_collector_take,
-				  c);
+		pyr_holdings_walk(p->model->holdings, &c->reader, type, addr, pyr_gatherer_take, c);
 	return end_late(c, late, 0);
 }
 
@@ -195,7 +194,7 @@ static pyr_error *teach(struct pass *p)
 static pyr_error *recall(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct pass *p = ctx;
-	struct pyr_collector *c = &p->w[worker].late;
+	struct pyr_gatherer *c = &p->w[worker].late;
 	bool damaged;
 	pyr_error *err;
 
@@ -209,10 +208,10 @@ static pyr_error *recall(void *ctx, unsigned worker, size_t begin, size_t end)
 		begin_late(c, late);
 		/* Settled by now. */
 		if (seen->plan && pyr_plan_coverage(seen->type, seen->plan) == PYR_REFS_NATIVE) {
-			if (!pyr_collector_walk(c, seen->type, seen->plan, late->id, addr))
+			if (!pyr_gatherer_walk(c, seen->type, seen->plan, late->id, addr))
 				continue;
 		} else if (pyr_holdings_recall(p->model->holdings, &c->reader, seen->type, addr,
-					       pyr_collector_take, c, &damaged)) {
+					       pyr_gatherer_take, c, &damaged)) {
 			p->w[worker].recalled++;
 			c->damaged += damaged;
 		} else {
@@ -388,7 +387,7 @@ static pyr_error *find_interned(struct pass *p)
 	return !dict || pyr_refs_add_interned(p->refs, dict) ? NULL : pyr_error_no_memory();
 }
 
-static void start_collector(struct pass *p, struct pyr_collector *c, bool may_ask)
+static void start_gatherer(struct pass *p, struct pyr_gatherer *c, bool may_ask)
 {
 	pyr_reader_init(&c->reader, pyr_types_python(p->heap->types)->target);
 	c->index = p->heap->index;
@@ -412,18 +411,18 @@ static pyr_error *prepare(struct pass *p)
 	if (!p->chunks || !p->w || !p->model->graph.out_start)
 		return pyr_error_no_memory();
 	for (i = 0; i < p->workers; i++) {
-		start_collector(p, &p->w[i].soon, i == 0);
-		start_collector(p, &p->w[i].late, i == 0);
+		start_gatherer(p, &p->w[i].soon, i == 0);
+		start_gatherer(p, &p->w[i].late, i == 0);
 	}
 	return NULL;
 }
 
-static void stop_collector(struct pass *p, struct pyr_collector *c)
+static void stop_gatherer(struct pass *p, struct pyr_gatherer *c)
 {
 	p->model->dangling += c->dangling;
 	p->model->inferred += c->inferred;
 	p->model->damaged += c->damaged;
-	pyr_collector_deinit(c);
+	pyr_gatherer_deinit(c);
 }
 
 static void finish(struct pass *p)
@@ -431,8 +430,8 @@ static void finish(struct pass *p)
 	unsigned i;
 
 	for (i = 0; p->w && i < p->workers; i++) {
-		stop_collector(p, &p->w[i].soon);
-		stop_collector(p, &p->w[i].late);
+		stop_gatherer(p, &p->w[i].soon);
+		stop_gatherer(p, &p->w[i].late);
 		pyr_vec_deinit(&p->w[i].left);
 	}
 	p->model->damaged += pyr_holdings_damaged(p->model->holdings);

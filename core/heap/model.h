@@ -1,8 +1,10 @@
 /* The heap with its references: which object holds which, exactly or as inferred,
  * in compressed rows over dense ids.
  *
- * Built in one pass over the objects in address order: types with native plans on
- * all cores, the rest on the calling thread (holdings.h). Labels are not stored:
+ * Built in one pass over the objects in address order: types with native plans on all
+ * cores, then those whose functions were learnt from some of their objects, what remains
+ * on the calling thread (holdings.h). 8 bytes per object and 5 per reference, in the other
+ * direction 8 and 4 more; no more than that at the peak. Labels are not stored:
  * pyr_model_walk() asks an object again. A word that is the address of no object of
  * the heap makes no edge; `dangling` counts them. */
 #ifndef PYR_HEAP_MODEL_H

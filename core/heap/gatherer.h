@@ -1,15 +1,15 @@
 /* Takes what one thread's objects tell, and turns it into edges: targets are looked up
  * many at a time, while their places in the index are on the way from memory. */
-#ifndef PYR_HEAP_COLLECTOR_H
-#define PYR_HEAP_COLLECTOR_H
+#ifndef PYR_HEAP_GATHERER_H
+#define PYR_HEAP_GATHERER_H
 
 #include "heap/edge_stream.h"
 #include "heap/index.h"
 #include "heap/refs.h"
 
-#define PYR_COLLECTOR_PENDING 256u
+#define PYR_GATHERER_PENDING 256u
 
-struct pyr_collector {
+struct pyr_gatherer {
 	struct pyr_reader reader;
 	const struct pyr_index *index; /* borrowed */
 	struct pyr_refs *refs;         /* borrowed */
@@ -24,19 +24,19 @@ struct pyr_collector {
 		const struct pyr_index_unit *unit;
 		uint32_t owner;
 		uint8_t granule, flags;
-	} pending[PYR_COLLECTOR_PENDING];
+	} pending[PYR_GATHERER_PENDING];
 };
 
 /* Zeroed before. */
-void pyr_collector_deinit(struct pyr_collector *collector);
+void pyr_gatherer_deinit(struct pyr_gatherer *gatherer);
 
 struct pyr_plan; /* refs_internal.h */
 /* Walk the object natively. False: that has to be asked first by the calling thread. */
-bool pyr_collector_walk(struct pyr_collector *collector, const struct pyr_type *type,
-			const struct pyr_plan *plan, uint32_t id, pyr_addr addr);
+bool pyr_gatherer_walk(struct pyr_gatherer *gatherer, const struct pyr_type *type,
+		       const struct pyr_plan *plan, uint32_t id, pyr_addr addr);
 /* A pyr_ref_fn for references of `owner` that others tell. */
-void pyr_collector_take(void *collector, pyr_addr target, uint32_t label, uint64_t detail);
+void pyr_gatherer_take(void *gatherer, pyr_addr target, uint32_t label, uint64_t detail);
 /* All that was taken is in the stream and counted. */
-void pyr_collector_flush(struct pyr_collector *collector);
+void pyr_gatherer_flush(struct pyr_gatherer *gatherer);
 
 #endif

@@ -1,9 +1,9 @@
-#include "heap/collector.h"
+#include "heap/gatherer.h"
 
 #include "heap/model.h"
 #include "heap/refs_walk.h"
 
-PYR_INLINE void look_up(struct pyr_collector *c)
+PYR_INLINE void look_up(struct pyr_gatherer *c)
 {
 	uint32_t i, id, dangling = 0;
 
@@ -25,13 +25,13 @@ PYR_INLINE void look_up(struct pyr_collector *c)
 
 #ifdef __x86_64__
 /* Every processor of the last fifteen years has it, no distribution's compiler assumes it. */
-__attribute__((target("popcnt"))) static void look_up_popcnt(struct pyr_collector *c)
+__attribute__((target("popcnt"))) static void look_up_popcnt(struct pyr_gatherer *c)
 {
 	look_up(c);
 }
 #endif
 
-void pyr_collector_flush(struct pyr_collector *c)
+void pyr_gatherer_flush(struct pyr_gatherer *c)
 {
 #ifdef __x86_64__
 	if (__builtin_cpu_supports("popcnt")) {
@@ -50,7 +50,7 @@ _Static_assert(PYR_REF_TRAVERSED >> 3 == PYR_MODEL_TRAVERSED &&
 
 PYR_INLINE void take(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 {
-	struct pyr_collector *c = ctx;
+	struct pyr_gatherer *c = ctx;
 	uint8_t granule;
 	const struct pyr_index_unit *unit = pyr_index_unit_of(c->index, target, &granule);
 
@@ -60,8 +60,8 @@ PYR_INLINE void take(void *ctx, pyr_addr target, uint32_t label, uint64_t detail
 		return;
 	}
 	__builtin_prefetch(unit);
-	if (c->pending_count == PYR_COLLECTOR_PENDING)
-		pyr_collector_flush(c);
+	if (c->pending_count == PYR_GATHERER_PENDING)
+		pyr_gatherer_flush(c);
 	c->pending[c->pending_count++] = (struct pyr_pending){
 		.unit = unit,
 		.owner = c->owner,
@@ -70,16 +70,15 @@ PYR_INLINE void take(void *ctx, pyr_addr target, uint32_t label, uint64_t detail
 	};
 }
 
-void pyr_collector_take(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
+void pyr_gatherer_take(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 {
 	take(ctx, target, label, detail);
 }
 
 /* All that is called on the way, take() above all, belongs into this function. */
-__attribute__((flatten)) bool pyr_collector_walk(struct pyr_collector *c,
-						 const struct pyr_type *type,
-						 const struct pyr_plan *plan, uint32_t id,
-						 pyr_addr addr)
+__attribute__((flatten)) bool pyr_gatherer_walk(struct pyr_gatherer *c, const struct pyr_type *type,
+						const struct pyr_plan *plan, uint32_t id,
+						pyr_addr addr)
 {
 	struct pyr_walk w = {.refs = c->refs,
 			     .reader = &c->reader,
@@ -97,7 +96,7 @@ __attribute__((flatten)) bool pyr_collector_walk(struct pyr_collector *c,
 	return true;
 }
 
-void pyr_collector_deinit(struct pyr_collector *c)
+void pyr_gatherer_deinit(struct pyr_gatherer *c)
 {
 	pyr_reader_deinit(&c->reader);
 	pyr_edge_stream_deinit(&c->stream);
