@@ -84,7 +84,7 @@ static void find_known_shapes(struct pyr_types *types)
 static void find_size_limits(struct pyr_types *types)
 {
 	const struct pyr_target *target = types->python->target;
-	uint64_t largest = 0, all = 0, stretch = 0;
+	uint64_t largest = 0, all = 0, stretch = 0, size;
 	size_t i;
 
 	for (i = 0; i < target->mappings.count; i++) {
@@ -92,8 +92,10 @@ static void find_size_limits(struct pyr_types *types)
 
 		if (!i || m->start != m[-1].end)
 			stretch = 0;
-		stretch += m->end - m->start;
-		all += m->end - m->start;
+		/* A core says how large a mapping is in one place, and has its bytes in another. */
+		size = target->kind == PYR_TARGET_CORE && !m->cut ? m->present : m->end - m->start;
+		stretch += size;
+		all += size;
 		if (stretch > largest)
 			largest = stretch;
 	}
