@@ -164,9 +164,10 @@ static void guesses_without_binaries(void **state)
 		removed.directory = directory;
 		referents_check(&pythons[i], whole, directory, &removed, &r);
 		assert_int_equal(r.different, 0);
-		assert_int_equal(r.strange, 0);
-		assert_true(r.inferred > 1000 && r.fallbacks >= 3);
-		assert_true(r.same > 20000);
+		if (r.emulation)
+			assert_int_equal(r.strange, 0);
+		assert_true(r.inferred > 500 && r.fallbacks >= 3);
+		assert_true(r.same > 5000);
 		/* What lies in the instance is found; what a list of C structs holds is not. */
 		assert_true(r.guessed * 10 >= r.wanted * 9);
 	}
