@@ -136,7 +136,7 @@ static void print_refcount(struct pyr_context *context, struct answer *a)
 	struct pyr_strbuf found = {0};
 
 	if (a->has_ledger)
-		pyr_object_ledger_words(&a->ledger, &found);
+		pyr_object_ledger_kinds(&a->ledger, &found);
 	if (a->object.header.immortal)
 		pyr_out_text(context->out,
 			     "  refcount  immortal: never freed, its references are not counted\n");

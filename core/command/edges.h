@@ -38,6 +38,10 @@ pyr_error *pyr_object_ledger(struct pyr_context *context, const struct pyr_asked
 /* "ledger", "possible", "unexplained" into the open object. */
 void pyr_object_ledger_json(struct pyr_context *context, const struct pyr_asked *asked,
 			    const struct pyr_object_ledger *ledger);
+/* "1 dict value, 2 attributes, 1 variable of a running frame" */
+void pyr_ledger_kinds(const struct pyr_ledger_lines *lines, struct pyr_strbuf *out);
+/* The same, and "1 not found in this heap". */
+void pyr_object_ledger_kinds(const struct pyr_object_ledger *ledger, struct pyr_strbuf *out);
 /* "3 from objects, 1 from a variable of a running function, 1 not found in this heap" */
 void pyr_object_ledger_words(const struct pyr_object_ledger *ledger, struct pyr_strbuf *out);
 /* Roots that may be: a heading and rows; nothing when there are none. */

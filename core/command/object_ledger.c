@@ -54,6 +54,54 @@ pyr_error *pyr_object_ledger(struct pyr_context *context, const struct pyr_asked
 	return NULL;
 }
 
+static void add_kind(struct pyr_strbuf *out, uint64_t count, const char *const words[2],
+		     const char *one, const char *many)
+{
+	if (count)
+		pyr_strbuf_printf(
+			out, "%s%s", out->length ? ", " : "",
+			pyr_counted(count, words[0] ? words[0] : one, words[1] ? words[1] : many)
+				.text);
+}
+
+void pyr_ledger_kinds(const struct pyr_ledger_lines *lines, struct pyr_strbuf *out)
+{
+	static const char *const edges[PYR_EDGE_COUNT][2] = {
+		[PYR_EDGE_FIELD] = {"field of an object", "fields of objects"},
+		[PYR_EDGE_ITEM] = {"item of a sequence", "items of sequences"},
+		[PYR_EDGE_KEY] = {"key or element", "keys or elements"},
+		[PYR_EDGE_VALUE] = {"dict value", "dict values"},
+		[PYR_EDGE_ATTRIBUTE] = {"attribute", "attributes"},
+		[PYR_EDGE_SLOT] = {"slot", "slots"},
+		[PYR_EDGE_TYPE] = {"instance", "instances"},
+		[PYR_EDGE_LOCAL] = {"variable of a frame that is not running",
+				    "variables of frames that are not running"},
+		[PYR_EDGE_STACK] = {"operand of a frame that is not running",
+				    "operands of frames that are not running"},
+		[PYR_EDGE_WORD] = {"word of an object", "words of objects"},
+		[PYR_EDGE_VISITED] = {"reference by an object", "references by objects"},
+	};
+	static const char *const roots[PYR_ROOT_COUNT][2] = {
+		[PYR_ROOT_FRAME_LOCAL] = {"variable of a running frame",
+					  "variables of running frames"},
+		[PYR_ROOT_FRAME_STACK] = {"operand of a running frame",
+					  "operands of running frames"},
+		[PYR_ROOT_FRAME] = {"running frame", "running frames"},
+		[PYR_ROOT_MODULE] = {"reference by sys.modules", "references by sys.modules"},
+		[PYR_ROOT_THREAD] = {"field of a thread state", "fields of thread states"},
+		[PYR_ROOT_MODULE_STATE] = {"word of a module's state", "words of modules' states"},
+		[PYR_ROOT_INTERPRETER] = {"field of an interpreter state",
+					  "fields of interpreter states"},
+		[PYR_ROOT_RUNTIME] = {"field of the runtime", "fields of the runtime"},
+	};
+	unsigned i;
+
+	for (i = 0; i < PYR_EDGE_COUNT; i++)
+		add_kind(out, lines->edges[i], edges[i], "reference", "references");
+	for (i = 0; i < PYR_ROOT_COUNT; i++)
+		add_kind(out, lines->roots[i], roots[i], "other root", "other roots");
+}
+
 static void line_json(struct pyr_json *json, const char *kind, int64_t count)
 {
 	if (!count)
@@ -101,6 +149,23 @@ void pyr_object_ledger_json(struct pyr_context *context, const struct pyr_asked 
 	pyr_strbuf_deinit(&name);
 }
 
+static void add_remainder(const struct pyr_object_ledger *o, const char *comma,
+			  struct pyr_strbuf *out)
+{
+	if (o->remainder > 0)
+		pyr_strbuf_printf(out, "%s%s not found in this heap", comma,
+				  pyr_count((uint64_t)o->remainder).text);
+	else if (o->remainder < 0)
+		pyr_strbuf_printf(out, "%s%s more than it counts", comma,
+				  pyr_count((uint64_t)-o->remainder).text);
+}
+
+void pyr_object_ledger_kinds(const struct pyr_object_ledger *o, struct pyr_strbuf *out)
+{
+	pyr_ledger_kinds(&o->lines, out);
+	add_remainder(o, out->length ? ", " : "", out);
+}
+
 void pyr_object_ledger_words(const struct pyr_object_ledger *o, struct pyr_strbuf *out)
 {
 	const char *comma = "";
@@ -118,12 +183,7 @@ void pyr_object_ledger_words(const struct pyr_object_ledger *o, struct pyr_strbu
 				  o->lines.roots[i] == 1 ? words[i].one : words[i].many);
 		comma = ", ";
 	}
-	if (o->remainder > 0)
-		pyr_strbuf_printf(out, "%s%s not found in this heap", comma,
-				  pyr_count((uint64_t)o->remainder).text);
-	else if (o->remainder < 0)
-		pyr_strbuf_printf(out, "%s%s more than it counts", comma,
-				  pyr_count((uint64_t)-o->remainder).text);
+	add_remainder(o, comma, out);
 }
 
 static void print_roots(struct pyr_context *context, const struct pyr_asked *asked,

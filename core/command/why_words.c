@@ -1,5 +1,7 @@
 #include "command/why_words.h"
 
+#include "command/edges.h"
+
 #include <string.h>
 
 static const struct pyr_type *type_of(struct pyr_context *context, uint32_t node)
@@ -399,58 +401,21 @@ void pyr_why_nothing(struct pyr_context *context, struct pyr_retention *retentio
 
 void pyr_why_ledger(struct pyr_context *context, struct pyr_retention *retention, uint32_t object)
 {
-	static const char *const edges[PYR_EDGE_COUNT][2] = {
-		[PYR_EDGE_FIELD] = {"field of an object", "fields of objects"},
-		[PYR_EDGE_ITEM] = {"item of a sequence", "items of sequences"},
-		[PYR_EDGE_KEY] = {"key or element", "keys or elements"},
-		[PYR_EDGE_VALUE] = {"dict value", "dict values"},
-		[PYR_EDGE_ATTRIBUTE] = {"attribute", "attributes"},
-		[PYR_EDGE_SLOT] = {"slot", "slots"},
-		[PYR_EDGE_TYPE] = {"instance", "instances"},
-		[PYR_EDGE_LOCAL] = {"variable of a frame that is not running",
-				    "variables of frames that are not running"},
-		[PYR_EDGE_STACK] = {"operand of a frame that is not running",
-				    "operands of frames that are not running"},
-		[PYR_EDGE_WORD] = {"word of an object", "words of objects"},
-		[PYR_EDGE_VISITED] = {"reference by an object", "references by objects"},
-	};
-	static const char *const roots[PYR_ROOT_COUNT][2] = {
-		[PYR_ROOT_FRAME_LOCAL] = {"variable of a running frame",
-					  "variables of running frames"},
-		[PYR_ROOT_FRAME_STACK] = {"operand of a running frame",
-					  "operands of running frames"},
-		[PYR_ROOT_FRAME] = {"running frame", "running frames"},
-		[PYR_ROOT_THREAD] = {"field of a thread state", "fields of thread states"},
-		[PYR_ROOT_MODULE_STATE] = {"word of a module's state", "words of modules' states"},
-		[PYR_ROOT_INTERPRETER] = {"field of an interpreter state",
-					  "fields of interpreter states"},
-		[PYR_ROOT_RUNTIME] = {"field of the runtime", "fields of the runtime"},
-	};
 	uint32_t refcount = retention->ledger->refcount[object];
 	int64_t left = pyr_ledger_remainder(retention->ledger, object);
 	struct pyr_ledger_lines lines;
 	struct pyr_out *out = context->out;
-	unsigned i;
+	struct pyr_strbuf kinds = {0};
 
 	pyr_ledger_lines(retention->model, retention->roots, object, &lines);
 	if (refcount == PYR_LEDGER_EXCLUDED)
 		pyr_out_text(out, "\nrefcount not counted:");
 	else
 		pyr_out_printf(out, "\nrefcount %s:", pyr_count(refcount).text);
-	for (i = 0; i < PYR_EDGE_COUNT; i++)
-		if (lines.edges[i])
-			pyr_out_printf(out, " %s,",
-				       pyr_counted(lines.edges[i],
-						   edges[i][0] ? edges[i][0] : "reference",
-						   edges[i][1] ? edges[i][1] : "references")
-					       .text);
-	for (i = 0; i < PYR_ROOT_COUNT; i++)
-		if (lines.roots[i])
-			pyr_out_printf(out, " %s,",
-				       pyr_counted(lines.roots[i],
-						   roots[i][0] ? roots[i][0] : "other root",
-						   roots[i][1] ? roots[i][1] : "other roots")
-					       .text);
+	pyr_ledger_kinds(&lines, &kinds);
+	if (kinds.length)
+		pyr_out_printf(out, " %s,", pyr_strbuf_str(&kinds));
+	pyr_strbuf_deinit(&kinds);
 	if (refcount == PYR_LEDGER_EXCLUDED)
 		pyr_out_printf(out, " it is %s", lasting(context, object));
 	else if (left >= 0)
