@@ -10,6 +10,11 @@ import weakref
 
 import oracle
 
+try:
+    from _testcapi import with_tp_del
+except ImportError:  # not every build has it
+    with_tp_del = None
+
 
 class Closing(object):
     closed = 0
@@ -155,6 +160,22 @@ def files(i):
     plain.socket.close()
 
 
+LEGACY = []  # addresses of what a finalizer of the old kind keeps for ever
+
+
+def legacy():
+    @with_tp_del
+    class Legacy(object):
+        def __tp_del__(self):
+            pass
+    for i in range(3):
+        old = Legacy()
+        old.me, old.rows = old, [[i, old]]
+        LEGACY.extend([id(old), id(old.rows), id(old.rows[0]), id(Legacy)])
+        if sys.version_info < (3, 11):
+            LEGACY.append(id(old.__dict__))
+
+
 def main():
     gc.collect()
     gc.disable()
@@ -164,10 +185,12 @@ def main():
     for section in (classes, generating, coroutines, loops, threads, files):
         for i in range(5):
             section(i)
+    if with_tp_del:
+        legacy()
     watched = Closing(99)
     ref = weakref.ref(watched)
     del watched
-    oracle.finish({"kept": kept, "ref": ref})
+    oracle.finish({"kept": kept, "ref": ref}, lambda: {"legacy": LEGACY})
 
 
 main()

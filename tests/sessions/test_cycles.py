@@ -284,3 +284,13 @@ def test_nothing_false_without_the_binaries(name, program):
     assert guessed["types"] == len(guessed["names"]) > 5 and not answer["exact"]
     assert guessed["hidden"] > 0
     assert "so what they hold counts as in use" in re.sub(r"\s+", " ", shell.text("cycles")[0])
+
+
+@pytest.mark.parametrize("run", pairs(["cycles_finalizers"]), indirect=True)
+def test_finalizers_of_the_old_kind(run):
+    """What tp_del keeps for ever: those that have one and what they reach, of the set and told apart."""
+    answer, = shell_for(run).json("cycles")
+    legacy = addresses(answer["legacy_uncollectable"])
+    assert set(run.oracle["legacy"]) <= legacy <= addresses(answer["objects"])
+    assert not legacy & addresses(answer["finalizers"])
+    assert bool(run.oracle["legacy"]) == bool(legacy) == ("uncollectable" in [r["reason"] for r in answer["reasons"]])
