@@ -11,6 +11,11 @@
 #define GRAIN 16384u
 #define WORKERS_MAX 64u
 
+/* What was seen of an object that is unreachable. */
+#define LOOKED_DEL 1u      /* its type has tp_del */
+#define LOOKED_FINALIZE 2u /* ... tp_finalize */
+#define LOOKED_WEAK 4u     /* there are weak references to it */
+
 /* What the collector asks of a type, once. */
 struct type_facts {
 	bool known, finalize, del;
@@ -29,6 +34,7 @@ struct finder {
 	atomic_ullong considered;
 	bool with_frozen;         /* as after gc.unfreeze() */
 	struct type_facts *facts; /* by type */
+	uint8_t *looked;          /* by index into garbage.objects: LOOKED_* */
 	uint32_t fact_count;
 	PYR_VEC(uint32_t) decided; /* what a running collection found unreachable */
 	struct pyr_garbage garbage;
@@ -323,7 +329,7 @@ static pyr_error *find_unreachable(struct finder *f)
 
 /* --- what would be done with it --- */
 
-static const struct type_facts *facts_of(struct finder *f, uint32_t id)
+static void facts_of(struct finder *f, uint32_t id)
 {
 	const struct pyr_type *type = pyr_types_at(f->types, f->heap->type[id]);
 	struct type_facts *facts = &f->facts[type->index];
@@ -335,7 +341,51 @@ static const struct type_facts *facts_of(struct finder *f, uint32_t id)
 			pyr_get_addr(f->layout, f->reader, type->address, PyTypeObject, tp_del);
 		facts->known = true;
 	}
-	return facts;
+}
+
+static pyr_error *look_at(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+	struct finder *f = ctx;
+	struct pyr_reader *reader = f->workers > 1 ? &f->readers[worker] : f->reader;
+	const struct pyr_type *type;
+	pyr_addr weakref;
+	uint32_t id;
+
+	for (; begin < end; begin++) {
+		id = f->garbage.objects[begin];
+		type = pyr_types_at(f->types, f->heap->type[id]);
+		f->looked[begin] =
+			(uint8_t)((f->facts[type->index].del ? LOOKED_DEL : 0) |
+				  (f->facts[type->index].finalize ? LOOKED_FINALIZE : 0));
+		if (type->weaklistoffset &&
+		    pyr_try_u64(reader, address_of(f, id) + (pyr_addr)type->weaklistoffset,
+				&weakref) &&
+		    weakref)
+			f->looked[begin] |= LOOKED_WEAK;
+	}
+	return pyr_reader_check(reader);
+}
+
+static pyr_error *look_at_all(struct finder *f)
+{
+	pyr_error *err;
+	unsigned w;
+	uint32_t i;
+
+	f->fact_count = pyr_types_count(f->types);
+	f->facts = calloc((size_t)f->fact_count + 1, sizeof(*f->facts));
+	f->looked = malloc((size_t)f->garbage.count + 1);
+	if (!f->facts || !f->looked)
+		return pyr_error_no_memory();
+	for (i = 0; i < f->garbage.count; i++)
+		facts_of(f, f->garbage.objects[i]);
+	for (w = 0; w < f->workers; w++)
+		pyr_reader_init(&f->readers[w], f->types->python->target);
+	err = pyr_parallel(f->control, "looking for finalizers", f->workers, f->garbage.count,
+			   GRAIN, look_at, f);
+	for (w = 0; w < f->workers; w++)
+		pyr_reader_deinit(&f->readers[w]);
+	return err;
 }
 
 /* @list, which are of the set, and all of the set that they reach; sorted. `mark` is a
@@ -382,7 +432,7 @@ static pyr_error *find_legacy(struct finder *f, uint8_t *mark)
 	uint32_t i;
 
 	for (i = 0; i < g->count && !err; i++)
-		if (facts_of(f, g->objects[i])->del && !pyr_vec_push(&own, g->objects[i]))
+		if (f->looked[i] & LOOKED_DEL && !pyr_vec_push(&own, g->objects[i]))
 			err = pyr_error_no_memory();
 	if (!err && own.count)
 		err = close_over(f, mark, own.data, own.count, &g->legacy);
@@ -399,7 +449,7 @@ static pyr_error *find_finalizers(struct finder *f, uint8_t *mark)
 	uint32_t i;
 
 	for (i = 0; i < g->count; i++) {
-		if (mark[i] || !facts_of(f, g->objects[i])->finalize)
+		if (mark[i] || !(f->looked[i] & LOOKED_FINALIZE))
 			continue;
 		err = pyr_object_header(f->types, f->reader, address_of(f, g->objects[i]), &header);
 		if (err)
@@ -431,9 +481,10 @@ static pyr_error *find_callbacks(struct finder *f, const uint8_t *kept)
 	uint32_t i, id;
 
 	for (i = 0; i < g->count; i++) {
+		if (kept[i] || !(f->looked[i] & LOOKED_WEAK))
+			continue;
 		type = pyr_types_at(f->types, f->heap->type[g->objects[i]]);
-		if (kept[i] || !type->weaklistoffset ||
-		    !pyr_try_u64(f->reader,
+		if (!pyr_try_u64(f->reader,
 				 address_of(f, g->objects[i]) + (pyr_addr)type->weaklistoffset,
 				 &weakref))
 			continue;
@@ -457,13 +508,10 @@ static pyr_error *find_consequences(struct finder *f)
 	uint8_t *mark = calloc((size_t)g->count + 1, 1);
 	pyr_error *err;
 
-	f->fact_count = pyr_types_count(f->types);
-	f->facts = calloc((size_t)f->fact_count + 1, sizeof(*f->facts));
-	if (!mark || !f->facts) {
-		free(mark);
+	if (!mark)
 		return pyr_error_no_memory();
-	}
-	if (!(err = find_legacy(f, mark)) && !(err = find_callbacks(f, mark)))
+	if (!(err = look_at_all(f)) && !(err = find_legacy(f, mark)) &&
+	    !(err = find_callbacks(f, mark)))
 		err = find_finalizers(f, mark);
 	g->exact = !g->finalizers.count && !g->callbacks.count && !g->guessed.count &&
 		   g->phase != PYR_COLLECTION_FINALIZING && f->heap->proven;
@@ -496,6 +544,7 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
 		err = find_consequences(&f);
 	free(f.refs);
 	free(f.facts);
+	free(f.looked);
 	pyr_vec_deinit(&f.decided);
 	if (err) {
 		pyr_garbage_deinit(&f.garbage);
