@@ -195,7 +195,7 @@ static void paint_trim(void *ctx, pyr_addr start, pyr_addr end, size_t index)
 	struct region *r = ctx;
 
 	(void)index;
-	pyr_painter_jump(&r->trim, start);
+	pyr_painter_begin(&r->trim, start, end, PYR_MEMORY_MALLOC_FREE, PYR_MEMORY_MALLOC_FREE);
 	pyr_paint(&r->trim, start, end, PYR_MEMORY_MALLOC_FREE);
 }
 
@@ -222,15 +222,13 @@ static uint64_t zeros_in(struct pyr_reader *r, pyr_addr from, pyr_addr to, uint6
 static void count_zeros(struct memory_account *a, unsigned worker, pyr_addr from, pyr_addr to,
 			enum pyr_memory_category category)
 {
-	struct pyr_painter start = {.held = &a->held};
 	uint64_t page = a->input->target->page_size;
 	const struct pyr_resident *r, *end = a->held.data + a->held.count;
 	pyr_addr first, last;
 
 	if (a->held.basis != PYR_MEMORY_DUMPED)
 		return;
-	pyr_painter_jump(&start, from);
-	for (r = a->held.data + start.at; r < end && r->start < to; r++) {
+	for (r = a->held.data + pyr_held_from(&a->held, from); r < end && r->start < to; r++) {
 		first = r->start > from ? r->start : from;
 		last = r->end < to ? r->end : to;
 		first = (first + page - 1) & ~(page - 1);
@@ -346,7 +344,7 @@ static pyr_error *paint_areas(void *ctx, unsigned worker, size_t begin, size_t e
 	for (; begin < end; begin++) {
 		const struct memory_area *area = &a->areas.v.data[begin];
 
-		pyr_painter_jump(p, area->start);
+		pyr_painter_begin(p, area->start, area->end, area->own, area->file);
 		switch (area->master) {
 		case PYMALLOC:
 			paint_arena(a, area, &a->readers[worker], p);
@@ -369,6 +367,7 @@ static pyr_error *paint_areas(void *ctx, unsigned worker, size_t begin, size_t e
 			a->unclaimed[begin] = p->bytes[PYR_MEMORY_UNCLAIMED] - before;
 			break;
 		}
+		pyr_painter_end(p);
 	}
 	return pyr_reader_check(&a->readers[worker]);
 }

@@ -65,6 +65,8 @@ static pyr_error *add_arenas(struct memory_account *a)
 		struct memory_area area = {.start = o->arenas.data[i].address,
 					   .end = o->arenas.data[i].end,
 					   .master = PYMALLOC,
+					   .own = PYR_MEMORY_PYMALLOC_OVERHEAD,
+					   .file = PYR_MEMORY_PYMALLOC_OVERHEAD,
 					   .index = i};
 
 		err = add(&list, &area);
@@ -86,6 +88,8 @@ static pyr_error *add_malloc(struct memory_account *a)
 		struct memory_area area = {.start = g->regions.data[i].begins,
 					   .end = g->regions.data[i].stops,
 					   .master = MALLOC,
+					   .own = PYR_MEMORY_MALLOC_OVERHEAD,
+					   .file = PYR_MEMORY_MALLOC_OVERHEAD,
 					   .index = i};
 
 		err = add(&list, &area);
@@ -97,6 +101,8 @@ static pyr_error *add_malloc(struct memory_account *a)
 		struct memory_area area = {.start = a->input->mapped->v.data[i].start,
 					   .end = a->input->mapped->v.data[i].end,
 					   .master = CHUNK,
+					   .own = PYR_MEMORY_NATIVE,
+					   .file = PYR_MEMORY_NATIVE,
 					   .index = i};
 
 		err = add(&list, &area);

@@ -17,7 +17,7 @@ enum memory_master {
 struct memory_area {
 	pyr_addr start, end;
 	enum memory_master master;
-	enum pyr_memory_category own, file; /* PLAIN, ANONYMOUS: of its pages */
+	enum pyr_memory_category own, file; /* what its master leaves out */
 	size_t index;
 };
 

@@ -62,8 +62,7 @@ void pyr_held_deinit(struct pyr_held *held)
 	held->count = 0;
 }
 
-/* The first range that ends behind @addr. */
-static size_t first_behind(const struct pyr_held *held, pyr_addr addr)
+size_t pyr_held_from(const struct pyr_held *held, pyr_addr addr)
 {
 	size_t low = 0, high = held->count, middle;
 
@@ -77,9 +76,29 @@ static size_t first_behind(const struct pyr_held *held, pyr_addr addr)
 	return low;
 }
 
-void pyr_painter_jump(struct pyr_painter *p, pyr_addr addr)
+void pyr_painter_begin(struct pyr_painter *p, pyr_addr start, pyr_addr end,
+		       enum pyr_memory_category own, enum pyr_memory_category file)
 {
-	p->at = first_behind(p->held, addr);
+	p->at = pyr_held_from(p->held, start);
+	p->done = start;
+	p->limit = end;
+	p->own = own;
+	p->file = file;
+}
+
+void pyr_paint_gap(struct pyr_painter *p, pyr_addr from)
+{
+	if (from > p->limit)
+		from = p->limit;
+	if (from <= p->done)
+		return;
+	pyr_paint_slow(p, p->done, from, p->own, p->file);
+	p->done = from;
+}
+
+void pyr_painter_end(struct pyr_painter *p)
+{
+	pyr_paint_gap(p, p->limit);
 }
 
 void pyr_paint_slow(struct pyr_painter *p, pyr_addr from, pyr_addr to, enum pyr_memory_category own,

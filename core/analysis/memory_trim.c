@@ -23,7 +23,7 @@ static void add(void *ctx, pyr_addr start, pyr_addr end, size_t region)
 	struct trim *t = ctx;
 	uint64_t before = t->painter.bytes[PYR_MEMORY_MALLOC_FREE];
 
-	pyr_painter_jump(&t->painter, start);
+	pyr_painter_begin(&t->painter, start, end, PYR_MEMORY_MALLOC_FREE, PYR_MEMORY_MALLOC_FREE);
 	pyr_paint(&t->painter, start, end, PYR_MEMORY_MALLOC_FREE);
 	before = t->painter.bytes[PYR_MEMORY_MALLOC_FREE] - before;
 	t->total += before;
