@@ -28,7 +28,7 @@ struct telling {
 	void *ctx;
 	pyr_addr owner;
 	const struct pyr_type *type;
-	uint64_t told;
+	uint64_t told, looks;
 };
 
 static const struct pyr_type *type_of(struct pyr_types *types, struct pyr_reader *reader,
@@ -56,8 +56,7 @@ static bool one_thing(struct telling *t, const struct pyr_chain *chain)
 	       chain->count;
 }
 
-/* Could more references than @chain be one thing with it? Larger dicts than any instance
- * has are walked only when their first entries fold. */
+/* Could more references than @chain be one thing with it? */
 static bool may_continue(struct telling *t, const struct pyr_chain *chain,
 			 const struct pyr_type **type)
 {
@@ -65,21 +64,24 @@ static bool may_continue(struct telling *t, const struct pyr_chain *chain,
 
 	if (t->raw || chain->count == PYR_CHAIN_MAX)
 		return false;
+	*type = type_of(t->types, t->reader, last->target);
+	if (!*type)
+		return false;
 	switch (PYR_REF_KIND(last->label)) {
 	case PYR_EDGE_FIELD:
 	case PYR_EDGE_WORD:
 	case PYR_EDGE_LOCAL:
-		break;
+		return pyr_fold_may_continue(t->types, t->reader, last, *type);
 	case PYR_EDGE_ITEM:
+		/* of a closure; not the tuples in a tuple */
+		return chain->count > 1 && (*type)->shape == PYR_SHAPE_CELL;
 	case PYR_EDGE_VISITED:
-		if (chain->count > 1)
-			break;
-		return false;
+		/* the nodes of a context */
+		return chain->count > 1 && (*type)->shape == PYR_SHAPE_GENERIC &&
+		       pyr_fold_may_pass(*type);
 	default:
 		return false;
 	}
-	*type = type_of(t->types, t->reader, last->target);
-	return *type && pyr_fold_may_continue(t->types, t->reader, last, *type);
 }
 
 static void tell(struct telling *t, const struct pyr_chain *chain)
@@ -110,6 +112,8 @@ static bool expand(struct telling *t, const struct pyr_chain *chain)
 			  &inside);
 	longer.count++;
 	for (i = 0; i < inside.edges.count && !t->stopped; i++) {
+		if (!(++t->looks & 0x3fff) && pyr_control_cancelled(t->control))
+			t->stopped = true;
 		longer.steps[longer.count - 1] = (struct pyr_step){
 			.owner = chain->steps[chain->count - 1].target,
 			.target = inside.edges.data[i].target,
