@@ -35,6 +35,8 @@ struct pyr_holdings {
 	uint32_t capacity;
 	uint64_t counts[PYR_WAY_COUNT];
 	uint64_t damaged;
+	bool (*known)(void *ctx, pyr_addr target); /* NULL: of no object */
+	void *known_ctx;
 };
 
 static bool ask_target(void *ctx, const struct pyr_type *type, pyr_addr object, size_t *visited)
@@ -313,7 +315,22 @@ static bool walk_emulated(struct pyr_holdings *h, struct learnt *k, struct pyr_r
 
 /* --- inference --- */
 
+void pyr_holdings_bound(struct pyr_holdings *h, bool (*known)(void *ctx, pyr_addr target),
+			void *ctx)
+{
+	h->known = known;
+	h->known_ctx = ctx;
+}
+
+static void guess(const struct pyr_holdings *h, pyr_addr target, enum pyr_edge_kind kind,
+		  uint64_t detail, pyr_ref_fn fn, void *ctx)
+{
+	if (!h->known || !h->known(h->known_ctx, target))
+		fn(ctx, target, kind | PYR_REF_INFERRED, detail);
+}
+
 struct guessing {
+	const struct pyr_holdings *h;
 	pyr_ref_fn fn;
 	void *ctx;
 	uint64_t count;
@@ -324,7 +341,7 @@ static bool guess_value(void *ctx, const char *name, pyr_addr value)
 	struct guessing *g = ctx;
 
 	(void)name;
-	g->fn(g->ctx, value, PYR_EDGE_VISITED | PYR_REF_INFERRED, g->count++);
+	guess(g->h, value, PYR_EDGE_VISITED, g->count++, g->fn, g->ctx);
 	return true;
 }
 
@@ -333,7 +350,7 @@ static bool guess_value(void *ctx, const char *name, pyr_addr value)
 static void guess_attributes(struct pyr_holdings *h, struct pyr_reader *reader,
 			     const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
 {
-	struct guessing g = {.fn = fn, .ctx = ctx};
+	struct guessing g = {.h = h, .fn = fn, .ctx = ctx};
 	pyr_addr dict;
 
 	if (!(type->flags & PYR_TPFLAGS_MANAGED_DICT))
@@ -366,7 +383,7 @@ static void walk_inferred(struct pyr_holdings *h, struct pyr_reader *reader,
 				 &its_type) ||
 		    !pyr_types_find(h->types, its_type))
 			continue;
-		fn(ctx, word, PYR_EDGE_WORD | PYR_REF_INFERRED, offset);
+		guess(h, word, PYR_EDGE_WORD, offset, fn, ctx);
 	}
 	guess_attributes(h, reader, type, addr, fn, ctx);
 }

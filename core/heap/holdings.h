@@ -46,6 +46,11 @@ bool pyr_holdings_recall(const struct pyr_holdings *holdings, struct pyr_reader 
 /* @count objects were told by pyr_holdings_recall(). */
 void pyr_holdings_recalled(struct pyr_holdings *holdings, uint64_t count);
 
+/* From now on a guess at an object that @known answers true for is not told: all of its
+ * references are known. */
+void pyr_holdings_bound(struct pyr_holdings *holdings, bool (*known)(void *ctx, pyr_addr target),
+			void *ctx);
+
 /* What is told natively, for threads of their own. */
 struct pyr_refs *pyr_holdings_refs(struct pyr_holdings *holdings);
 

@@ -5,6 +5,7 @@
 
 #include "base/large.h"
 #include "base/parallel.h"
+#include "heap/bound.h"
 #include "heap/gatherer.h"
 #include "heap/interned.h"
 #include "heap/refs_internal.h"
@@ -463,6 +464,8 @@ pyr_error *pyr_model_build(struct pyr_heap *heap, struct pyr_control *control,
 	    !(err = walk_all_late(&p)))
 		err = place_rows(&p);
 	finish(&p);
+	if (!err && model->inferred)
+		err = pyr_model_bound(model, control);
 	if (err)
 		pyr_model_destroy(model);
 	else
@@ -482,6 +485,7 @@ void pyr_model_destroy(struct pyr_model *model)
 	pyr_holdings_destroy(model->holdings);
 	pyr_graph_deinit(&model->graph);
 	free(model->flags);
+	free(model->accounted);
 	free(model);
 }
 

@@ -1,5 +1,6 @@
 /* The heap with its references: which object holds which, exactly or as inferred,
- * in compressed rows over dense ids.
+ * in compressed rows over dense ids. A guess at an object whose reference count the exact
+ * references make up is no reference, and left out (bound.c).
  *
  * Built in one pass over the objects in address order: types with native plans on all
  * cores, then those whose functions were learnt from some of their objects, what remains
@@ -28,6 +29,7 @@ struct pyr_model {
 	uint8_t *flags;                /* by out edge, as graph.out */
 	uint64_t dangling;             /* words that are no object's address */
 	uint64_t inferred;             /* edges that are */
+	uint64_t *accounted;           /* bit by id: guesses at it were left out; or NULL */
 	uint64_t damaged;              /* objects whose memory contradicted itself */
 };
 

@@ -101,6 +101,21 @@ def test_traversed_references_are_those_of_get_referents(run):
     assert len(inferred) < 5
 
 
+@pytest.mark.parametrize("run", pairs(["references"], lambda i: i.root), indirect=True)
+def test_guesses_are_bounded_by_the_count(run):
+    """Without the binaries: whose references are all known is guessed at by nobody."""
+    owners = sorted(int(owner) for owner in run.oracle["referents"])[::12]
+    shell = Shell(core=run.core)
+    guessed = 0
+    for answer in shell.json(*["referrers %#x --raw" % a for a in owners]):
+        guesses = [row for row in answer["referrers"] if row["certainty"] == "inferred"]
+        exact = sum(row["count"] for row in answer["referrers"] if row["certainty"] == "exact")
+        guessed += len(guesses)
+        assert not guesses or answer["immortal"] or exact < answer["refcount"], answer
+    inferred, = shell.json("info")
+    assert guessed <= inferred["inferred_references"]
+
+
 @pytest.mark.parametrize("run", pairs(["references"]), indirect=True)
 def test_traversed_owners_are_those_of_get_referrers(run):
     oracle = run.oracle
