@@ -71,6 +71,7 @@ const char references_script[] =
 	"    if pid == 0:\n"
 	"        ctypes.c_ssize_t.from_address(id(cut) + 16).value = 1 << 40\n"
 	"        os.kill(os.getpid(), 19)\n"
+	"    os.waitpid(pid, os.WUNTRACED)\n"
 	"    objects = gc.get_objects()\n"
 	"    running = [id(sys._getframe()), id(sys._getframe(1))]\n"
 	"    print(pid, id(cut))\n"

@@ -355,6 +355,7 @@ static const char liar[] =
 	"        for o in deque, ordered, items, listed: w(id(o) + 16).value = 1 << 40\n"
 	"        w(id(members) + 32).value = (1 << 40) - 1\n"
 	"        os.kill(os.getpid(), 19)\n"
+	"    os.waitpid(pid, os.WUNTRACED)\n"
 	"    print(pid, 6, *map(id, [deque, ordered, items, members, listed, cache]))\n"
 	"    sys.stdout.flush()\n"
 	"    sys.stdin.readline()\n"
