@@ -1,6 +1,8 @@
 """What objects hold and who holds them, by name, against what Python itself says."""
 import collections
 import json
+import os
+import random
 
 import pytest
 
@@ -281,3 +283,31 @@ def test_all_front_ends_answer_alike():
         answers.append(json.dumps(rows, sort_keys=True))
     assert answers[0] == answers[1]
     assert answers[0] == answers[2]
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_damaged_references_are_bounded(number, tmp_path):
+    """Random bytes in the objects themselves: an answer or an error, soon."""
+    seed = "%s references %d" % (os.environ["PYRETAIN_TEST_SEED"], number)
+    rng = random.Random(seed)
+    names = [i.name for i in matrix.matrix()[0]]
+    interpreter = matrix.by_name(names[number % len(names)])
+    run = programs.core_of(interpreter, programs.PROGRAMS["references"])
+    with open(run.core, "rb") as f:
+        data = bytearray(f.read())
+    for _ in range(rng.choice((500, 3000, 8000))):
+        data[rng.randrange(20000, len(data))] ^= rng.randrange(1, 256)
+    path = str(tmp_path / "core")
+    with open(path, "wb") as f:
+        f.write(data)
+    addresses = sorted({a for _, chain in planted_chains(run, "raw") for a in chain})
+    lines = ["%s %#x%s\n" % (command, a, option) for a in rng.sample(addresses, 12)
+             for command in ("refs", "referrers", "object") for option in ("", " --raw --json", " --json")
+             if command != "object" or "raw" not in option]
+    shell = Shell(core=path, options=interpreter.target_options(), exe=None if interpreter.root else interpreter.exe)
+    status, _, err = shell.call("info", "--json", timeout=60)
+    print(seed, interpreter, status)
+    if status == 0:  # else no CPython is left in it
+        status, out, err = shell.call(stdin="".join(lines).encode(), timeout=60)
+        assert status in (0, 1), (seed, err[-1000:])
+        assert len(out) < 256 << 20, seed
