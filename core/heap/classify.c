@@ -6,6 +6,17 @@
 /* Owned buffers longer than this are damage. */
 #define BUFFER_MAX (UINT64_C(1) << 40)
 
+/* A count has as many bits as the target has room for references, and at least those of
+ * 3.11's immortals (999999999 and some). */
+static uint64_t count_bits(const struct pyr_types *types)
+{
+	uint64_t most = types->blocks_limit / sizeof(pyr_addr), bits = UINT32_MAX >> 1;
+
+	while (bits < most && bits >> 40 == 0)
+		bits = bits << 1 | 1;
+	return bits;
+}
+
 static void init_header(struct pyr_classifier *c, const struct pyr_layout *l)
 {
 	c->refcnt_at = (uint32_t)pyr_offset(l, PyObject, ob_refcnt);
@@ -25,7 +36,7 @@ static void init_header(struct pyr_classifier *c, const struct pyr_layout *l)
 		c->refcnt_forbidden = UINT64_C(0xff00ffff00000000);
 		break;
 	default:
-		c->refcnt_required = (UINT64_C(1) << 40) - 1;
+		c->refcnt_required = count_bits(c->types);
 		c->refcnt_forbidden = ~c->refcnt_required;
 	}
 }

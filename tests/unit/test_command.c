@@ -173,7 +173,8 @@ static void completes(const char *line, const char *expected)
 static void words_complete(void **state)
 {
 	(void)state;
-	completes("c", "census ");
+	completes("c", "census cycles ");
+	completes("ce", "census ");
 	completes("ob", "object ");
 	completes("census --b", "--by ");
 	completes("census --by ", "type module size ");
