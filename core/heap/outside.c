@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "heap/chunk.h"
 #include "heap/survey.h"
 
 #define BODY_MAX (UINT64_C(1) << 40)
@@ -124,6 +125,34 @@ static struct pyr_kind *check(struct pyr_survey *s, pyr_addr addr, bool *is_gc)
 	return kind;
 }
 
+static bool begins_chunk(struct pyr_survey *s, const struct pyr_kind *kind, bool is_gc,
+			 pyr_addr addr)
+{
+	struct pyr_classifier *c = &s->scanners[0]->classifier;
+	uint64_t before = is_gc || !kind->gc ? kind->before : 0;
+
+	before += c->debug_head;
+	return pyr_chunk_begins(&c->reader, addr - before, before + kind->need,
+				s->types->blocks_limit);
+}
+
+/* Nobody but a word says that an object is there. Where all that are known begin a chunk of
+ * malloc's, what begins none is something else: an entry of a hash table, say. Immortal
+ * objects may be part of another structure. */
+#define EVIDENCE 16u
+static bool only_looks_like_one(struct pyr_survey *s, const struct pyr_kind *kind, bool is_gc,
+				pyr_addr addr)
+{
+	struct pyr_classifier *c = &s->scanners[0]->classifier;
+	int64_t refcount;
+	bool immortal;
+
+	return s->in_chunks >= EVIDENCE && s->in_no_chunk <= s->in_chunks / 64 &&
+	       !pyr_target_image_at(s->python->target, addr) &&
+	       pyr_object_refcount(c->layout, &c->reader, addr, &refcount, &immortal) &&
+	       !immortal && !begins_chunk(s, kind, is_gc, addr);
+}
+
 /* May an object that is no block lie at @addr? */
 static bool is_outside(const struct pyr_survey *s, pyr_addr addr)
 {
@@ -149,6 +178,12 @@ static pyr_error *enter(struct pyr_survey *s, pyr_addr addr, uint8_t found, bool
 	kind = check(s, addr, &is_gc);
 	if (!kind || (found & PYR_FOUND_GC_LIST && !is_gc))
 		return NULL;
+	if (found & PYR_FOUND_GC_LIST) {
+		if (!pyr_target_image_at(s->python->target, addr))
+			++*(begins_chunk(s, kind, is_gc, addr) ? &s->in_chunks : &s->in_no_chunk);
+	} else if (only_looks_like_one(s, kind, is_gc, addr)) {
+		return NULL;
+	}
 	object.type = kind->index;
 	if (s->outside.count >= UINT32_MAX - 1 || !pyr_vec_push(&s->outside, object))
 		return pyr_error_no_memory();

@@ -36,8 +36,10 @@ struct pyr_survey {
 	} table;
 	struct pyr_addr_set buffers; /* starts of those that were read: none is read twice */
 	uint64_t tracked;            /* objects on gc lists, wherever */
-	uint64_t bad_links;          /* list nodes outside of arenas that are no objects */
-	bool proven;                 /* the lists close; see lists.h */
+	/* Of those in memory that is no image's and no arena's: do they begin malloc's chunks? */
+	uint64_t in_chunks, in_no_chunk;
+	uint64_t bad_links; /* list nodes outside of arenas that are no objects */
+	bool proven;        /* the lists close; see lists.h */
 };
 
 pyr_error *pyr_survey_open(struct pyr_types *types, struct pyr_control *control,
