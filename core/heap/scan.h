@@ -24,6 +24,7 @@ struct pyr_range {
 };
 
 #define PYR_RECENT 4096u
+#define PYR_LOWEST_ADDRESS 65536u /* Linux maps nothing below (vm.mmap_min_addr) */
 
 /* What one worker sees besides objects. */
 struct pyr_scanner {
@@ -69,6 +70,8 @@ static inline void pyr_scanner_words(struct pyr_scanner *s, const uint8_t *p, co
 
 	for (; p + 8 <= end; p += 8) {
 		word = pyr_load64(p);
+		if (word < PYR_LOWEST_ADDRESS)
+			continue;
 		if (!(word & 7) && pyr_pages_has(s->outside, word) &&
 		    __builtin_expect(s->recent[(word >> 3) & (PYR_RECENT - 1)] != word, 0))
 			pyr_scanner_note_slow(s, word);
