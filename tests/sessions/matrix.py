@@ -98,10 +98,17 @@ class Interpreter(object):
             return "has no ctypes"
         return None
 
+    def _has_section(self, name):
+        with open(self.exe, "rb") as f:
+            return b"\0" + name + b"\0" in f.read()
+
     def has_debug_info(self):
         """Whether a debugger knows the interpreter's own types: its binary says so itself."""
-        with open(self.exe, "rb") as f:
-            return b"\0.debug_info\0" in f.read()
+        return self._has_section(b".debug_info")
+
+    def has_symbols(self):
+        """Whether static variables have names: a stripped interpreter has those of .dynsym alone."""
+        return self._has_section(b".symtab")
 
     def has(self, *modules):
         return all(m in self.about["modules"] for m in modules)
