@@ -53,9 +53,15 @@ static bool is_text(uint32_t count)
 	return n > 1;
 }
 
-/* A short text in a block of 16 bytes that held an object() before looks like one whose
- * count is the text: nothing refers to it. */
-static void leave_out_texts(const struct pyr_model *model, struct pyr_ledger *ledger)
+/* A word led there, and no reference did: perhaps an entry of somebody's table. */
+static bool is_doubtful(const struct pyr_heap *heap, uint32_t id)
+{
+	return heap->found[id] == PYR_FOUND_REACHED && heap->generation[id] == PYR_GEN_UNTRACKED;
+}
+
+/* Memory that only looks like an object, to which nothing refers; a short text in a block
+ * of 16 bytes that held an object() before looks like one whose count is the text. */
+static void leave_out_likenesses(const struct pyr_model *model, struct pyr_ledger *ledger)
 {
 	const struct pyr_heap *heap = model->heap;
 	pyr_addr object = pyr_types_python(heap->types)->known[PYR_KNOWN_OBJECT_TYPE];
@@ -63,8 +69,9 @@ static void leave_out_texts(const struct pyr_model *model, struct pyr_ledger *le
 
 	for (id = 0; id < ledger->objects; id++)
 		if (ledger->refcount[id] != PYR_LEDGER_EXCLUDED && !ledger->found[id] &&
-		    is_text(ledger->refcount[id]) &&
-		    pyr_types_at(heap->types, heap->type[id])->address == object)
+		    (is_doubtful(heap, id) ||
+		     (is_text(ledger->refcount[id]) &&
+		      pyr_types_at(heap->types, heap->type[id])->address == object)))
 			ledger->refcount[id] = PYR_LEDGER_EXCLUDED;
 }
 
@@ -152,7 +159,7 @@ pyr_error *pyr_ledger_build(struct pyr_model *model, struct pyr_roots *roots,
 		if (roots->roots.data[i].owned)
 			ledger->found[roots->roots.data[i].object]++;
 	take_back_borrowed(model, roots, ledger);
-	leave_out_texts(model, ledger);
+	leave_out_likenesses(model, ledger);
 	total(ledger);
 	*ret = ledger;
 	return NULL;
