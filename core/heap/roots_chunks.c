@@ -151,21 +151,14 @@ static void scan(struct search *s, struct worker *w, const struct chunk *chunk)
 
 	if (is_hashed_entry(w, chunk))
 		return;
-	while (end - at >= 8) {
-		n = pyr_peek_run(&w->reader, at, end - at, &run) / 8;
-		if (!n) {
-			at = pyr_peek_next(&w->reader, at, end);
-			continue;
-		}
-		for (i = 0; i < n; i++) {
+	while (pyr_peek_words(&w->reader, &at, end, &run, &n))
+		for (i = 0; i < n; i++, at += 8) {
 			memcpy(&word, run + 8 * i, 8);
 			if (!word || (id = pyr_words_object(s->words, word)) == PYR_NO_ID)
 				continue;
-			if (!pyr_vec_push(&w->found, (struct found){id, at + 8 * i, *chunk}))
+			if (!pyr_vec_push(&w->found, (struct found){id, at, *chunk}))
 				w->failed = true;
 		}
-		at += 8 * n;
-	}
 }
 
 static pyr_error *scan_pieces(void *ctx, unsigned index, size_t begin, size_t end)

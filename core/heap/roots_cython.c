@@ -157,14 +157,9 @@ static pyr_error *each_word(struct scan *s, const struct pyr_statics *statics,
 		if (range->image != image)
 			continue;
 		slot = (range->start + 7) & ~UINT64_C(7);
-		while (slot + 8 <= range->end) {
+		while (pyr_peek_words(&s->reader, &slot, range->end, &run, &n)) {
 			if ((err = pyr_control_check(control)))
 				return err;
-			n = pyr_peek_run(&s->reader, slot, range->end - slot, &run) / 8;
-			if (!n) {
-				slot = pyr_peek_next(&s->reader, slot, range->end);
-				continue;
-			}
 			for (k = 0; k < n; k++, slot += 8) {
 				memcpy(&word, run + 8 * k, 8);
 				if (word)

@@ -58,29 +58,20 @@ static void scan(struct walk *w, pyr_addr at, pyr_addr end)
 {
 	struct pyr_reader *reader = &pyr_roots_python(w->roots)->reader;
 	const uint8_t *run;
-	pyr_addr behind;
 	uint64_t word;
 	size_t n, i;
 	uint32_t id;
 
 	at = (at + 7) & ~UINT64_C(7);
-	while (at < end && end - at >= 8) {
-		n = pyr_peek_run(reader, at, end - at, &run) / 8;
-		if (!n) {
-			at = pyr_peek_next(reader, at, end);
-			continue;
-		}
-		for (i = 0; i < n; i++) {
+	while (pyr_peek_words(reader, &at, end, &run, &n))
+		for (i = 0; i < n; i++, at += 8) {
 			memcpy(&word, run + 8 * i, 8);
 			if (!word || (id = pyr_words_object(w->words, word)) == PYR_NO_ID)
 				continue;
-			behind = skip_object(w, at + 8 * i);
-			if (behind == at + 8 * i && !pyr_borrowed_has(w->borrowed, behind))
+			if (skip_object(w, at) == at && !pyr_borrowed_has(w->borrowed, at))
 				pyr_roots_push_id(w->roots, PYR_ROOT_C_STATIC, PYR_ROOT_POSSIBLE,
-						  id, behind, w->image, 0);
+						  id, at, w->image, 0);
 		}
-		at += 8 * n;
-	}
 }
 
 static pyr_error *scan_statics(struct pyr_roots *roots, const struct pyr_words *words,

@@ -42,21 +42,15 @@ static void scan(struct walk *w, pyr_addr at, pyr_addr end)
 	uint32_t id;
 
 	at = (at + 7) & ~UINT64_C(7);
-	while (at < end && end - at >= 8) {
-		n = pyr_peek_run(reader, at, end - at, &run) / 8;
+	while (pyr_peek_words(reader, &at, end, &run, &n)) {
 		if (!n && w->stop)
 			return;
-		if (!n) {
-			at = pyr_peek_next(reader, at, end);
-			continue;
-		}
-		for (i = 0; i < n; i++) {
+		for (i = 0; i < n; i++, at += 8) {
 			memcpy(&word, run + 8 * i, 8);
 			if (word && (id = pyr_words_object(w->words, word)) != PYR_NO_ID)
-				pyr_roots_push_id(w->roots, w->kind, PYR_ROOT_POSSIBLE, id,
-						  at + 8 * i, w->a, at + 8 * i - w->base);
+				pyr_roots_push_id(w->roots, w->kind, PYR_ROOT_POSSIBLE, id, at,
+						  w->a, at - w->base);
 		}
-		at += 8 * n;
 	}
 }
 

@@ -406,14 +406,9 @@ static pyr_error *find_handlers(struct scan *s, const struct pyr_static_range *r
 	pyr_error *err;
 	size_t n, i;
 
-	while (slot + 8 <= range->end && !s->handlers) {
+	while (!s->handlers && pyr_peek_words(&s->reader, &slot, range->end, &run, &n)) {
 		if ((err = pyr_control_check(control)))
 			return err;
-		n = pyr_peek_run(&s->reader, slot, range->end - slot, &run) / 8;
-		if (!n) {
-			slot = pyr_peek_next(&s->reader, slot, range->end);
-			continue;
-		}
 		for (i = 0; i < n && !s->handlers; i++, slot += 8) {
 			memcpy(&word, run + 8 * i, 8);
 			if (word && of_type(s, word, PYR_KNOWN_LONG_TYPE))
@@ -437,14 +432,9 @@ static pyr_error *scan_range(struct scan *s, const struct pyr_static_range *rang
 
 	s->object = 0;
 	s->end = 0;
-	while (slot + 8 <= range->end) {
+	while (pyr_peek_words(&s->reader, &slot, range->end, &run, &n)) {
 		if ((err = pyr_control_check(control)))
 			return err;
-		n = pyr_peek_run(&s->reader, slot, range->end - slot, &run) / 8;
-		if (!n) {
-			slot = pyr_peek_next(&s->reader, slot, range->end);
-			continue;
-		}
 		for (i = 0; i < n; i++, slot += 8) {
 			memcpy(&word, run + 8 * i, 8);
 			if (!word || (runtime && slot >= runtime && slot < runtime_end) ||

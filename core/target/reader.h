@@ -58,6 +58,20 @@ size_t pyr_peek_run(struct pyr_reader *reader, pyr_addr addr, size_t max, const 
  * large as the address space; with segments alone what is absent costs one step. */
 pyr_addr pyr_peek_next(const struct pyr_reader *reader, pyr_addr addr, pyr_addr end);
 
+/* The whole words of [*@at, @end) that are at hand at *@at: where, and how many; if none are,
+ * *@at moves on to where there may be some. False at the end. The caller moves *@at over those
+ * that it took. */
+static inline bool pyr_peek_words(struct pyr_reader *reader, pyr_addr *at, pyr_addr end,
+				  const uint8_t **ret, size_t *count)
+{
+	if (*at >= end || end - *at < 8)
+		return false;
+	*count = pyr_peek_run(reader, *at, end - *at, ret) / 8;
+	if (!*count)
+		*at = pyr_peek_next(reader, *at, end);
+	return true;
+}
+
 /* A callback failure other than "unreadable" that a peek swallowed, handed
  * over once; NULL when there is none. Loops over much memory ask at intervals. */
 pyr_error *pyr_reader_check(struct pyr_reader *reader);
