@@ -1,4 +1,4 @@
-/* Shared by refs.c (plans) and the walkers; private to this room. */
+/* Shared by refs.c, refs_plans.c and the walkers; private to this room. */
 #ifndef PYR_HEAP_REFS_INTERNAL_H
 #define PYR_HEAP_REFS_INTERNAL_H
 
@@ -119,6 +119,10 @@ static inline void pyr_walk_tell(struct pyr_walk *w, pyr_addr target, uint32_t l
 const struct pyr_plan *pyr_refs_plan(struct pyr_refs *refs, struct pyr_reader *reader,
 				     const struct pyr_type *type);
 enum pyr_coverage pyr_plan_coverage(const struct pyr_type *type, const struct pyr_plan *plan);
+
+/* refs_plans.c: a new plan, to be freed; NULL without memory. */
+struct pyr_plan *pyr_plan_compile(struct pyr_refs *refs, struct pyr_reader *reader,
+				  const struct pyr_type *type);
 
 /* refs_special.c */
 void pyr_walk_special(struct pyr_walk *w, enum pyr_walker walker);
