@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
+
 #define POINTERS 4096u /* a power of two */
 
 struct work {
@@ -190,16 +192,8 @@ static void owner_of(struct work *w, pyr_addr start, pyr_addr end, struct pyr_ch
 static void rewind_owners(struct work *w, pyr_addr addr)
 {
 	const struct pyr_heap *h = w->in->heap;
-	size_t low = 0, high = h ? h->count : 0, middle;
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (h->address[middle] < addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	w->id = (uint32_t)low;
+	w->id = (uint32_t)pyr_search(i, h ? h->count : 0, h->address[i] < addr);
 	w->buffer = 0;
 	if (w->in->buffers) {
 		const struct pyr_buffer *b = pyr_buffers_from(w->in->buffers, addr);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "analysis/memory_internal.h"
+#include "base/search.h"
 #include "native/mappings.h"
 #include "runtime/obmalloc.h"
 
@@ -42,34 +43,14 @@ struct owners {
 static void owners_at(struct owners *o, const struct pyr_memory_input *input, pyr_addr addr)
 {
 	const struct pyr_heap *h = input->heap;
-	size_t low = 0, high = h ? h->count : 0, middle;
+	const struct pyr_buffers *b = input->buffers;
+	const struct pyr_freelists *f = input->freelists;
 
 	memset(o, 0, sizeof(*o));
 	o->input = input;
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (h->address[middle] < addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	o->id = (uint32_t)low;
-	for (low = 0, high = input->buffers ? input->buffers->count : 0; low < high;) {
-		middle = low + (high - low) / 2;
-		if (input->buffers->data[middle].start < addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	o->buffer = low;
-	for (low = 0, high = input->freelists ? input->freelists->entries.count : 0; low < high;) {
-		middle = low + (high - low) / 2;
-		if (input->freelists->entries.data[middle].address < addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	o->free_list = low;
+	o->id = (uint32_t)pyr_search(i, h ? h->count : 0, h->address[i] < addr);
+	o->buffer = pyr_search(i, b ? b->count : 0, b->data[i].start < addr);
+	o->free_list = pyr_search(i, f ? f->entries.count : 0, f->entries.data[i].address < addr);
 }
 
 static inline bool is_garbage(const struct pyr_memory_input *input, uint32_t id)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "analysis/memory_internal.h"
+#include "base/search.h"
 #include "native/mappings.h"
 #include "runtime/obmalloc.h"
 
@@ -226,16 +227,9 @@ static pyr_error *add_ended_stacks(struct memory_account *a)
 
 static bool holds_objects(const struct pyr_heap *h, pyr_addr start, pyr_addr end)
 {
-	size_t low = 0, high = h ? h->count : 0, middle;
+	size_t i = pyr_search(k, h ? h->count : 0, h->address[k] < start);
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (h->address[middle] < start)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return h && low < h->count && h->address[low] < end;
+	return h && i < h->count && h->address[i] < end;
 }
 
 /* CPython's own mimalloc takes mappings that nobody else knows. It reserves more than it

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/search.h"
+
 static bool push(struct pyr_held *held, size_t *capacity, pyr_addr start, pyr_addr end,
 		 enum pyr_page_kind kind)
 {
@@ -64,16 +66,7 @@ void pyr_held_deinit(struct pyr_held *held)
 
 size_t pyr_held_from(const struct pyr_held *held, pyr_addr addr)
 {
-	size_t low = 0, high = held->count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (held->data[middle].end <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return pyr_search(i, held->count, held->data[i].end <= addr);
 }
 
 void pyr_painter_begin(struct pyr_painter *p, pyr_addr start, pyr_addr end,

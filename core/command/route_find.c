@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/search.h"
+
 void pyr_route_finder_init(struct pyr_route_finder *f, struct pyr_context *context,
 			   struct pyr_retention *retention, uint32_t target,
 			   const struct pyr_value *exclude)
@@ -143,24 +145,18 @@ static bool is_hub(const struct pyr_route_finder *f, uint32_t node)
 static uint32_t frame_around(const struct pyr_heap *heap, const struct pyr_root *root)
 {
 	const struct pyr_type *type;
-	uint32_t low = 0, high = heap->count, middle;
+	uint32_t behind;
 
 	if (!root || !root->slot ||
 	    (root->kind != PYR_ROOT_FRAME_LOCAL && root->kind != PYR_ROOT_FRAME_STACK))
 		return PYR_NO_ID;
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (heap->address[middle] <= root->slot)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!low)
+	behind = (uint32_t)pyr_search(id, heap->count, heap->address[id] <= root->slot);
+	if (!behind)
 		return PYR_NO_ID;
-	type = pyr_types_at(heap->types, heap->type[low - 1]);
+	type = pyr_types_at(heap->types, heap->type[behind - 1]);
 	return type && type->shape == PYR_SHAPE_FRAME &&
-			       root->slot - heap->address[low - 1] < 1 << 16
-		       ? low - 1
+			       root->slot - heap->address[behind - 1] < 1 << 16
+		       ? behind - 1
 		       : PYR_NO_ID;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/search.h"
 #include "heap/pages.h"
 #include "runtime/access.h"
 #include "runtime/obmalloc.h"
@@ -243,16 +244,9 @@ void pyr_buffers_deinit(struct pyr_buffers *buffers)
 
 const struct pyr_buffer *pyr_buffers_from(const struct pyr_buffers *buffers, pyr_addr addr)
 {
-	size_t low = 0, high = buffers->count, middle;
+	size_t i = pyr_search(k, buffers->count, buffers->data[k].end <= addr);
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (buffers->data[middle].end <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < buffers->count ? &buffers->data[low] : NULL;
+	return i < buffers->count ? &buffers->data[i] : NULL;
 }
 
 const struct pyr_buffer *pyr_buffers_at(const struct pyr_buffers *buffers, pyr_addr addr)
@@ -266,17 +260,10 @@ void pyr_buffers_allocation(const struct pyr_buffers *buffers, const struct pyr_
 			    pyr_addr start, pyr_addr end, struct pyr_allocation *ret)
 {
 	struct pyr_allocation a = {.owner = PYR_NO_ID};
-	uint32_t low = 0, high = heap->count, middle;
+	uint32_t id = (uint32_t)pyr_search(k, heap->count, heap->address[k] < start);
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (heap->address[middle] < start)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < heap->count && heap->address[low] < end) {
-		a.owner = low;
+	if (id < heap->count && heap->address[id] < end) {
+		a.owner = id;
 		a.object = true;
 	} else {
 		a.buffer = pyr_buffers_from(buffers, start);

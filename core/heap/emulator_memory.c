@@ -1,4 +1,5 @@
 /* The target's memory as the emulated machine sees it. */
+#include "base/search.h"
 #include "heap/emulator_internal.h"
 
 #include <string.h>
@@ -45,26 +46,10 @@ static bool map_page(struct pyr_emulator *e, pyr_addr page)
 	       !e->api.uc_mem_write(e->uc, page, bytes, sizeof(bytes));
 }
 
-static const struct pyr_segment *segment_at(const struct pyr_target *target, pyr_addr address)
-{
-	const struct pyr_segment *s = target->segments.data;
-	size_t low = 0, high = target->segments.count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (address < s[middle].start)
-			high = middle;
-		else if (address >= s[middle].end)
-			low = middle + 1;
-		else
-			return &s[middle];
-	}
-	return NULL;
-}
-
 bool pyr_emulator_map(struct pyr_emulator *e, uint64_t address)
 {
-	const struct pyr_segment *s = segment_at(e->target, address);
+	const struct pyr_segment *s = pyr_search_range(
+		e->target->segments.data, e->target->segments.count, start, end, address);
 	const struct pyr_mapping *m = pyr_target_mapping_at(e->target, address);
 	/* Not every debugger tells which mappings are code: images have both. */
 	bool data = m && !m->exec && !pyr_target_image_at(e->target, address);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/search.h"
 #include "heap/buffers.h"
 #include "runtime/access.h"
 #include "runtime/obmalloc.h"
@@ -17,16 +18,9 @@ struct span {
 /* The greatest id whose address is at most @addr, or PYR_NO_ID. */
 static uint32_t id_before(const struct pyr_heap *heap, pyr_addr addr)
 {
-	uint32_t low = 0, high = heap->count, middle;
+	uint32_t behind = (uint32_t)pyr_search(id, heap->count, heap->address[id] <= addr);
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (heap->address[middle] <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low ? low - 1 : PYR_NO_ID;
+	return behind ? behind - 1 : PYR_NO_ID;
 }
 
 static uint32_t before_object(const struct pyr_type *type)

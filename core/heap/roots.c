@@ -1,3 +1,4 @@
+#include "base/search.h"
 #include "heap/roots_internal.h"
 
 #include <stdlib.h>
@@ -130,24 +131,9 @@ void pyr_roots_destroy(struct pyr_roots *roots)
 	free(roots);
 }
 
-/* The first root whose object is @object or higher. */
-static size_t lower_bound(const struct pyr_roots *roots, uint32_t object)
-{
-	size_t low = 0, high = roots->roots.count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (roots->roots.data[middle].object < object)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 void pyr_roots_of(const struct pyr_roots *roots, uint32_t object, size_t *begin, size_t *end)
 {
-	size_t i = lower_bound(roots, object);
+	size_t i = pyr_search(k, roots->roots.count, roots->roots.data[k].object < object);
 
 	*begin = i;
 	while (i < roots->roots.count && roots->roots.data[i].object == object)

@@ -2,6 +2,7 @@
  * are needed: tables and caches of CPython that were static variables before they
  * moved into the interpreter, and those that the preprocessor and Argument Clinic make in
  * every extension module. Words of which no such thing can be said are roots_native.c's. */
+#include "base/search.h"
 #include "heap/roots_internal.h"
 #include "heap/roots_rows.h"
 #include "heap/statics.h"
@@ -497,27 +498,14 @@ bool pyr_roots_known_static(const struct pyr_roots *roots, pyr_addr slot)
 {
 	const struct pyr_heap *heap = roots->model->heap;
 	const pyr_addr *told = roots->state->statics.data;
-	size_t low = 0, high = roots->state->statics.count, middle;
+	size_t i = pyr_search(k, roots->state->statics.count, told[k] < slot);
 	const struct pyr_type *type;
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (told[middle] < slot)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < roots->state->statics.count && told[low] == slot)
+	if (i < roots->state->statics.count && told[i] == slot)
 		return true;
 	/* The object that starts at or below it. */
-	for (low = 0, high = heap->count; low < high;) {
-		middle = low + (high - low) / 2;
-		if (heap->address[middle] <= slot)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	type = low ? pyr_types_at(heap->types, heap->type[low - 1]) : NULL;
+	i = pyr_search(k, heap->count, heap->address[k] <= slot);
+	type = i ? pyr_types_at(heap->types, heap->type[i - 1]) : NULL;
 	return type &&
-	       slot < heap->address[low - 1] + static_size(&pyr_roots_python(roots)->layout, type);
+	       slot < heap->address[i - 1] + static_size(&pyr_roots_python(roots)->layout, type);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "native/glibc_internal.h"
 
 static int by_address(const void *x, const void *y)
@@ -15,18 +16,10 @@ static int by_address(const void *x, const void *y)
 
 struct pyr_glibc_arena *glibc_arena_of(struct pyr_glibc *g, pyr_addr chunk)
 {
-	size_t low = 0, high = g->regions.count, middle;
+	const struct pyr_glibc_region *region =
+		pyr_search_range(g->regions.data, g->regions.count, start, end, chunk);
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (chunk < g->regions.data[middle].start)
-			high = middle;
-		else if (chunk >= g->regions.data[middle].end)
-			low = middle + 1;
-		else
-			return &g->arenas.data[g->regions.data[middle].arena];
-	}
-	return NULL;
+	return region ? &g->arenas.data[region->arena] : NULL;
 }
 
 /* The arenas' version is not known; an address that is not aligned is a mangled one. */

@@ -1,4 +1,5 @@
 /* The walk over all chunks, and what malloc_trim(0) would give back of them. */
+#include "base/search.h"
 #include "native/glibc_internal.h"
 
 /* Free chunks that malloc_consolidate() would join, on their way by. */
@@ -51,26 +52,12 @@ static void flush_top(struct run *run, bool fast)
 	}
 }
 
-static size_t first_cached(const struct pyr_glibc *g, pyr_addr chunk)
-{
-	size_t low = 0, high = g->cached.count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (g->cached.data[middle] < chunk)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 pyr_error *pyr_glibc_walk_region(const struct pyr_glibc *g, struct pyr_reader *reader, size_t index,
 				 struct pyr_glibc_visitor *visitor)
 {
 	const struct pyr_glibc_region *region = &g->regions.data[index];
 	struct run run = {.glibc = g, .visitor = visitor, .region = index};
-	size_t cached = first_cached(g, region->start);
+	size_t cached = pyr_search(k, g->cached.count, g->cached.data[k] < region->start);
 	enum pyr_chunk_state state;
 	bool has_fast = false, whole = true;
 	uint64_t size, next;

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/search.h"
+
 size_t pyr_text_decode(const char *text, size_t length, unsigned *codepoint)
 {
 	const uint8_t *p = (const uint8_t *)text;
@@ -78,18 +80,9 @@ void pyr_text_clean(struct pyr_strbuf *out, const char *text, size_t length, boo
 
 static bool within(unsigned c, const uint32_t (*ranges)[2], size_t count)
 {
-	size_t low = 0, high = count, mid;
+	size_t i = pyr_search(k, count, ranges[k][1] < c);
 
-	while (low < high) {
-		mid = (low + high) / 2;
-		if (c > ranges[mid][1])
-			low = mid + 1;
-		else if (c < ranges[mid][0])
-			high = mid;
-		else
-			return true;
-	}
-	return false;
+	return i < count && ranges[i][0] <= c;
 }
 
 /* Columns of a code point: 0 for combining marks, 2 for East Asian wide

@@ -1,4 +1,5 @@
 /* The lower rungs: memory that looks like the runtime, a thread, `type`. */
+#include "base/search.h"
 #include "runtime/find.h"
 
 #include <stdlib.h>
@@ -193,16 +194,9 @@ static int by_value(const void *a, const void *b)
 static bool is_thread_id(const struct scan *scan, uint64_t word)
 {
 	uint64_t slack = scan->target->machine == PYR_MACHINE_AARCH64 ? 8192 : 0;
-	size_t low = 0, high = scan->id_count, middle;
+	size_t i = pyr_search(k, scan->id_count, scan->ids[k] < word);
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (scan->ids[middle] < word)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < scan->id_count && scan->ids[low] - word <= slack;
+	return i < scan->id_count && scan->ids[i] - word <= slack;
 }
 
 /* 3.6 has no runtime that would lie in an image: what exports its collector does. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "runtime/access.h"
 #include "runtime/raw.h"
 #include "runtime/values.h"
@@ -549,16 +550,10 @@ void pyr_freelists_deinit(struct pyr_freelists *freelists)
 const struct pyr_freelist *pyr_freelists_at(const struct pyr_freelists *freelists, pyr_addr start,
 					    pyr_addr end)
 {
-	size_t low = 0, high = freelists->entries.count, middle;
+	const struct pyr_freelist_entry *entry = freelists->entries.data;
+	size_t i = pyr_search(k, freelists->entries.count, entry[k].address < start);
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (freelists->entries.data[middle].address < start)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == freelists->entries.count || freelists->entries.data[low].address >= end)
+	if (i == freelists->entries.count || entry[i].address >= end)
 		return NULL;
-	return &freelists->lists.data[freelists->entries.data[low].list];
+	return &freelists->lists.data[entry[i].list];
 }

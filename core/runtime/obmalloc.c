@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "runtime/obmalloc_find.h"
 
 static uint32_t load_u32(const uint8_t *p)
@@ -165,18 +166,7 @@ const char *pyr_obmalloc_source_name(enum pyr_obmalloc_source source)
 
 const struct pyr_arena *pyr_obmalloc_arena_at(const struct pyr_obmalloc *m, pyr_addr addr)
 {
-	size_t low = 0, high = m->arenas.count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (addr < m->arenas.data[middle].address)
-			high = middle;
-		else if (addr >= m->arenas.data[middle].end)
-			low = middle + 1;
-		else
-			return &m->arenas.data[middle];
-	}
-	return NULL;
+	return pyr_search_range(m->arenas.data, m->arenas.count, address, end, addr);
 }
 
 /* Mark the blocks on the free list. A link must lie in the pool at the start of

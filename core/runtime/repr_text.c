@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/search.h"
 #include "runtime/repr.h"
 
 #define INT_DIGITS_MAX 4300 /* as sys.int_info.default_max_str_digits */
@@ -19,22 +20,15 @@ static const struct {
 
 bool pyr_unicode_printable(uint32_t c)
 {
-	size_t low = 0, high = sizeof(unprintable) / sizeof(unprintable[0]), middle;
+	const size_t count = sizeof(unprintable) / sizeof(unprintable[0]);
+	size_t i;
 
 	if (c < 0x80)
 		return c >= 0x20 && c != 0x7f;
 	if (c > 0x10ffff)
 		return false;
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (c > unprintable[middle].last)
-			low = middle + 1;
-		else if (c < unprintable[middle].first)
-			high = middle;
-		else
-			return false;
-	}
-	return true;
+	i = pyr_search(k, count, unprintable[k].last < c);
+	return i == count || c < unprintable[i].first;
 }
 
 static void add_char(struct pyr_strbuf *out, uint32_t c, char quote)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/search.h"
 #include "runtime/types_state.h"
 #include "runtime/values.h"
 
@@ -242,20 +243,13 @@ static void scan_modules(struct pyr_types *types, struct pyr_reader *reader)
 static const char *inferred_name(struct pyr_types *types, struct pyr_reader *reader, pyr_addr addr)
 {
 	struct pyr_types_state *state = types->state;
-	size_t low = 0, high, middle;
+	size_t i;
 
 	if (!state->inferred_ready)
 		scan_modules(types, reader);
-	high = state->inferred.count;
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (state->inferred.data[middle].address < addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < state->inferred.count && state->inferred.data[low].address == addr)
-		return state->inferred.data[low].name;
+	i = pyr_search(k, state->inferred.count, state->inferred.data[k].address < addr);
+	if (i < state->inferred.count && state->inferred.data[i].address == addr)
+		return state->inferred.data[i].name;
 	return NULL;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "target/image_parts.h"
 
 static int image_by_start(const void *a, const void *b)
@@ -99,18 +100,7 @@ void pyr_target_drop_images(struct pyr_target *target)
 
 const struct pyr_image *pyr_target_image_at(const struct pyr_target *target, pyr_addr addr)
 {
-	size_t low = 0, high = target->image_count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (addr < target->images[middle].start)
-			high = middle;
-		else if (addr >= target->images[middle].end)
-			low = middle + 1;
-		else
-			return &target->images[middle];
-	}
-	return NULL;
+	return pyr_search_range(target->images, target->image_count, start, end, addr);
 }
 
 /* The file as ELF, or the separate debug file, whose section headers are the

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/parallel.h"
+#include "base/search.h"
 
 #define BATCH_BYTES (1024u * 1024)
 #define BATCH_RANGES 512u
@@ -114,16 +115,7 @@ static int area_by_start(const void *a, const void *b)
 /* The first of the first @count areas that ends behind @addr. */
 static size_t area_from(const struct pyr_copy *copy, size_t count, pyr_addr addr)
 {
-	size_t low = 0, high = count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (copy->areas.data[middle].end <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return pyr_search(i, count, copy->areas.data[i].end <= addr);
 }
 
 static pyr_error *add_area(struct pyr_copy *copy, pyr_addr start, pyr_addr end, bool dense)

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/search.h"
+
 /* Bytes fetched through a read function are kept in blocks of this size. A
  * block of which only a part can be read is fetched page by page. */
 #define BLOCK_SIZE (64u * 1024)
@@ -164,23 +166,16 @@ static struct block *fetch_block(struct pyr_reader *reader, pyr_addr addr)
 static bool seek(struct pyr_reader *reader, pyr_addr addr)
 {
 	struct pyr_target *target = reader->target;
-	const struct pyr_segment *s = target->segments.data;
-	size_t low = 0, high = target->segments.count, middle;
+	const struct pyr_segment *s =
+		pyr_search_range(target->segments.data, target->segments.count, start, end, addr);
 	struct block *b;
 	unsigned first, last;
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (addr < s[middle].start) {
-			high = middle;
-		} else if (addr >= s[middle].end) {
-			low = middle + 1;
-		} else {
-			reader->start = s[middle].start;
-			reader->end = s[middle].end;
-			reader->bytes = s[middle].bytes;
-			return true;
-		}
+	if (s) {
+		reader->start = s->start;
+		reader->end = s->end;
+		reader->bytes = s->bytes;
+		return true;
 	}
 	if (pyr_target_concurrent(target) || !(b = fetch_block(reader, addr)))
 		return false;
@@ -201,18 +196,11 @@ pyr_addr pyr_peek_next(const struct pyr_reader *reader, pyr_addr addr, pyr_addr 
 {
 	const struct pyr_target *target = reader->target;
 	const struct pyr_segment *s = target->segments.data;
-	size_t low = 0, high = target->segments.count, middle;
+	size_t i = pyr_search(k, target->segments.count, s[k].start <= addr);
 	pyr_addr next = end, page = (addr | (BLOCK_PAGE - 1)) + 1;
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (s[middle].start <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < target->segments.count && s[low].start < next)
-		next = s[low].start;
+	if (i < target->segments.count && s[i].start < next)
+		next = s[i].start;
 	if (!pyr_target_concurrent(target) && page > addr && page < next)
 		next = page;
 	return next < end && end - next > 7 ? (next + 7) & ~(pyr_addr)7 : end;

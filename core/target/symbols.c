@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "target/elf_file.h"
 
 /* Only a forged table has longer runs of equal hashes. */
@@ -224,18 +225,11 @@ void pyr_symbol_spans_sort(struct pyr_symbol_spans *spans)
 const struct pyr_symbol_span *pyr_symbol_spans_at(const struct pyr_symbol_spans *spans,
 						  uint64_t address)
 {
-	size_t low = 0, high = spans->v.count, middle;
 	const struct pyr_symbol_span *v = spans->v.data;
+	size_t i = pyr_search(k, spans->v.count, v[k].start <= address);
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (v[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	while (low-- > 0 && v[low].highest > address)
-		if (address < v[low].end)
-			return &v[low];
+	while (i-- > 0 && v[i].highest > address)
+		if (address < v[i].end)
+			return &v[i];
 	return NULL;
 }

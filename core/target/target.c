@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "target/image.h"
 #include "target/reader.h"
 #include "target/residency.h"
@@ -275,18 +276,7 @@ void pyr_target_mark_incomplete(struct pyr_target *target, const char *format, .
 
 const struct pyr_mapping *pyr_target_mapping_at(const struct pyr_target *target, pyr_addr addr)
 {
-	size_t low = 0, high = target->mappings.count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (addr < target->mappings.data[middle].start)
-			high = middle;
-		else if (addr >= target->mappings.data[middle].end)
-			low = middle + 1;
-		else
-			return &target->mappings.data[middle];
-	}
-	return NULL;
+	return pyr_search_range(target->mappings.data, target->mappings.count, start, end, addr);
 }
 
 bool pyr_target_auxv(const struct pyr_target *target, uint64_t type, uint64_t *ret)
