@@ -1,5 +1,5 @@
 /* Binary search in what is sorted. Macros, as they work on sequences of any type; each argument
- * but the named variable and what is said with it is evaluated once. */
+ * but the named variable and what is said with it is evaluated once. And the order of words. */
 #ifndef PYR_BASE_SEARCH_H
 #define PYR_BASE_SEARCH_H
 
@@ -39,5 +39,13 @@
 		}                                                                                  \
 		found_ == SIZE_MAX ? NULL : &list_[found_];                                        \
 	})
+
+/* For qsort() and bsearch(): addresses and other words, rising. */
+static inline int pyr_by_word(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
 
 #endif

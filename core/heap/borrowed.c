@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "runtime/access.h"
 
 #define VERSIONS 4096u    /* FUNC_VERSION_CACHE_SIZE, pycore_function.h */
@@ -31,20 +32,13 @@ static bool add(struct pyr_borrowed *b, pyr_addr start, uint64_t size)
 	return !size || pyr_vec_push(&b->ranges, (struct pyr_borrowed_range){start, start + size});
 }
 
-static int by_value(const void *x, const void *y)
-{
-	pyr_addr a = *(const pyr_addr *)x, b = *(const pyr_addr *)y;
-
-	return a < b ? -1 : a > b;
-}
-
 /* The value that is most frequent in @v, and how often it is there. */
 static size_t most_frequent(pyr_addr *v, size_t count, pyr_addr *ret)
 {
 	size_t i, run = 0, best = 0;
 
 	if (count)
-		qsort(v, count, sizeof(*v), by_value);
+		qsort(v, count, sizeof(*v), pyr_by_word);
 	for (i = 0; i < count; i++) {
 		run = i && v[i] == v[i - 1] ? run + 1 : 1;
 		if (run > best) {

@@ -43,13 +43,6 @@ static int by_object(const void *x, const void *y)
 	return a->b < b->b ? -1 : a->b > b->b;
 }
 
-static int by_slot(const void *x, const void *y)
-{
-	const pyr_addr a = *(const pyr_addr *)x, b = *(const pyr_addr *)y;
-
-	return a < b ? -1 : a > b;
-}
-
 /* Words of C memory that were told by name already, from @first on, go. */
 static pyr_error *drop_known(struct pyr_roots *roots, size_t first)
 {
@@ -63,10 +56,10 @@ static pyr_error *drop_known(struct pyr_roots *roots, size_t first)
 			return pyr_error_no_memory();
 		}
 	if (slots.count) {
-		qsort(slots.data, slots.count, sizeof(*slots.data), by_slot);
+		qsort(slots.data, slots.count, sizeof(*slots.data), pyr_by_word);
 		for (i = first; i < roots->roots.count; i++)
 			if (!r[i].slot || !bsearch(&r[i].slot, slots.data, slots.count,
-						   sizeof(*slots.data), by_slot))
+						   sizeof(*slots.data), pyr_by_word))
 				r[kept++] = r[i];
 		roots->roots.count = kept;
 	}

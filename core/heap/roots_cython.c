@@ -3,6 +3,7 @@
  * among them. In Cython 3 all of them are members of one structure. Cython keeps one more
  * kind of variable, which borrows: global names that were looked up, each beside the
  * version of the dict it came from, where dicts have versions (until 3.11). */
+#include "base/search.h"
 #include "heap/roots_internal.h"
 #include "heap/roots_rows.h"
 #include "heap/statics.h"
@@ -133,13 +134,6 @@ static bool is_constant(const struct pyr_type *type)
 	}
 }
 
-static int by_address(const void *a, const void *b)
-{
-	const pyr_addr x = *(const pyr_addr *)a, y = *(const pyr_addr *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* The words of an image's variables: @fn for each that is not 0. */
 static pyr_error *each_word(struct scan *s, const struct pyr_statics *statics,
 			    const struct pyr_image *image, struct pyr_control *control,
@@ -226,7 +220,7 @@ static pyr_error *scan_image(struct scan *s, const struct pyr_statics *statics,
 		return each_word(s, statics, image, control, push_any);
 	if (s->strings.count < STRINGS_MIN || !s->cython_3)
 		return NULL;
-	qsort(s->strings.data, s->strings.count, sizeof(*s->strings.data), by_address);
+	qsort(s->strings.data, s->strings.count, sizeof(*s->strings.data), pyr_by_word);
 	for (i = 0; i < s->strings.count; i++) {
 		if (s->strings.data[i] != previous &&
 		    pyr_try_u64(&s->reader, s->strings.data[i], &object) &&

@@ -449,13 +449,6 @@ static pyr_error *scan_range(struct scan *s, const struct pyr_static_range *rang
 	return NULL;
 }
 
-static int by_address(const void *a, const void *b)
-{
-	const pyr_addr x = *(const pyr_addr *)a, y = *(const pyr_addr *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 pyr_error *pyr_roots_statics(struct pyr_roots *roots, struct pyr_control *control)
 {
 	struct pyr_python *python = pyr_roots_python(roots);
@@ -486,7 +479,7 @@ pyr_error *pyr_roots_statics(struct pyr_roots *roots, struct pyr_control *contro
 		push_ast_names(&s);
 	if (roots->state->statics.count)
 		qsort(roots->state->statics.data, roots->state->statics.count,
-		      sizeof(*roots->state->statics.data), by_address);
+		      sizeof(*roots->state->statics.data), pyr_by_word);
 	if (!err)
 		err = pyr_reader_check(&s.reader);
 	pyr_reader_deinit(&s.reader);

@@ -7,13 +7,6 @@
 #include "base/search.h"
 #include "native/glibc_internal.h"
 
-static int by_address(const void *x, const void *y)
-{
-	pyr_addr a = *(const pyr_addr *)x, b = *(const pyr_addr *)y;
-
-	return a < b ? -1 : a > b;
-}
-
 struct pyr_glibc_arena *glibc_arena_of(struct pyr_glibc *g, pyr_addr chunk)
 {
 	const struct pyr_glibc_region *region =
@@ -124,7 +117,7 @@ static bool read_free(struct pyr_target *target, struct pyr_reader *reader, stru
 	if (!pyr_glibc_read_tcaches(target, reader, g))
 		return false;
 	if (g->cached.count)
-		qsort(g->cached.data, g->cached.count, sizeof(*g->cached.data), by_address);
+		qsort(g->cached.data, g->cached.count, sizeof(*g->cached.data), pyr_by_word);
 	return true;
 }
 

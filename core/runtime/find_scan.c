@@ -182,13 +182,6 @@ pyr_error *pyr_find_by_runtime_scan(struct pyr_target *target, struct pyr_reader
 
 /* --- threads --- */
 
-static int by_value(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* pthread_self(): the thread pointer itself on x86-64; somewhat below it on
  * aarch64, where struct pthread precedes the thread control block. */
 static bool is_thread_id(const struct scan *scan, uint64_t word)
@@ -284,7 +277,7 @@ pyr_error *pyr_find_by_thread_scan(struct pyr_target *target, struct pyr_reader 
 	if (!err && !scan->ids)
 		err = pyr_error_no_memory();
 	if (!err && scan->id_count) {
-		qsort(scan->ids, scan->id_count, sizeof(*scan->ids), by_value);
+		qsort(scan->ids, scan->id_count, sizeof(*scan->ids), pyr_by_word);
 		if (!(err = all_shapes(target, &scan->shapes)))
 			err = scan_ranges(scan, reader, &ranges, thread_piece);
 	}
