@@ -55,6 +55,29 @@ static pyr_error *merge(struct memory_area_list *list, const struct memory_area_
 	return NULL;
 }
 
+/* Memory of an allocator: the bytes that nobody owns are its own. @index: its number there. */
+static pyr_error *add_block(struct memory_area_list *list, pyr_addr start, pyr_addr end,
+			    enum memory_master master, enum pyr_memory_category own, size_t index)
+{
+	const struct memory_area area = {.start = start,
+					 .end = end,
+					 .master = master,
+					 .own = own,
+					 .file = own,
+					 .index = index};
+
+	return add(list, &area);
+}
+
+/* @list goes under what there is already, unless @err; it is emptied and may be filled again. */
+static pyr_error *put_under(struct memory_account *a, struct memory_area_list *list, pyr_error *err)
+{
+	if (!err)
+		err = merge(&a->areas, list);
+	pyr_vec_deinit(&list->v);
+	return err;
+}
+
 static pyr_error *add_arenas(struct memory_account *a)
 {
 	const struct pyr_obmalloc *o = a->input->heap ? a->input->heap->obmalloc : NULL;
@@ -62,56 +85,28 @@ static pyr_error *add_arenas(struct memory_account *a)
 	pyr_error *err = NULL;
 	size_t i;
 
-	for (i = 0; o && i < o->arenas.count && !err; i++) {
-		struct memory_area area = {.start = o->arenas.data[i].address,
-					   .end = o->arenas.data[i].end,
-					   .master = PYMALLOC,
-					   .own = PYR_MEMORY_PYMALLOC_OVERHEAD,
-					   .file = PYR_MEMORY_PYMALLOC_OVERHEAD,
-					   .index = i};
-
-		err = add(&list, &area);
-	}
-	if (!err)
-		err = merge(&a->areas, &list);
-	pyr_vec_deinit(&list.v);
-	return err;
+	for (i = 0; o && i < o->arenas.count && !err; i++)
+		err = add_block(&list, o->arenas.data[i].address, o->arenas.data[i].end, PYMALLOC,
+				PYR_MEMORY_PYMALLOC_OVERHEAD, i);
+	return put_under(a, &list, err);
 }
 
 static pyr_error *add_malloc(struct memory_account *a)
 {
 	const struct pyr_glibc *g = a->input->glibc;
+	const struct pyr_glibc_mapped_list *m = a->input->mapped;
 	struct memory_area_list list = {.v = {NULL, 0, 0}};
 	pyr_error *err = NULL;
 	size_t i;
 
-	for (i = 0; g && i < g->regions.count && !err; i++) {
-		struct memory_area area = {.start = g->regions.data[i].begins,
-					   .end = g->regions.data[i].stops,
-					   .master = MALLOC,
-					   .own = PYR_MEMORY_MALLOC_OVERHEAD,
-					   .file = PYR_MEMORY_MALLOC_OVERHEAD,
-					   .index = i};
-
-		err = add(&list, &area);
-	}
-	if (!err)
-		err = merge(&a->areas, &list);
-	list.v.count = 0;
-	for (i = 0; !err && a->input->mapped && i < a->input->mapped->v.count; i++) {
-		struct memory_area area = {.start = a->input->mapped->v.data[i].start,
-					   .end = a->input->mapped->v.data[i].end,
-					   .master = CHUNK,
-					   .own = PYR_MEMORY_NATIVE,
-					   .file = PYR_MEMORY_NATIVE,
-					   .index = i};
-
-		err = add(&list, &area);
-	}
-	if (!err)
-		err = merge(&a->areas, &list);
-	pyr_vec_deinit(&list.v);
-	return err;
+	for (i = 0; g && i < g->regions.count && !err; i++)
+		err = add_block(&list, g->regions.data[i].begins, g->regions.data[i].stops, MALLOC,
+				PYR_MEMORY_MALLOC_OVERHEAD, i);
+	err = put_under(a, &list, err);
+	for (i = 0; m && i < m->v.count && !err; i++)
+		err = add_block(&list, m->v.data[i].start, m->v.data[i].end, CHUNK,
+				PYR_MEMORY_NATIVE, i);
+	return put_under(a, &list, err);
 }
 
 static pyr_error *add_native(struct memory_account *a, const struct pyr_area_list *from)
@@ -137,10 +132,7 @@ static pyr_error *add_native(struct memory_account *a, const struct pyr_area_lis
 
 		err = add(&list, &area);
 	}
-	if (!err)
-		err = merge(&a->areas, &list);
-	pyr_vec_deinit(&list.v);
-	return err;
+	return put_under(a, &list, err);
 }
 
 /* What no allocator has: by mapping, and what lies outside of all of them. */
@@ -194,10 +186,7 @@ static pyr_error *add_mappings(struct memory_account *a)
 		}
 		err = add(&list, &area);
 	}
-	if (!err)
-		err = merge(&a->areas, &list);
-	pyr_vec_deinit(&list.v);
-	return err;
+	return put_under(a, &list, err);
 }
 
 static pyr_error *add_ended_stacks(struct memory_account *a)
