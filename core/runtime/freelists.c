@@ -19,16 +19,7 @@ enum form { LINKED, ARRAY, SLOT, BY_LENGTH };
 
 enum list {
 #define LIST(id, type, gc, struct_id, link, maximum) LIST_##id,
-#define STATIC(...)
-#define PER_TYPE(...)
-#define IN_ARRAYS(...)
-#define IN_CHAINS(...)
 #include "runtime/freelists.def"
-#undef LIST
-#undef STATIC
-#undef PER_TYPE
-#undef IN_ARRAYS
-#undef IN_CHAINS
 	LIST_COUNT
 };
 
@@ -41,16 +32,7 @@ static const struct {
 } specs[] = {
 #define LIST(id, type, gc, struct_id, link, maximum)                                               \
 	{type, gc, PYR_STRUCT(struct_id), PYR_F_##link, maximum},
-#define STATIC(...)
-#define PER_TYPE(...)
-#define IN_ARRAYS(...)
-#define IN_CHAINS(...)
 #include "runtime/freelists.def"
-#undef LIST
-#undef STATIC
-#undef PER_TYPE
-#undef IN_ARRAYS
-#undef IN_CHAINS
 };
 
 static const struct {
@@ -58,17 +40,8 @@ static const struct {
 	enum form form;
 	const char *file, *head, *count;
 } statics[] = {
-#define LIST(...)
 #define STATIC(id, form, file, head, count) {LIST_##id, form, file, head, count},
-#define PER_TYPE(...)
-#define IN_ARRAYS(...)
-#define IN_CHAINS(...)
 #include "runtime/freelists.def"
-#undef LIST
-#undef STATIC
-#undef PER_TYPE
-#undef IN_ARRAYS
-#undef IN_CHAINS
 };
 
 /* Fields: of the interpreter, then of the structure there; -1: none. */
@@ -79,50 +52,23 @@ struct place {
 };
 
 static const struct place per_type[] = {
-#define LIST(...)
-#define STATIC(...)
 #define PER_TYPE(id, form, field, head, count)                                                     \
 	{LIST_##id, form, PYR_FIELD(PyInterpreterState, field), PYR_F_##head, PYR_F_##count},
-#define IN_ARRAYS(...)
-#define IN_CHAINS(...)
 #include "runtime/freelists.def"
-#undef LIST
-#undef STATIC
-#undef PER_TYPE
-#undef IN_ARRAYS
-#undef IN_CHAINS
 };
 
 static const struct place in_arrays[] = {
-#define LIST(...)
-#define STATIC(...)
-#define PER_TYPE(...)
 #define IN_ARRAYS(id, form, items, count)                                                          \
 	{LIST_##id, form, PYR_FIELD(PyInterpreterState, freelists),                                \
 	 PYR_FIELD(_Py_freelists, items), PYR_FIELD(_Py_freelists, count)},
-#define IN_CHAINS(...)
 #include "runtime/freelists.def"
-#undef LIST
-#undef STATIC
-#undef PER_TYPE
-#undef IN_ARRAYS
-#undef IN_CHAINS
 };
 
 static const struct place in_chains[] = {
-#define LIST(...)
-#define STATIC(...)
-#define PER_TYPE(...)
-#define IN_ARRAYS(...)
 #define IN_CHAINS(id, form, field)                                                                 \
 	{LIST_##id, form, PYR_FIELD(PyInterpreterState, freelists),                                \
 	 PYR_FIELD(_Py_freelists, field), NONE},
 #include "runtime/freelists.def"
-#undef LIST
-#undef STATIC
-#undef PER_TYPE
-#undef IN_ARRAYS
-#undef IN_CHAINS
 };
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
