@@ -63,6 +63,18 @@ bool pyr_label_attribute(struct pyr_label_writer *w, pyr_addr name)
 	return true;
 }
 
+char *pyr_label_c_name(struct pyr_label_writer *w, pyr_addr name)
+{
+	char *text = NULL;
+	pyr_error *err = pyr_read_cstring(w->reader, name, NAME_LENGTH, &text);
+
+	if (!err && pyr_utf8_is_valid(text))
+		return text;
+	pyr_error_destroy(err);
+	free(text);
+	return NULL;
+}
+
 char *pyr_label_tuple_name(struct pyr_label_writer *w, pyr_addr names, uint64_t index)
 {
 	uint64_t count;
@@ -174,14 +186,12 @@ static void write_field(struct pyr_label_writer *w, const char *name)
 
 static void write_slot(struct pyr_label_writer *w, pyr_addr name)
 {
-	char *text = NULL;
-	pyr_error *err = pyr_read_cstring(w->reader, name, NAME_LENGTH, &text);
+	char *text = pyr_label_c_name(w, name);
 
-	if (!err && pyr_utf8_is_valid(text))
+	if (text)
 		pyr_strbuf_printf(w->out, ".%s", text);
 	else
 		pyr_strbuf_add(w->out, "a slot");
-	pyr_error_destroy(err);
 	free(text);
 }
 

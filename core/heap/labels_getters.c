@@ -6,7 +6,6 @@
 #include "heap/labels_internal.h"
 
 #define GETTERS_MAX 1000u
-#define NAME_LENGTH 200u
 #define CODE_MAX 40u
 
 /* PyGetSetDef, descrobject.h: name, get, set, doc, closure. Part of the stable ABI. */
@@ -64,8 +63,6 @@ char *pyr_label_getter(struct pyr_label_writer *w, const struct pyr_type *type, 
 {
 	pyr_addr at = pyr_get_addr(w->l, w->reader, type->address, PyTypeObject, tp_getset), get;
 	uint64_t name, word;
-	pyr_error *err;
-	char *text;
 	unsigned i;
 
 	if (w->l->machine != PYR_MACHINE_X86_64)
@@ -74,15 +71,8 @@ char *pyr_label_getter(struct pyr_label_writer *w, const struct pyr_type *type, 
 		if (!pyr_try_u64(w->reader, at, &name) || !name ||
 		    !pyr_try_u64(w->reader, at + GETSET_GET, &get))
 			return NULL;
-		if (!get || !returned_word(w->reader, get, &word) || word != offset)
-			continue;
-		err = pyr_read_cstring(w->reader, name, NAME_LENGTH, &text);
-		if (!err && pyr_utf8_is_valid(text))
-			return text;
-		if (!err)
-			free(text);
-		pyr_error_destroy(err);
-		return NULL;
+		if (get && returned_word(w->reader, get, &word) && word == offset)
+			return pyr_label_c_name(w, name);
 	}
 	return NULL;
 }

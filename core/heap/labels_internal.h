@@ -22,6 +22,8 @@ bool pyr_label_attribute(struct pyr_label_writer *w, pyr_addr name);
 void pyr_label_local(struct pyr_label_writer *w, const struct pyr_step *step);
 /* Item @index of the tuple @names as UTF-8, or NULL; to be freed. */
 char *pyr_label_tuple_name(struct pyr_label_writer *w, pyr_addr names, uint64_t index);
+/* The C string at @name when it is UTF-8, or NULL; to be freed. */
+char *pyr_label_c_name(struct pyr_label_writer *w, pyr_addr name);
 
 /* `[3]`, or `.st_mode` of a struct sequence. */
 void pyr_label_item(struct pyr_label_writer *w, const struct pyr_type *type, uint64_t index);

@@ -31,7 +31,6 @@ static const struct row rows[] = {
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
 #define MEMBERS_MAX 1000u
-#define NAME_LENGTH 200u
 #define BASES_MAX 200u
 
 static const char *known_member(struct pyr_label_writer *w, const struct pyr_type *type,
@@ -60,8 +59,6 @@ static char *described_member(struct pyr_label_writer *w, const struct pyr_type 
 	uint64_t kind, flags;
 	int64_t at;
 	pyr_addr name;
-	pyr_error *err;
-	char *text;
 	unsigned i;
 
 	for (i = 0; member && size && i < MEMBERS_MAX; i++, member += size) {
@@ -74,13 +71,7 @@ static char *described_member(struct pyr_label_writer *w, const struct pyr_type 
 		    (pyr_get_u64(w->l, w->reader, member, PyMemberDef, flags, &flags) &&
 		     flags & 16))
 			continue;
-		err = pyr_read_cstring(w->reader, name, NAME_LENGTH, &text);
-		if (!err && pyr_utf8_is_valid(text))
-			return text;
-		if (!err)
-			free(text);
-		pyr_error_destroy(err);
-		return NULL;
+		return pyr_label_c_name(w, name);
 	}
 	return NULL;
 }
