@@ -231,7 +231,8 @@ static void sentence(struct pyr_context *context, const struct answer *a)
 		pyr_out_printf(out, "Also because %s.\n", a->why.reasons.data[i].text);
 }
 
-static void table(struct pyr_context *context, const struct answer *a, size_t shown)
+void pyr_cycles_table(struct pyr_context *context, const struct pyr_cycle_group *groups,
+		      const uint32_t *which, size_t count)
 {
 	static const struct pyr_column columns[] = {
 		{"GROUP", true, false, PYR_CUT_END},   {"CYCLES", true, false, PYR_CUT_END},
@@ -240,13 +241,13 @@ static void table(struct pyr_context *context, const struct answer *a, size_t sh
 	};
 	const struct pyr_cycle_group *group;
 	struct pyr_table t;
-	size_t g;
+	size_t i;
 
 	pyr_out_raw(context->out, "\n", 1);
 	pyr_table_init(&t, context->out, columns, sizeof(columns) / sizeof(columns[0]));
-	for (g = 0; g < shown; g++) {
-		group = &a->cycles.groups.data[g];
-		pyr_table_cell(&t, "%zu", g + 1);
+	for (i = 0; i < count; i++) {
+		group = &groups[which ? which[i] : i];
+		pyr_table_cell(&t, "%zu", i + 1);
 		pyr_table_text(&t, pyr_count(group->cycles).text);
 		pyr_table_text(&t, pyr_count(group->objects).text);
 		pyr_table_text(&t, pyr_bytes(group->bytes).text);
@@ -390,7 +391,7 @@ static void print_text(struct pyr_context *context, const struct answer *answers
 			shown = (size_t)context->limit;
 		sentence(context, a);
 		if (a->garbage.count) {
-			table(context, a, shown);
+			pyr_cycles_table(context, a->cycles.groups.data, NULL, shown);
 			pyr_context_more(context, shown, a->cycles.groups.count, "group", "groups");
 			explanations(context, a, shown);
 		}

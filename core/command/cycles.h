@@ -2,12 +2,16 @@
 #ifndef PYR_COMMAND_CYCLES_H
 #define PYR_COMMAND_CYCLES_H
 
+#include "analysis/cycles.h"
 #include "analysis/garbage.h"
 #include "command/context.h"
 
 /* cycles --reachable */
 pyr_error *pyr_cycles_reachable(struct pyr_context *context, int generation);
 
+/* Groups, a row each; @which: the numbers of those that are shown; NULL: the first @count. */
+void pyr_cycles_table(struct pyr_context *context, const struct pyr_cycle_group *groups,
+		      const uint32_t *which, size_t count);
 /* " (numpy.ufunc, ...)": types whose references are guessed at. */
 void pyr_cycles_guessed(struct pyr_context *context, const struct pyr_garbage *garbage);
 /* The member "names". */

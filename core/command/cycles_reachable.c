@@ -265,15 +265,9 @@ static void print_holders(struct pyr_context *context, const struct answer *a,
 
 static void print_text(struct pyr_context *context, const struct answer *a)
 {
-	static const struct pyr_column columns[] = {
-		{"GROUP", true, false, PYR_CUT_END},   {"CYCLES", true, false, PYR_CUT_END},
-		{"OBJECTS", true, false, PYR_CUT_END}, {"SIZE", true, false, PYR_CUT_END},
-		{"SHAPE", false, true, PYR_CUT_END},
-	};
 	const struct pyr_value *show = pyr_context_option(context, PYR_OPT_cycles_show);
 	const struct pyr_cycle_group *group;
 	struct pyr_strbuf text = {0};
-	struct pyr_table t;
 	size_t k;
 
 	if (show->given) {
@@ -295,17 +289,7 @@ static void print_text(struct pyr_context *context, const struct answer *a)
 		       pyr_counted(a->cycles_shown, "cycle is", "cycles are").text,
 		       pyr_counted(a->objects_shown, "object", "objects").text,
 		       pyr_counted(a->all, "kind", "kinds").text);
-	pyr_out_raw(context->out, "\n", 1);
-	pyr_table_init(&t, context->out, columns, sizeof(columns) / sizeof(columns[0]));
-	for (k = 0; k < a->shown_count; k++) {
-		group = &a->cycles.groups.data[a->shown[k]];
-		pyr_table_cell(&t, "%zu", k + 1);
-		pyr_table_text(&t, pyr_count(group->cycles).text);
-		pyr_table_text(&t, pyr_count(group->objects).text);
-		pyr_table_text(&t, pyr_bytes(group->bytes).text);
-		pyr_table_text(&t, group->shape);
-	}
-	pyr_table_finish(&t);
+	pyr_cycles_table(context, a->cycles.groups.data, a->shown, a->shown_count);
 	pyr_context_more(context, a->shown_count, a->all, "group", "groups");
 	pyr_out_raw(context->out, "\n", 1);
 	for (k = 0; k < a->shown_count; k++) {
