@@ -22,6 +22,12 @@ struct answer {
 	bool has_holders;
 };
 
+static uint64_t arena_in_use(const struct pyr_glibc_arena *arena)
+{
+	return arena->system_mem - arena->top_size - pyr_glibc_arena_free(arena) -
+	       arena->tcache.bytes;
+}
+
 static pyr_error *learn(struct pyr_context *context, struct answer *a)
 {
 	struct pyr_glibc *g = &a->view.glibc;
@@ -199,6 +205,13 @@ static void owner_json(struct pyr_json *json, const struct answer *a, enum pyr_c
 		pyr_json_string(json, "buffer", pyr_buffer_name((enum pyr_buffer_name)y));
 }
 
+static void bin_json(struct pyr_json *json, const char *bytes, const char *chunks,
+		     const struct pyr_glibc_free *bin)
+{
+	pyr_json_uint(json, bytes, bin->bytes);
+	pyr_json_uint(json, chunks, bin->chunks);
+}
+
 static void arenas_json(struct pyr_json *json, const struct answer *a)
 {
 	size_t i;
@@ -211,20 +224,13 @@ static void arenas_json(struct pyr_json *json, const struct answer *a)
 		pyr_json_address(json, "address", arena->address);
 		pyr_json_bool(json, "main", i == 0);
 		pyr_json_uint(json, "system", arena->system_mem);
-		pyr_json_uint(json, "in_use",
-			      arena->system_mem - arena->top_size - pyr_glibc_arena_free(arena) -
-				      arena->tcache.bytes);
-		pyr_json_uint(json, "tcache", arena->tcache.bytes);
-		pyr_json_uint(json, "tcache_chunks", arena->tcache.chunks);
+		pyr_json_uint(json, "in_use", arena_in_use(arena));
+		bin_json(json, "tcache", "tcache_chunks", &arena->tcache);
 		pyr_json_uint(json, "free", pyr_glibc_arena_free(arena));
-		pyr_json_uint(json, "fast", arena->fast.bytes);
-		pyr_json_uint(json, "fast_chunks", arena->fast.chunks);
-		pyr_json_uint(json, "unsorted", arena->unsorted.bytes);
-		pyr_json_uint(json, "unsorted_chunks", arena->unsorted.chunks);
-		pyr_json_uint(json, "small", arena->small.bytes);
-		pyr_json_uint(json, "small_chunks", arena->small.chunks);
-		pyr_json_uint(json, "large", arena->large.bytes);
-		pyr_json_uint(json, "large_chunks", arena->large.chunks);
+		bin_json(json, "fast", "fast_chunks", &arena->fast);
+		bin_json(json, "unsorted", "unsorted_chunks", &arena->unsorted);
+		bin_json(json, "small", "small_chunks", &arena->small);
+		bin_json(json, "large", "large_chunks", &arena->large);
 		pyr_json_uint(json, "largest_free", arena->largest_free);
 		pyr_json_uint(json, "top", arena->top_size);
 		pyr_json_uint(json, "heaps", arena->heaps);
@@ -402,18 +408,15 @@ static void print_arenas(struct pyr_context *context, const struct answer *a)
 	pyr_table_init(&table, context->out, columns, 9);
 	for (i = 0; i < g->arenas.count && i < context->limit; i++) {
 		const struct pyr_glibc_arena *arena = &g->arenas.data[i];
-		uint64_t unused = pyr_glibc_arena_free(arena);
 
 		if (i)
 			pyr_table_text(&table, pyr_address(arena->address).text);
 		else
 			pyr_table_text(&table, "main");
 		pyr_table_text(&table, pyr_bytes(arena->system_mem).text);
-		pyr_table_text(&table, pyr_bytes(arena->system_mem - arena->top_size - unused -
-						 arena->tcache.bytes)
-					       .text);
+		pyr_table_text(&table, pyr_bytes(arena_in_use(arena)).text);
 		pyr_table_text(&table, pyr_bytes(arena->tcache.bytes).text);
-		pyr_table_text(&table, pyr_bytes(unused).text);
+		pyr_table_text(&table, pyr_bytes(pyr_glibc_arena_free(arena)).text);
 		pyr_table_text(&table, pyr_count(arena->unsorted.chunks + arena->small.chunks +
 						 arena->large.chunks + arena->fast.chunks)
 					       .text);
