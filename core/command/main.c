@@ -10,23 +10,7 @@
 #include <unistd.h>
 
 #include "command/front.h"
-
-enum global {
-#define GLOBAL(id, ...) GLOBAL_##id,
-#include "command/globals.def"
-#undef GLOBAL
-	GLOBAL_COUNT
-};
-
-static const struct {
-	const char *name;
-	char letter;
-	const char *value_name, *session_option, *help;
-} globals[] = {
-#define GLOBAL(id, name, letter, value, option, help) {name, letter, value, option, help},
-#include "command/globals.def"
-#undef GLOBAL
-};
+#include "command/globals.h"
 
 static void print_usage(FILE *out)
 {

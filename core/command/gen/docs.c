@@ -8,17 +8,7 @@
 #include <sys/stat.h>
 
 #include "command/context.h"
-
-static const struct {
-	const char *name;
-	char letter;
-	const char *value_name, *session_option, *help;
-} globals[] = {
-#define GLOBAL(id, name, letter, value, option, help) {name, letter, value, option, help},
-#include "command/globals.def"
-#undef GLOBAL
-};
-#define GLOBALS (sizeof(globals) / sizeof(globals[0]))
+#include "command/globals.h"
 
 static FILE *create(const char *directory, const char *name)
 {
@@ -243,7 +233,7 @@ static void man_page(const char *directory)
 	     "analysed.\n\nWithout a COMMAND it is an interactive shell on a terminal, and "
 	     "reads commands from standard input, one a line, otherwise.");
 	fputs("\n.SH OPTIONS\n", out);
-	for (i = 0; i < GLOBALS; i++)
+	for (i = 0; i < GLOBAL_COUNT; i++)
 		roff_global(out, i);
 	fputs(".SH COMMANDS\nEvery command takes these options:\n", out);
 	for (i = 0; i < PYR_OPT_COMMON; i++) {
