@@ -224,7 +224,7 @@ static void row(struct pyr_table *table, const char *label, const char *text)
 static void missing_files(struct pyr_context *context)
 {
 	const struct pyr_target *target = context->session->target;
-	struct pyr_strbuf text = {0}, wrapped = {0};
+	struct pyr_strbuf text = {0};
 	size_t i, missing = 0, first = 0;
 
 	for (i = 0; i < target->image_count; i++) {
@@ -242,12 +242,9 @@ static void missing_files(struct pyr_context *context)
 			  missing == 1 ? "is" : "are", target->images[first].path,
 			  target->images[first].why_no_file ? target->images[first].why_no_file
 							    : "unknown");
-	pyr_text_wrap(&wrapped, pyr_strbuf_str(&text),
-		      context->out->width > 0 ? (size_t)context->out->width : 100, 0);
 	pyr_out_raw(context->out, "\n", 1);
-	pyr_out_text(context->out, pyr_strbuf_str(&wrapped));
+	pyr_out_paragraph(context->out, PYR_STYLE_PLAIN, pyr_strbuf_str(&text));
 	pyr_strbuf_deinit(&text);
-	pyr_strbuf_deinit(&wrapped);
 }
 
 static void print_text(struct pyr_context *context, const struct pyr_census *census,

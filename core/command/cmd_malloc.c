@@ -532,7 +532,7 @@ static void print_sizes(struct pyr_context *context, const struct answer *a)
 
 static void print_text(struct pyr_context *context, const struct answer *a, bool by_size)
 {
-	struct pyr_strbuf text = {0}, wrapped = {0};
+	struct pyr_strbuf text = {0};
 
 	if (a->view.glibc.arenas.count)
 		sentence(a, &text);
@@ -543,12 +543,8 @@ static void print_text(struct pyr_context *context, const struct answer *a, bool
 				  a->view.allocator.name, a->view.allocator.how,
 				  a->view.allocator.image ? " of " : "",
 				  a->view.allocator.image ? a->view.allocator.image->path : "");
-	pyr_text_wrap(&wrapped, pyr_strbuf_str(&text),
-		      context->out->width > 0 ? (size_t)context->out->width : 100, 0);
-	pyr_out_styled(context->out, PYR_STYLE_STRONG, "%s", pyr_strbuf_str(&wrapped));
-	pyr_out_style(context->out, PYR_STYLE_PLAIN);
+	pyr_out_paragraph(context->out, PYR_STYLE_STRONG, pyr_strbuf_str(&text));
 	pyr_strbuf_deinit(&text);
-	pyr_strbuf_deinit(&wrapped);
 	if (!a->view.glibc.arenas.count)
 		return;
 	if (by_size) {

@@ -277,16 +277,13 @@ static void print_text(struct pyr_context *context, const struct answer *a)
 					       {"HOW IT IS KNOWN", false, true, PYR_CUT_END},
 				       };
 	const struct pyr_memory *m = &a->memory;
-	struct pyr_strbuf text = {0}, wrapped = {0};
+	struct pyr_strbuf text = {0};
 	bool swap = m->total_swapped != 0;
 	struct pyr_table table;
 	int c;
 
 	sentence(a, &text);
-	pyr_text_wrap(&wrapped, pyr_strbuf_str(&text),
-		      context->out->width > 0 ? (size_t)context->out->width : 100, 0);
-	pyr_out_styled(context->out, PYR_STYLE_STRONG, "%s", pyr_strbuf_str(&wrapped));
-	pyr_out_style(context->out, PYR_STYLE_PLAIN);
+	pyr_out_paragraph(context->out, PYR_STYLE_STRONG, pyr_strbuf_str(&text));
 	pyr_out_text(context->out, "\n");
 	pyr_table_init(&table, context->out, swap ? swap_columns : columns, swap ? 5 : 4);
 	for (c = 0; c < PYR_MEMORY_CATEGORIES; c++) {
@@ -318,7 +315,6 @@ static void print_text(struct pyr_context *context, const struct answer *a)
 		pyr_out_text(context->out, "most pages of files were left out.\n");
 	}
 	pyr_strbuf_deinit(&text);
-	pyr_strbuf_deinit(&wrapped);
 }
 
 /* --- what is asked of the heap --- */

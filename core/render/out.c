@@ -168,3 +168,12 @@ void pyr_out_styled(struct pyr_out *out, enum pyr_style style, const char *forma
 	va_end(args);
 	pyr_out_style(out, PYR_STYLE_PLAIN);
 }
+
+void pyr_out_paragraph(struct pyr_out *out, enum pyr_style style, const char *text)
+{
+	struct pyr_strbuf wrapped = {0};
+
+	pyr_text_wrap(&wrapped, text, out->width > 0 ? (size_t)out->width : 100, 0);
+	pyr_out_styled(out, style, "%s", pyr_strbuf_str(&wrapped));
+	pyr_strbuf_deinit(&wrapped);
+}

@@ -48,5 +48,7 @@ void pyr_out_style(struct pyr_out *out, enum pyr_style style);
 /* pyr_out_printf() in @style. */
 void pyr_out_styled(struct pyr_out *out, enum pyr_style style, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* pyr_out_text() in @style, broken into lines: as wide as the terminal, or 100 columns. */
+void pyr_out_paragraph(struct pyr_out *out, enum pyr_style style, const char *text);
 
 #endif
