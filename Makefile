@@ -20,6 +20,7 @@ LIBS    := -lelf -lzstd -llz4 -lz -ldl -lm
 MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/%.o)
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
+BENCH   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 
 .PHONY: all unit docs check-docs install uninstall format lint deps check bench bench-extremes clean help
 all: $(BUILD)/libpyretain.so $(BUILD)/pyretain
@@ -100,7 +101,7 @@ help:
 # gc.collect(), in one run. The extremes need 5 GB of memory, and as much disk for a core.
 bench-extremes: all $(BUILD)/tests/bench/graph_bench
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py deep wide
-bench: all $(BUILD)/tests/bench/census_bench $(BUILD)/tests/bench/graph_bench $(BUILD)/tests/bench/why_bench
+bench: all $(BENCH)
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py $(OBJECTS)
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/memory_bench.py $(firstword $(OBJECTS))
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/cycles_bench.py $(firstword $(OBJECTS))
@@ -111,7 +112,7 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIB_OBJ)
 clean:
 	rm -rf $(BUILD) build-asan build-ubsan
 
--include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT:=.d) $(UNIT_SUPPORT:.o=.d) $(DOCS_OBJ:.o=.d)
+-include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT:=.d) $(UNIT_SUPPORT:.o=.d) $(DOCS_OBJ:.o=.d) $(BENCH:=.d)
 include core/layout/gen/layouts.mk
 
 .PHONY: demo

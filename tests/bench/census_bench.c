@@ -1,57 +1,17 @@
 /* census_bench CORE [--twin]: how fast the parts of a census are, on one core.
  * Prints "name value" lines; tests/bench/bench.py turns them into ratios. --twin
  * also builds the heap model and compares the census over it with the stream. */
-#include <stdio.h>
-#include <stdlib.h>
+#define _GNU_SOURCE
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
 #include "analysis/census.h"
-#include "base/parallel.h"
+#include "bench.h"
 #include "heap/survey.h"
-
-static double on_clock(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static double now(void)
-{
-	return on_clock(CLOCK_MONOTONIC);
-}
 
 /* Of this thread alone: rates are those of one core, however busy the machine. */
 static double cpu(void)
 {
 	return on_clock(CLOCK_THREAD_CPUTIME_ID);
-}
-
-static void die(pyr_error *err)
-{
-	if (!err)
-		return;
-	fprintf(stderr, "census_bench: %s: %s\n", pyr_error_code_name(err->code), err->message);
-	pyr_error_destroy(err);
-	exit(1);
-}
-
-static long peak_kib(void)
-{
-	FILE *f = fopen("/proc/self/status", "r");
-	long anon = 0, kib;
-	char line[256];
-
-	/* Pages of the core are not ours: anonymous memory alone counts. */
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "RssAnon: %ld", &kib) == 1)
-			anon = kib;
-	if (f)
-		fclose(f);
-	return anon;
 }
 
 static void count_only(struct pyr_scanner *s, struct pyr_kind *kind, pyr_addr addr,
@@ -185,7 +145,7 @@ static void twin(struct pyr_types *types, struct pyr_control *control)
 	die(pyr_heap_build(types, control, &heap));
 	printf("heap_seconds %.6f\n", now() - t);
 	printf("heap_bytes_per_object %.2f\n",
-	       (double)peak_kib() * 1024 / (heap->count ? heap->count : 1));
+	       (double)own_kib() * 1024 / (heap->count ? heap->count : 1));
 	for (id = 0; id < heap->count; id++)
 		bad += pyr_heap_id(heap, heap->address[id]) != id ||
 		       pyr_heap_id(heap, heap->address[id] + 8) == id ||
@@ -237,7 +197,7 @@ int main(int argc, char **argv)
 	printf("census_seconds %.6f\n", now() - t);
 	printf("whole_seconds %.6f\n", now() - start);
 	printf("census_bytes_per_object %.2f\n",
-	       (double)peak_kib() * 1024 / (double)(census.objects ? census.objects : 1));
+	       (double)own_kib() * 1024 / (double)(census.objects ? census.objects : 1));
 	print_census(&census);
 	for (i = 0; argc > 2 && !strcmp(argv[2], "--top") && i < census.rows.count; i++)
 		printf("type %s %llu %llu %llu\n",
@@ -246,8 +206,7 @@ int main(int argc, char **argv)
 		       (unsigned long long)census.rows.data[i].gc_count,
 		       (unsigned long long)census.rows.data[i].bytes);
 	pyr_census_deinit(&census);
-	for (i = 0; i < control.diagnostic_count; i++)
-		printf("diagnostic %s\n", control.diagnostics[i].message);
+	print_diagnostics(&control);
 	bench_scan(types, &control);
 	bench_lists(types, &control);
 	if (argc > 2 && !strcmp(argv[2], "--twin"))

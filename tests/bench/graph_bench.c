@@ -3,28 +3,13 @@
  * --types says how the objects of each type are walked, --ledger whose reference counts are not
  * explained; --check compares native walks with what the type's own function visits, run in
  * the emulator. */
-#include <stdio.h>
-#include <stdlib.h>
+#define _GNU_SOURCE
 #include <string.h>
-#include <time.h>
 
 #include "analysis/dominators.h"
-#include "base/parallel.h"
+#include "bench.h"
 #include "heap/emulator.h"
 #include "heap/model.h"
-
-static double on_clock(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static double now(void)
-{
-	return on_clock(CLOCK_MONOTONIC);
-}
 
 /* Of all threads. */
 static double cpu(void)
@@ -32,33 +17,9 @@ static double cpu(void)
 	return on_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
-static long own_kib(const char *what)
-{
-	FILE *f = fopen("/proc/self/status", "r");
-	long found = 0, kib;
-	char line[256], format[64];
-
-	snprintf(format, sizeof(format), "%s: %%ld", what);
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, format, &kib) == 1)
-			found = kib;
-	if (f)
-		fclose(f);
-	return found;
-}
-
 static double smaller(double a, double b)
 {
 	return a < b ? a : b;
-}
-
-static void die(pyr_error *err)
-{
-	if (!err)
-		return;
-	fprintf(stderr, "graph_bench: %s: %s\n", pyr_error_code_name(err->code), err->message);
-	pyr_error_destroy(err);
-	exit(1);
 }
 
 static void ignore(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
@@ -245,49 +206,36 @@ static void dominate(struct pyr_model *model, struct pyr_control *control)
 
 int main(int argc, char **argv)
 {
-	struct pyr_target_options target_options = {0};
-	struct pyr_python_options python_options = {0};
-	struct pyr_control control;
-	struct pyr_target *target;
-	struct pyr_python *python;
-	struct pyr_types *types;
-	struct pyr_heap *heap;
+	struct subject s;
+	struct pyr_control *control = &s.control;
 	struct pyr_model *model;
-	double start, t, c, out = 1e9, both = 1e9, out_cpu = 1e9, both_cpu = 1e9;
+	double t, c, out = 1e9, both = 1e9, out_cpu = 1e9, both_cpu = 1e9;
 	const uint64_t *ways;
 	int round, rounds = argc > 2 ? 1 : 3;
-	size_t i;
 
 	if (argc < 2) {
 		fprintf(stderr,
 			"usage: graph_bench CORE [--types|--ledger|--check|--once [SYSROOT]]\n");
 		return 2;
 	}
-	if (argc > 3)
-		target_options.sysroot = python_options.sysroot = argv[3];
-	pyr_control_init(&control);
-	start = t = now();
-	die(pyr_target_open_core(&control, argv[1], &target_options, &target));
-	die(pyr_python_open(target, &python_options, &python));
-	die(pyr_types_create(python, &types));
-	die(pyr_heap_build(types, &control, &heap));
-	printf("heap_seconds %.6f\nheap_cpu %.6f\nheap_kib %ld\n", now() - start, cpu(),
-	       own_kib("RssAnon"));
+	t = now();
+	subject_open(&s, argv[1], argc > 3 ? argv[3] : NULL);
+	printf("heap_seconds %.6f\nheap_cpu %.6f\nheap_kib %ld\n", now() - t, cpu(), own_kib());
 	for (round = 0;; round++) {
 		t = now();
 		c = cpu();
-		die(pyr_model_build(heap, &control, &model));
+		die(pyr_model_build(s.heap, control, &model));
 		out = smaller(out, now() - t);
 		out_cpu = smaller(out_cpu, cpu() - c);
 		if (round == 0)
 			printf("first_out_seconds %.6f\nfirst_out_cpu %.6f\n", now() - t,
 			       cpu() - c);
-		die(pyr_model_reverse(model, &control));
+		die(pyr_model_reverse(model, control));
 		both = smaller(both, now() - t);
 		both_cpu = smaller(both_cpu, cpu() - c);
 		if (round == 0)
 			printf("first_seconds %.6f\nfirst_cpu %.6f\nown_kib %ld\n", now() - t,
-			       cpu() - c, own_kib("RssAnon"));
+			       cpu() - c, own_kib());
 		if (round + 1 == rounds)
 			break;
 		pyr_model_destroy(model);
@@ -295,7 +243,7 @@ int main(int argc, char **argv)
 	ways = pyr_holdings_counts(model->holdings);
 	printf("out_seconds %.6f\nout_cpu %.6f\nboth_seconds %.6f\nboth_cpu %.6f\n", out, out_cpu,
 	       both, both_cpu);
-	printf("objects %u\nreferences %llu\n", heap->count,
+	printf("objects %u\nreferences %llu\n", s.heap->count,
 	       (unsigned long long)model->graph.edges);
 	printf("late native %llu none %llu learned %llu emulated %llu inferred %llu\n",
 	       (unsigned long long)ways[PYR_WAY_NATIVE], (unsigned long long)ways[PYR_WAY_NONE],
@@ -307,18 +255,13 @@ int main(int argc, char **argv)
 	if (argc > 2 && !strcmp(argv[2], "--types"))
 		by_type(model);
 	else if (argc > 2 && !strcmp(argv[2], "--ledger"))
-		ledger(model, &control);
+		ledger(model, control);
 	else if (argc > 2 && !strcmp(argv[2], "--check"))
 		check(model);
 	else if (argc < 3)
-		dominate(model, &control);
-	for (i = 0; i < control.diagnostic_count; i++)
-		printf("diagnostic %s\n", control.diagnostics[i].message);
+		dominate(model, control);
+	print_diagnostics(control);
 	pyr_model_destroy(model);
-	pyr_heap_destroy(heap);
-	pyr_types_destroy(types);
-	pyr_python_destroy(python);
-	pyr_target_destroy(target);
-	pyr_control_deinit(&control);
+	subject_close(&s);
 	return 0;
 }

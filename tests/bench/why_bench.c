@@ -1,31 +1,12 @@
 /* why_bench CORE: how long the paths to objects take once the references are known, and
  * what is retained. Prints "name value" lines; tests/bench/bench.py turns them into
  * ratios. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
+#define _GNU_SOURCE
 #include "analysis/retained.h"
 #include "analysis/telling.h"
+#include "bench.h"
 
 #define TARGETS 2000u
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void die(pyr_error *err)
-{
-	if (!err)
-		return;
-	fprintf(stderr, "why_bench: %s: %s\n", pyr_error_code_name(err->code), err->message);
-	pyr_error_destroy(err);
-	exit(1);
-}
 
 static bool is_root(void *ctx, uint32_t node, unsigned *cost)
 {
@@ -87,13 +68,8 @@ static void paths(struct pyr_model *model, struct pyr_roots *roots, struct pyr_t
 
 int main(int argc, char **argv)
 {
-	struct pyr_target_options target_options = {0};
-	struct pyr_python_options python_options = {0};
-	struct pyr_control control;
-	struct pyr_target *target;
-	struct pyr_python *python;
-	struct pyr_types *types;
-	struct pyr_heap *heap;
+	struct subject s;
+	struct pyr_control *control = &s.control;
 	struct pyr_model *model;
 	struct pyr_roots *roots;
 	struct pyr_ledger *ledger;
@@ -106,33 +82,29 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: why_bench CORE\n");
 		return 2;
 	}
-	pyr_control_init(&control);
-	die(pyr_target_open_core(&control, argv[1], &target_options, &target));
-	die(pyr_python_open(target, &python_options, &python));
-	die(pyr_types_create(python, &types));
-	die(pyr_heap_build(types, &control, &heap));
+	subject_open(&s, argv[1], NULL);
 	t = now();
-	die(pyr_model_build(heap, &control, &model));
-	die(pyr_model_reverse(model, &control));
+	die(pyr_model_build(s.heap, control, &model));
+	die(pyr_model_reverse(model, control));
 	printf("both_seconds %.6f\n", now() - t);
 	t = now();
-	die(pyr_roots_find(model, &control, &roots));
+	die(pyr_roots_find(model, control, &roots));
 	printf("roots_seconds %.6f\n", now() - t);
 	t = now();
-	die(pyr_ledger_build(model, roots, &control, &ledger));
+	die(pyr_ledger_build(model, roots, control, &ledger));
 	printf("ledger_seconds %.6f\n", now() - t);
 	t = now();
-	die(pyr_telling_create(model, roots, ledger, &control, &telling));
+	die(pyr_telling_create(model, roots, ledger, control, &telling));
 	printf("telling_seconds %.6f\n", now() - t);
-	paths(model, roots, telling, &control);
+	paths(model, roots, telling, control);
 	t = now();
-	die(pyr_telling_tree(telling, &control, &tree));
+	die(pyr_telling_tree(telling, control, &tree));
 	printf("tree_seconds %.6f\n", now() - t);
 	pyr_path_tree_deinit(&tree);
 	t = now();
-	die(pyr_retained_compute(model, roots, ledger, &control, &retained));
+	die(pyr_retained_compute(model, roots, ledger, control, &retained));
 	printf("retained_seconds %.6f\n", now() - t);
-	printf("objects %u\nreferences %llu\nreached %u %u %u %u\n", heap->count,
+	printf("objects %u\nreferences %llu\nreached %u %u %u %u\n", s.heap->count,
 	       (unsigned long long)model->graph.edges, retained.objects[PYR_REACH_EXACT],
 	       retained.objects[PYR_REACH_POSSIBLE], retained.objects[PYR_REACH_UNKNOWN],
 	       retained.objects[PYR_REACH_NONE]);
@@ -141,10 +113,6 @@ int main(int argc, char **argv)
 	pyr_ledger_destroy(ledger);
 	pyr_roots_destroy(roots);
 	pyr_model_destroy(model);
-	pyr_heap_destroy(heap);
-	pyr_types_destroy(types);
-	pyr_python_destroy(python);
-	pyr_target_destroy(target);
-	pyr_control_deinit(&control);
+	subject_close(&s);
 	return 0;
 }
