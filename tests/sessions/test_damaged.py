@@ -43,15 +43,34 @@ def shell_on(run, path, **kwargs):
                  options=run.interpreter.target_options(), **kwargs)
 
 
+def drawn(kind, number):
+    """What decides about a test, and the core of one of the interpreters."""
+    interpreter = matrix.by_name(NAMES[number % len(NAMES)])
+    return random.Random("%d %s %d" % (SEED, kind, number)), programs.core_of(interpreter, programs.PROGRAMS["toy"])
+
+
+def contents(run):
+    with open(run.core, "rb") as f:
+        return bytearray(f.read())
+
+
+def check_changed(run, data, directory, about):
+    """check() of a core like the run's, with these contents."""
+    print(about)
+    path = str(directory / "core")
+    with open(path, "wb") as f:
+        f.write(data)
+    check(shell_on(run, path), about)
+    os.unlink(path)
+
+
 @pytest.mark.parametrize("number", range(30))
 def test_cut(number, tmp_path):
-    rng = random.Random("%d cut %d" % (SEED, number))
-    interpreter = matrix.by_name(NAMES[number % len(NAMES)])
-    run = programs.core_of(interpreter, programs.PROGRAMS["toy"])
+    rng, run = drawn("cut", number)
     size = os.path.getsize(run.core)
     # every third cut in the headers and notes, where each byte matters
     at = rng.randrange(0, 20000) if number % 3 == 0 else rng.randrange(size)
-    about = "seed %d, %s cut at %d of %d" % (SEED, interpreter, at, size)
+    about = "seed %d, %s cut at %d of %d" % (SEED, run.interpreter, at, size)
     print(about)
     path = str(tmp_path / "core")
     with open(run.core, "rb") as source, open(path, "wb") as cut:
@@ -66,33 +85,22 @@ def test_cut(number, tmp_path):
 
 @pytest.mark.parametrize("number", range(20))
 def test_flipped(number, tmp_path):
-    rng = random.Random("%d flip %d" % (SEED, number))
-    interpreter = matrix.by_name(NAMES[number % len(NAMES)])
-    run = programs.core_of(interpreter, programs.PROGRAMS["toy"])
-    with open(run.core, "rb") as f:
-        data = bytearray(f.read())
+    rng, run = drawn("flip", number)
+    data = contents(run)
     start = 0 if number % 4 == 0 else 20000  # the ELF headers and notes too, now and then
     flips = [rng.randrange(start, len(data)) for _ in range(rng.choice((10, 200, 5000)))]
     for at in flips:
         data[at] ^= rng.randrange(1, 256)
-    about = "seed %d, %s with %d bytes flipped" % (SEED, interpreter, len(flips))
-    print(about)
-    path = str(tmp_path / "core")
-    with open(path, "wb") as f:
-        f.write(data)
-    check(shell_on(run, path), about)
-    os.unlink(path)
+    about = "seed %d, %s with %d bytes flipped" % (SEED, run.interpreter, len(flips))
+    check_changed(run, data, tmp_path, about)
 
 
 @pytest.mark.parametrize("number", range(10))
 def test_pointers_redirected(number, tmp_path):
     """Words that are heap pointers exchanged with each other: loops, and lists that never end."""
     import struct
-    rng = random.Random("%d pointers %d" % (SEED, number))
-    interpreter = matrix.by_name(NAMES[number % len(NAMES)])
-    run = programs.core_of(interpreter, programs.PROGRAMS["toy"])
-    with open(run.core, "rb") as f:
-        data = bytearray(f.read())
+    rng, run = drawn("pointers", number)
+    data = contents(run)
     planted = sorted(run.planted.values())
     low, high = planted[0], planted[-1]
     places = []
@@ -104,10 +112,5 @@ def test_pointers_redirected(number, tmp_path):
     rng.shuffle(values)
     for at, value in zip(chosen, values):
         struct.pack_into("<Q", data, at, value)
-    about = "seed %d, %s with %d pointers exchanged" % (SEED, interpreter, len(chosen))
-    print(about)
-    path = str(tmp_path / "core")
-    with open(path, "wb") as f:
-        f.write(data)
-    check(shell_on(run, path), about)
-    os.unlink(path)
+    about = "seed %d, %s with %d pointers exchanged" % (SEED, run.interpreter, len(chosen))
+    check_changed(run, data, tmp_path, about)
