@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "pythons.h"
 
 #include <glob.h>
@@ -100,6 +101,46 @@ size_t pythons_find(struct python ret[PYTHONS_MAX])
 	if (gap && matrix && !strcmp(matrix, "full"))
 		fail_msg("MATRIX=full and an interpreter is missing");
 	return count;
+}
+
+void pythons_each(void (*each)(const struct python *python))
+{
+	static struct python pythons[PYTHONS_MAX];
+	size_t count = pythons_find(pythons), i;
+
+	assert_true(count > 0);
+	for (i = 0; i < count; i++)
+		each(&pythons[i]);
+}
+
+char *program_path(const char *name)
+{
+	static const char here[] = "unit/pythons.c";
+	char *path;
+
+	assert_true(sizeof(__FILE__) >= sizeof(here));
+	assert_true(asprintf(&path, "%.*s%s", (int)(sizeof(__FILE__) - sizeof(here)), __FILE__,
+			     name) > 0);
+	return path;
+}
+
+char *program_text(const char *name)
+{
+	char *path = program_path(name), *text;
+	FILE *file = fopen(path, "r");
+	long size;
+
+	if (!file)
+		fail_msg("cannot open %s: run the test from the top of the project", path);
+	fseek(file, 0, SEEK_END);
+	size = ftell(file);
+	rewind(file);
+	text = malloc((size_t)size + 1);
+	assert_non_null(text);
+	text[fread(text, 1, (size_t)size, file)] = '\0';
+	fclose(file);
+	free(path);
+	return text;
 }
 
 /* What the caller's environment says must not change what a script finds: a buffer

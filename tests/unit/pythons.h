@@ -19,6 +19,14 @@ struct python {
  * missing; with MATRIX=full in the environment the test fails then. */
 size_t pythons_find(struct python ret[PYTHONS_MAX]);
 
+/* @each of them; there is one at least. */
+void pythons_each(void (*each)(const struct python *python));
+
+/* tests/@name, a program that a test runs: its path and its text, to be freed. Tests are run at
+ * the top of the project. */
+char *program_path(const char *name);
+char *program_text(const char *name);
+
 /* Run `python -c @script` with a pipe to its standard input and from its output. */
 struct python_process {
 	pid_t pid;

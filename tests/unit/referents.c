@@ -15,6 +15,7 @@
 
 #include "heap/emulator.h"
 #include "heap/holdings.h"
+#include "opened.h"
 
 struct told {
 	uint64_t *data;
@@ -206,23 +207,6 @@ static void know_types(struct answers *a, const char *line)
 	}
 }
 
-static void open_target(pid_t pid, const char *core, struct pyr_control *control,
-			const struct python *python, struct pyr_target **target,
-			struct pyr_python **cpython, struct answers *a)
-{
-	struct pyr_target_options options = {.sysroot = python->root[0] ? python->root : NULL,
-					     .max_pause = 5};
-	struct pyr_python_options how = {.sysroot = options.sysroot};
-	pyr_error *err;
-
-	if ((err = core ? pyr_target_open_core(control, core, &options, target)
-			: pyr_target_open_pid(control, pid, &options, target)) ||
-	    (err = pyr_python_open(*target, &how, cpython)) ||
-	    (err = pyr_types_create(*cpython, &a->types)))
-		fail_msg("%s: %s", python->name, err->message);
-	pyr_reader_init(&a->reader, *target);
-}
-
 /* A core of the copy, made by gdb; then @directory goes. The caller frees the path. */
 static char *core_without(pid_t pid, const char *directory)
 {
@@ -246,9 +230,9 @@ void referents_check(const struct python *python, const char *script, const char
 	struct answers a = {.may_fall_back = removed ? removed->may_fall_back : NULL};
 	PYR_VEC(char *) lines = {0};
 	struct python_process process;
-	struct pyr_control control;
-	struct pyr_target *target;
-	struct pyr_python *cpython;
+	const struct pyr_target_options options = {.sysroot =
+							   python->root[0] ? python->root : NULL};
+	struct opened o;
 	const uint64_t *ways;
 	const char *why;
 	uint64_t cut;
@@ -256,7 +240,6 @@ void referents_check(const struct python *python, const char *script, const char
 	size_t capacity = 0, i;
 	pid_t copy;
 
-	pyr_control_init(&control);
 	python_start(python, script, &process);
 	if (input) {
 		fprintf(process.in, "%s\n", input);
@@ -274,11 +257,16 @@ void referents_check(const struct python *python, const char *script, const char
 	assert_true(lines.count > 5000);
 	if (removed)
 		core = core_without(copy, removed->directory);
-	open_target(copy, core, &control, python, &target, &cpython, &a);
+	if (core)
+		opened_core(&o, core, &options);
+	else
+		opened_process(&o, python, copy);
+	a.types = o.types;
+	pyr_reader_init(&a.reader, o.target);
 	for (i = 0; i < lines.count; i++)
 		know_types(&a, lines.data[i]);
 	assert_null(pyr_holdings_create(a.types, &a.holdings));
-	assert_null(pyr_emulator_create(target, &a.emulator, &why));
+	assert_null(pyr_emulator_create(o.target, &a.emulator, &why));
 	for (i = 0; i < lines.count; i++) {
 		compare(&a, lines.data[i], &expected, &got);
 		free(lines.data[i]);
@@ -318,10 +306,7 @@ void referents_check(const struct python *python, const char *script, const char
 	pyr_emulator_destroy(a.emulator);
 	pyr_holdings_destroy(a.holdings);
 	pyr_reader_deinit(&a.reader);
-	pyr_types_destroy(a.types);
-	pyr_python_destroy(cpython);
-	pyr_target_destroy(target);
-	pyr_control_deinit(&control);
+	opened_close(&o);
 	pyr_vec_deinit(&lines);
 	free(expected.data);
 	free(got.traversed.data);

@@ -13,7 +13,7 @@
 
 #include "heap/buffers.h"
 #include "native/glibc.h"
-#include "pythons.h"
+#include "opened.h"
 
 /* "BUFFER| ADDRESS SMALLEST LARGEST", then "end". */
 static const char script[] =
@@ -161,37 +161,28 @@ static bool chunk(void *ctx, pyr_addr memory, uint64_t size, enum pyr_chunk_stat
 
 static void examine(const struct python *python)
 {
-	struct pyr_target_options options = {.tmpdir = "/tmp", .max_pause = 30};
-	struct pyr_python_options python_options = {0};
 	struct subject s = {.python = python};
 	struct chunks chunks = {.s = &s};
-	struct pyr_control control;
-	struct pyr_target *target;
-	struct pyr_python *cpython;
-	struct pyr_types *types;
 	struct pyr_glibc glibc;
+	struct opened o;
 	struct python_process process;
 	char line[200], name[100];
 	uint64_t addr;
 	unsigned planted = 0;
 	size_t i;
 
-	if (python->root[0])
-		options.sysroot = python_options.sysroot = python->root;
 	python_start(python, script, &process);
-	pyr_control_init(&control);
 	PYR_VEC(char *) lines = {0};
 	while (fgets(line, sizeof(line), process.out) && strncmp(line, "end", 3))
 		assert_true(pyr_vec_push(&lines, strdup(line)));
 	assert_true(lines.count > 50);
-	assert_null(pyr_target_open_pid(&control, process.pid, &options, &target));
-	assert_null(pyr_python_open(target, &python_options, &cpython));
-	assert_null(pyr_types_create(cpython, &types));
-	assert_null(pyr_heap_build(types, &control, &s.heap));
-	s.reader = &cpython->reader;
-	assert_null(pyr_buffer_source_init(types, &s.source));
-	assert_null(pyr_buffers_build(s.heap, &control, true, &s.all));
-	assert_null(pyr_buffers_build(s.heap, &control, false, &s.outside));
+	opened_process(&o, python, process.pid);
+	opened_heap(&o);
+	s.heap = o.heap;
+	s.reader = &o.python->reader;
+	assert_null(pyr_buffer_source_init(o.types, &s.source));
+	assert_null(pyr_buffers_build(s.heap, &o.control, true, &s.all));
+	assert_null(pyr_buffers_build(s.heap, &o.control, false, &s.outside));
 	assert_true(s.outside.count < s.all.count);
 	for (i = 1; i < s.all.count; i++)
 		assert_true(s.all.data[i - 1].end <= s.all.data[i].start);
@@ -205,10 +196,10 @@ static void examine(const struct python *python)
 		free(lines.data[i]);
 	}
 	pyr_vec_deinit(&lines);
-	assert_null(pyr_glibc_read(target, s.reader, &glibc));
+	assert_null(pyr_glibc_read(o.target, s.reader, &glibc));
 	assert_true(glibc.arenas.count >= 1);
 	s.name = "chunks";
-	chunks.heads = cpython->debug_allocator ? 32 : 0;
+	chunks.heads = o.python->debug_allocator ? 32 : 0;
 	chunks.next = s.outside.data;
 	assert_null(pyr_glibc_walk(&glibc, s.reader,
 				   &(struct pyr_glibc_visitor){.chunk = chunk, .ctx = &chunks}));
@@ -224,23 +215,14 @@ static void examine(const struct python *python)
 	pyr_buffers_deinit(&s.all);
 	pyr_buffers_deinit(&s.outside);
 	pyr_buffer_source_deinit(&s.source);
-	pyr_heap_destroy(s.heap);
-	pyr_types_destroy(types);
-	pyr_python_destroy(cpython);
-	pyr_target_destroy(target);
-	pyr_control_deinit(&control);
+	opened_close(&o);
 	python_finish(&process);
 }
 
 static void buffers_are_chunks(void **state)
 {
-	static struct python pythons[PYTHONS_MAX];
-	size_t i, count = pythons_find(pythons);
-
 	(void)state;
-	assert_true(count > 0);
-	for (i = 0; i < count; i++)
-		examine(&pythons[i]);
+	pythons_each(examine);
 }
 
 int main(void)

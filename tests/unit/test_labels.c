@@ -12,45 +12,23 @@
 #include <cmocka.h>
 
 #include "heap/fold.h"
-#include "pythons.h"
+#include "opened.h"
 #include "runtime/access.h"
 
 struct asked {
 	const struct python *python;
-	struct pyr_target *target;
-	struct pyr_python *cpython;
+	struct opened o;
 	struct pyr_types *types;
 	struct pyr_holdings *holdings;
 	struct pyr_reader reader;
 	unsigned right, wrong;
 };
 
-static char *read_script(void)
-{
-	char path[4096];
-	char *slash, *text;
-	size_t n;
-	FILE *f;
-
-	assert_true(strlen(__FILE__) < sizeof(path));
-	strcpy(path, __FILE__);
-	slash = strrchr(path, '/');
-	strcpy(slash ? slash + 1 : path, "../debuggees/references.py");
-	f = fopen(path, "r");
-	assert_non_null(f);
-	text = malloc(1 << 17);
-	assert_non_null(text);
-	n = fread(text, 1, (1 << 17) - 1, f);
-	text[n] = '\0';
-	fclose(f);
-	return text;
-}
-
 static const struct pyr_type *type_of(struct asked *a, pyr_addr object)
 {
 	uint64_t type;
 
-	return pyr_get_u64(&a->cpython->layout, &a->reader, object, PyObject, ob_type, &type)
+	return pyr_get_u64(&a->o.python->layout, &a->reader, object, PyObject, ob_type, &type)
 		       ? pyr_types_get(a->types, &a->reader, type)
 		       : NULL;
 }
@@ -114,36 +92,22 @@ static void compare(struct asked *a, char *line)
 	pyr_display_deinit(&display);
 }
 
-static void open_target(struct asked *a, struct pyr_control *control, pid_t pid)
-{
-	struct pyr_target_options options = {.sysroot = a->python->root[0] ? a->python->root : NULL,
-					     .max_pause = 5};
-	struct pyr_python_options how = {.sysroot = options.sysroot};
-	pyr_error *err;
-
-	if ((err = pyr_target_open_pid(control, pid, &options, &a->target)) ||
-	    (err = pyr_python_open(a->target, &how, &a->cpython)) ||
-	    (err = pyr_types_create(a->cpython, &a->types)))
-		fail_msg("%s: %s", a->python->name, err->message);
-	pyr_reader_init(&a->reader, a->target);
-}
-
 static void ask(const struct python *python, const char *script)
 {
 	struct asked a = {.python = python};
 	PYR_VEC(char *) lines = {0};
 	struct python_process process;
-	struct pyr_control control;
 	size_t capacity = 0, i;
 	char *line = NULL;
 
-	pyr_control_init(&control);
 	python_start(python, script, &process);
 	while (getline(&line, &capacity, process.out) > 0 && strcmp(line, "end\n") != 0)
 		assert_true(pyr_vec_push(&lines, strdup(line)));
 	if (strcmp(line, "end\n") != 0)
 		fail_msg("%s: references.py failed", python->name);
-	open_target(&a, &control, process.pid);
+	opened_process(&a.o, python, process.pid);
+	a.types = a.o.types;
+	pyr_reader_init(&a.reader, a.o.target);
 	for (i = 0; i < lines.count; i++)
 		learn_types(&a, lines.data[i]);
 	assert_null(pyr_holdings_create(a.types, &a.holdings));
@@ -162,10 +126,7 @@ static void ask(const struct python *python, const char *script)
 	python_finish(&process);
 	pyr_holdings_destroy(a.holdings);
 	pyr_reader_deinit(&a.reader);
-	pyr_types_destroy(a.types);
-	pyr_python_destroy(a.cpython);
-	pyr_target_destroy(a.target);
-	pyr_control_deinit(&control);
+	opened_close(&a.o);
 	pyr_vec_deinit(&lines);
 	free(line);
 }
@@ -174,7 +135,7 @@ static void names_are_those_that_people_expect(void **state)
 {
 	static struct python pythons[PYTHONS_MAX];
 	size_t count = pythons_find(pythons), i;
-	char *script = read_script();
+	char *script = program_text("debuggees/references.py");
 
 	(void)state;
 	assert_true(count > 0);

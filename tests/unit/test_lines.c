@@ -114,13 +114,8 @@ static void ask(const struct python *python)
 
 static void against_cpython(void **state)
 {
-	struct python list[PYTHONS_MAX];
-	size_t count = pythons_find(list), i;
-
 	(void)state;
-	assert_true(count > 0);
-	for (i = 0; i < count; i++)
-		ask(&list[i]);
+	pythons_each(ask);
 }
 
 /* Damaged tables answer something, and read nothing outside. */

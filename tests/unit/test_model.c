@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "heap/model.h"
-#include "pythons.h"
+#include "opened.h"
 #include "references.h"
 
 struct addresses {
@@ -270,32 +270,22 @@ static void compare(struct answers *a, struct python_process *process, const cha
 
 static void ask(const struct python *python)
 {
-	struct pyr_target_options options = {.sysroot = python->root[0] ? python->root : NULL,
-					     .max_pause = 5};
-	struct pyr_python_options how = {.sysroot = options.sysroot};
 	struct answers a = {0};
 	struct python_process process;
-	struct pyr_control control;
-	struct pyr_target *target;
-	struct pyr_python *cpython;
-	struct pyr_types *types;
-	struct pyr_heap *heap;
+	struct opened o;
 	struct pyr_model *alone;
 	char *line = NULL, *at;
 	size_t capacity = 0;
 	pid_t copy;
 
-	pyr_control_init(&control);
 	python_start(python, references_script, &process);
 	assert_true(getline(&line, &capacity, process.out) > 0);
 	copy = (pid_t)strtol(line, &at, 10);
 	a.cut = strtoull(at, NULL, 10);
-	assert_null(pyr_target_open_pid(&control, copy, &options, &target));
-	assert_null(pyr_python_open(target, &how, &cpython));
-	assert_null(pyr_types_create(cpython, &types));
-	assert_null(pyr_heap_build(types, &control, &heap));
-	build(heap, &control, "1", &alone);
-	build(heap, &control, "2", &a.model);
+	opened_process(&o, python, copy);
+	opened_heap(&o);
+	build(o.heap, &o.control, "1", &alone);
+	build(o.heap, &o.control, "2", &a.model);
 	equal_models(alone, a.model);
 	pyr_model_destroy(alone);
 	assert_int_equal(a.model->damaged, 1);
@@ -309,11 +299,7 @@ static void ask(const struct python *python)
 	fflush(process.in);
 	python_finish(&process);
 	pyr_model_destroy(a.model);
-	pyr_heap_destroy(heap);
-	pyr_types_destroy(types);
-	pyr_python_destroy(cpython);
-	pyr_target_destroy(target);
-	pyr_control_deinit(&control);
+	opened_close(&o);
 	pyr_vec_deinit(&a.expected);
 	pyr_vec_deinit(&a.got);
 	pyr_vec_deinit(&a.running);
@@ -322,13 +308,8 @@ static void ask(const struct python *python)
 
 static void models_equal_cpythons(void **state)
 {
-	static struct python pythons[PYTHONS_MAX];
-	size_t count = pythons_find(pythons), i;
-
 	(void)state;
-	assert_true(count > 0);
-	for (i = 0; i < count; i++)
-		ask(&pythons[i]);
+	pythons_each(ask);
 }
 
 /* Lengths that are lies and chains that are rings, in a copy of the program; it tells the
@@ -365,70 +346,50 @@ static const char liar[] =
 
 static void believe(const struct python *python)
 {
-	struct pyr_target_options options = {.sysroot = python->root[0] ? python->root : NULL,
-					     .max_pause = 5};
-	struct pyr_python_options how = {.sysroot = options.sysroot};
 	struct python_process process;
-	struct pyr_control control;
-	struct pyr_target *target;
-	struct pyr_python *cpython;
-	struct pyr_types *types;
-	struct pyr_heap *heap;
-	struct pyr_model *model;
+	struct opened o;
 	struct addresses wrong = {0};
 	char *line = NULL;
 	size_t capacity = 0, i;
 	uint64_t most = 0, objects = 0, references;
 	uint32_t id;
 
-	pyr_control_init(&control);
 	python_start(python, liar, &process);
 	assert_true(getline(&line, &capacity, process.out) > 0);
 	parse(line, &wrong);
 	assert_int_equal(wrong.count, 8);
-	assert_null(pyr_target_open_pid(&control, (pid_t)wrong.data[0], &options, &target));
-	assert_null(pyr_python_open(target, &how, &cpython));
-	assert_null(pyr_types_create(cpython, &types));
-	assert_null(pyr_heap_build(types, &control, &heap));
-	build(heap, &control, "2", &model);
-	reverse_is_the_transpose(&model->graph);
+	opened_process(&o, python, (pid_t)wrong.data[0]);
+	opened_heap(&o);
+	build(o.heap, &o.control, "2", &o.model);
+	reverse_is_the_transpose(&o.model->graph);
 	for (i = 2; i < wrong.count; i++) {
 		/* A tuple that does not fit its block is no object. */
-		id = pyr_heap_id(heap, wrong.data[i]);
+		id = pyr_heap_id(o.heap, wrong.data[i]);
 		if (id == PYR_NO_ID)
 			continue;
 		objects++;
-		references = model->graph.out_start[id + 1] - model->graph.out_start[id];
+		references = o.model->graph.out_start[id + 1] - o.model->graph.out_start[id];
 		most = references > most ? references : most;
 	}
 	print_message("  %s: %" PRIu64 " damaged, at most %" PRIu64 " references\n", python->name,
-		      model->damaged, most);
+		      o.model->damaged, most);
 	/* The cache is asked, which takes too long; nobody follows its ring in 3.6, where links
 	 * are visited. */
 	assert_true(objects >= 5);
-	assert_true(model->damaged == objects || model->damaged + 1 == objects);
+	assert_true(o.model->damaged == objects || o.model->damaged + 1 == objects);
 	assert_true(most < 100000);
 	fprintf(process.in, "\n");
 	fflush(process.in);
 	python_finish(&process);
-	pyr_model_destroy(model);
-	pyr_heap_destroy(heap);
-	pyr_types_destroy(types);
-	pyr_python_destroy(cpython);
-	pyr_target_destroy(target);
-	pyr_control_deinit(&control);
+	opened_close(&o);
 	pyr_vec_deinit(&wrong);
 	free(line);
 }
 
 static void lies_are_not_believed(void **state)
 {
-	static struct python pythons[PYTHONS_MAX];
-	size_t count = pythons_find(pythons), i;
-
 	(void)state;
-	for (i = 0; i < count; i++)
-		believe(&pythons[i]);
+	pythons_each(believe);
 }
 
 int main(void)

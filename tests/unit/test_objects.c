@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "pythons.h"
+#include "opened.h"
 #include "runtime/object.h"
 
 struct tally {
@@ -28,27 +28,6 @@ struct subject {
 	pyr_addr dict;
 	struct pyr_dict_iter iter;
 };
-
-static char *read_script(void)
-{
-	char path[1024], *text, *slash;
-	FILE *file;
-	long size;
-
-	snprintf(path, sizeof(path) - 16, "%s", __FILE__);
-	slash = strrchr(path, '/');
-	strcpy(slash ? slash + 1 : path, "objects.py");
-	file = fopen(path, "r");
-	if (!file)
-		fail_msg("cannot open %s: run the test from the top of the project", path);
-	fseek(file, 0, SEEK_END);
-	size = ftell(file);
-	rewind(file);
-	text = malloc((size_t)size + 1);
-	text[fread(text, 1, (size_t)size, file)] = '\0';
-	fclose(file);
-	return text;
-}
 
 static void wrong(struct subject *s, const char *what, pyr_addr addr, const char *want,
 		  const char *got)
@@ -291,7 +270,7 @@ static void drop_binaries(struct pyr_python *runtime)
 	pyr_reader_init(&runtime->reader, target);
 }
 
-static void compare_without_binaries(struct subject *s, struct pyr_python *runtime, char **lines,
+static void compare_without_binaries(struct subject *s, struct opened *o, char **lines,
 				     size_t count)
 {
 	unsigned inferred = 0, unknown = 0;
@@ -301,9 +280,10 @@ static void compare_without_binaries(struct subject *s, struct pyr_python *runti
 	uint64_t addr, size;
 	size_t i;
 
-	drop_binaries(runtime);
-	pyr_types_destroy(s->types);
-	assert_null(pyr_types_create(runtime, &s->types));
+	drop_binaries(o->python);
+	pyr_types_destroy(o->types);
+	assert_null(pyr_types_create(o->python, &o->types));
+	s->types = o->types;
 	for (i = 0; i < count; i++) {
 		if (sscanf(lines[i], "class %" SCNu64 " %" SCNu64 " %1999s", &addr, &size, name) !=
 		    3)
@@ -332,18 +312,13 @@ static void compare_without_binaries(struct subject *s, struct pyr_python *runti
 
 static void compare_process(const struct python *python, const char *script)
 {
-	struct pyr_target_options target_options = {.max_pause = 30};
-	struct pyr_python_options options = {.sysroot = *python->root ? python->root : NULL};
 	struct subject *s = calloc(1, sizeof(*s));
 	struct python_process process;
-	struct pyr_control control;
-	struct pyr_target *target = NULL;
-	struct pyr_python *runtime = NULL;
+	struct opened o;
 	PYR_VEC(char *) lines = {0};
 	size_t capacity = 0, i;
 	char *line = NULL;
 	bool ended = false;
-	pyr_error *err;
 
 	python_start(python, script, &process);
 	while (!ended && getline(&line, &capacity, process.out) > 0) {
@@ -352,22 +327,16 @@ static void compare_process(const struct python *python, const char *script)
 	}
 	if (!ended)
 		fail_msg("%s: the script ended early", python->name);
-	pyr_control_init(&control);
-	target_options.sysroot = options.sysroot;
-	err = pyr_target_open_pid(&control, process.pid, &target_options, &target);
-	if (!err)
-		err = pyr_python_open(target, &options, &runtime);
-	if (err)
-		fail_msg("%s: %s", python->name, err->message);
-	assert_null(pyr_types_create(runtime, &s->types));
+	opened_process(&o, python, process.pid);
 	s->name = python->name;
-	s->reader = &runtime->reader;
+	s->types = o.types;
+	s->reader = &o.python->reader;
 	for (i = 0; i < lines.count; i++)
 		compare_line(s, lines.data[i]);
 	print_message("%s: %u objects of %u types, %u reprs, %u attributes, %u entries\n",
 		      python->name, s->tally.objects, s->tally.types, s->tally.reprs,
 		      s->tally.attributes, s->tally.entries);
-	compare_without_binaries(s, runtime, lines.data, lines.count);
+	compare_without_binaries(s, &o, lines.data, lines.count);
 	for (i = 0; i < lines.count; i++)
 		free(lines.data[i]);
 	assert_int_equal(s->tally.wrong, 0);
@@ -375,10 +344,7 @@ static void compare_process(const struct python *python, const char *script)
 	assert_true(s->tally.reprs >= 150);
 	assert_true(s->tally.attributes >= 8);
 	assert_true(s->tally.entries >= 100);
-	pyr_types_destroy(s->types);
-	pyr_python_destroy(runtime);
-	pyr_target_destroy(target);
-	pyr_control_deinit(&control);
+	opened_close(&o);
 	python_finish(&process);
 	pyr_vec_deinit(&lines);
 	free(line);
@@ -389,7 +355,7 @@ static void test_what_cpython_says(void **state)
 {
 	static struct python pythons[PYTHONS_MAX];
 	size_t count = pythons_find(pythons), i;
-	char *script = read_script();
+	char *script = program_text("unit/objects.py");
 
 	(void)state;
 	for (i = 0; i < count; i++)

@@ -331,13 +331,8 @@ static void ask(const struct python *python)
 
 static void live_processes(void **state)
 {
-	struct python list[PYTHONS_MAX];
-	size_t count = pythons_find(list), i;
-
 	(void)state;
-	assert_true(count > 0);
-	for (i = 0; i < count; i++)
-		ask(&list[i]);
+	pythons_each(ask);
 }
 
 int main(void)

@@ -16,7 +16,7 @@
 
 #include "analysis/retained.h"
 #include "analysis/telling.h"
-#include "pythons.h"
+#include "opened.h"
 #include "runtime/object.h"
 
 #define SAMPLES 120u
@@ -52,23 +52,15 @@ static const char script[] =
 	"os._exit(0)\n";
 
 struct subject {
-	struct pyr_control control;
-	struct pyr_target *target;
-	struct pyr_python *python;
-	struct pyr_types *types;
-	struct pyr_heap *heap;
-	struct pyr_model *model;
-	struct pyr_roots *roots;
-	struct pyr_ledger *ledger;
+	struct opened o;
 	struct pyr_telling *telling;
 	struct pyr_retained retained;
-	const char *name;
 };
 
 static void must(struct subject *s, pyr_error *err)
 {
 	if (err)
-		fail_msg("%s: %s", s->name, err->message);
+		fail_msg("%s: %s", s->o.name, err->message);
 }
 
 /* --- the oracle --- */
@@ -80,7 +72,7 @@ struct marks {
 
 static void reach(const struct subject *s, struct marks *m, uint32_t from, uint32_t without)
 {
-	const struct pyr_graph *g = &s->model->graph;
+	const struct pyr_graph *g = &s->o.model->graph;
 	size_t depth = 0;
 	uint64_t e;
 
@@ -107,10 +99,10 @@ static uint64_t weigh(const struct subject *s, struct marks *m, const uint32_t *
 	uint32_t n;
 	size_t i;
 
-	memset(m->seen, 0, s->heap->count);
+	memset(m->seen, 0, s->o.heap->count);
 	for (i = 0; i < count; i++)
 		reach(s, m, roots[i], without);
-	for (n = 0; n < s->heap->count; n++)
+	for (n = 0; n < s->o.heap->count; n++)
 		if (m->seen[n])
 			bytes += s->retained.sizes[n];
 	return bytes;
@@ -123,25 +115,25 @@ static size_t choose_roots(const struct subject *s, struct marks *m, uint32_t *r
 	size_t count = 0, i, begin;
 	uint32_t n;
 
-	memset(m->seen, 0, s->heap->count);
-	for (i = 0; i < s->roots->roots.count; i++)
-		if (!s->roots->roots.data[i].possible)
-			roots[count++] = s->roots->roots.data[i].object;
+	memset(m->seen, 0, s->o.heap->count);
+	for (i = 0; i < s->o.roots->roots.count; i++)
+		if (!s->o.roots->roots.data[i].possible)
+			roots[count++] = s->o.roots->roots.data[i].object;
 	*exact = count;
 	for (i = 0; i < count; i++)
 		reach(s, m, roots[i], UINT32_MAX);
 	begin = count;
-	for (i = 0; i < s->roots->roots.count; i++) {
-		n = s->roots->roots.data[i].object;
-		if (s->roots->roots.data[i].possible && !m->seen[n] &&
-		    pyr_ledger_remainder(s->ledger, n) > 0)
+	for (i = 0; i < s->o.roots->roots.count; i++) {
+		n = s->o.roots->roots.data[i].object;
+		if (s->o.roots->roots.data[i].possible && !m->seen[n] &&
+		    pyr_ledger_remainder(s->o.ledger, n) > 0)
 			roots[count++] = n;
 	}
 	for (i = begin; i < count; i++)
 		reach(s, m, roots[i], UINT32_MAX);
 	begin = count;
-	for (n = 0; n < s->heap->count; n++)
-		if (!m->seen[n] && pyr_ledger_remainder(s->ledger, n) > 0)
+	for (n = 0; n < s->o.heap->count; n++)
+		if (!m->seen[n] && pyr_ledger_remainder(s->o.ledger, n) > 0)
 			roots[count++] = n;
 	for (i = begin; i < count; i++)
 		reach(s, m, roots[i], UINT32_MAX);
@@ -161,17 +153,17 @@ static int by_retained(const void *a, const void *b, void *ctx)
 /* The objects that retain most, and others from all over the heap. */
 static size_t choose(const struct subject *s, uint32_t samples[SAMPLES])
 {
-	uint32_t *all = calloc(s->heap->count, sizeof(*all)), n;
+	uint32_t *all = calloc(s->o.heap->count, sizeof(*all)), n;
 	size_t count = 0;
 
 	assert_non_null(all);
-	for (n = 0; n < s->heap->count; n++)
+	for (n = 0; n < s->o.heap->count; n++)
 		all[n] = n;
-	qsort_r(all, s->heap->count, sizeof(*all), by_retained, s->retained.tree.retained);
-	for (; count < LARGEST && count < s->heap->count; count++)
+	qsort_r(all, s->o.heap->count, sizeof(*all), by_retained, s->retained.tree.retained);
+	for (; count < LARGEST && count < s->o.heap->count; count++)
 		samples[count] = all[count];
 	for (n = 0; count < SAMPLES; n++)
-		samples[count++] = (uint32_t)((uint64_t)s->heap->count * n / (SAMPLES - LARGEST));
+		samples[count++] = (uint32_t)((uint64_t)s->o.heap->count * n / (SAMPLES - LARGEST));
 	free(all);
 	return count;
 }
@@ -194,13 +186,13 @@ static bool is_exact_root(void *ctx, uint32_t node, unsigned *cost)
 static void path_is_there(struct subject *s, uint32_t node, bool reached)
 {
 	struct pyr_path_costs costs = {.cost = pyr_telling_cost, .ctx = s->telling};
-	struct pyr_path_query query = {.target = node, .source = is_exact_root, .ctx = s->roots};
-	const struct pyr_graph *g = &s->model->graph;
+	struct pyr_path_query query = {.target = node, .source = is_exact_root, .ctx = s->o.roots};
+	const struct pyr_graph *g = &s->o.model->graph;
 	struct pyr_path path;
 	uint64_t e;
 	size_t i;
 
-	must(s, pyr_path_find(&s->control, g, &costs, &query, &path));
+	must(s, pyr_path_find(&s->o.control, g, &costs, &query, &path));
 	assert_int_equal(path.count > 0, reached);
 	for (i = 1; i < path.count; i++) {
 		for (e = g->out_start[path.nodes[i - 1]]; g->out[e] != path.nodes[i]; e++)
@@ -212,16 +204,16 @@ static void path_is_there(struct subject *s, uint32_t node, bool reached)
 /* Of each type: no more than all there is, no less than its own objects that are reached. */
 static void types_add_up(struct subject *s, const uint8_t *reached)
 {
-	uint32_t types = pyr_types_count(s->types), n;
+	uint32_t types = pyr_types_count(s->o.types), n;
 	uint64_t *retained = calloc(types + 1, sizeof(*retained));
 	uint64_t *own = calloc(types + 1, sizeof(*own));
 
 	assert_non_null(retained);
 	assert_non_null(own);
-	must(s, pyr_retained_by_type(&s->retained, s->heap, &s->control, retained, types));
-	for (n = 0; n < s->heap->count; n++)
-		if (reached[n] && s->heap->type[n] < types)
-			own[s->heap->type[n]] += s->retained.sizes[n];
+	must(s, pyr_retained_by_type(&s->retained, s->o.heap, &s->o.control, retained, types));
+	for (n = 0; n < s->o.heap->count; n++)
+		if (reached[n] && s->o.heap->type[n] < types)
+			own[s->o.heap->type[n]] += s->retained.sizes[n];
 	for (n = 0; n < types; n++) {
 		assert_true(retained[n] >= own[n]);
 		assert_true(retained[n] <= s->retained.bytes);
@@ -232,7 +224,7 @@ static void types_add_up(struct subject *s, const uint8_t *reached)
 
 static void ask(struct subject *s)
 {
-	size_t n = s->heap->count, count, exact, i, checked;
+	size_t n = s->o.heap->count, count, exact, i, checked;
 	uint32_t samples[SAMPLES], *roots;
 	uint64_t all, without;
 	struct marks m;
@@ -241,7 +233,7 @@ static void ask(struct subject *s)
 	m.seen = calloc(n + 1, 1);
 	m.stack = calloc(n + 1, sizeof(*m.stack));
 	by_exact = calloc(n + 1, 1);
-	roots = calloc(n + s->roots->roots.count + 1, sizeof(*roots));
+	roots = calloc(n + s->o.roots->roots.count + 1, sizeof(*roots));
 	assert_true(m.seen && m.stack && roots && by_exact);
 	count = choose_roots(s, &m, roots, &exact);
 	all = weigh(s, &m, roots, count, UINT32_MAX);
@@ -255,14 +247,15 @@ static void ask(struct subject *s)
 		if (s->retained.tree.retained[samples[i]] != all - without)
 			fail_msg("%s: the %s at 0x%llx retains %llu bytes, without it %llu are "
 				 "not reached",
-				 s->name,
-				 pyr_type_name(s->types,
-					       pyr_types_at(s->types, s->heap->type[samples[i]])),
-				 (unsigned long long)s->heap->address[samples[i]],
+				 s->o.name,
+				 pyr_type_name(
+					 s->o.types,
+					 pyr_types_at(s->o.types, s->o.heap->type[samples[i]])),
+				 (unsigned long long)s->o.heap->address[samples[i]],
 				 (unsigned long long)s->retained.tree.retained[samples[i]],
 				 (unsigned long long)(all - without));
 	}
-	print_message("  %s: %zu of %zu objects retain what the oracle says\n", s->name, checked,
+	print_message("  %s: %zu of %zu objects retain what the oracle says\n", s->o.name, checked,
 		      n);
 	free(m.seen);
 	free(m.stack);
@@ -270,56 +263,39 @@ static void ask(struct subject *s)
 	free(roots);
 }
 
-static void examine(struct subject *s, const char *sysroot)
+static void examine(struct subject *s)
 {
-	struct pyr_python_options how = {.sysroot = sysroot};
+	struct opened *o = &s->o;
 
-	must(s, pyr_python_open(s->target, &how, &s->python));
-	must(s, pyr_types_create(s->python, &s->types));
-	must(s, pyr_heap_build(s->types, &s->control, &s->heap));
-	must(s, pyr_model_build(s->heap, &s->control, &s->model));
-	must(s, pyr_model_reverse(s->model, &s->control));
-	must(s, pyr_roots_find(s->model, &s->control, &s->roots));
-	must(s, pyr_ledger_build(s->model, s->roots, &s->control, &s->ledger));
-	must(s, pyr_telling_create(s->model, s->roots, s->ledger, &s->control, &s->telling));
-	must(s, pyr_retained_compute(s->model, s->roots, s->ledger, &s->control, &s->retained));
-	assert_true(s->heap->count > 1000);
+	opened_ledger(o);
+	must(s, pyr_telling_create(o->model, o->roots, o->ledger, &o->control, &s->telling));
+	must(s, pyr_retained_compute(o->model, o->roots, o->ledger, &o->control, &s->retained));
+	assert_true(o->heap->count > 1000);
 	ask(s);
 	pyr_retained_deinit(&s->retained);
 	pyr_telling_destroy(s->telling);
-	pyr_ledger_destroy(s->ledger);
-	pyr_roots_destroy(s->roots);
-	pyr_model_destroy(s->model);
-	pyr_heap_destroy(s->heap);
-	pyr_types_destroy(s->types);
-	pyr_python_destroy(s->python);
-	pyr_target_destroy(s->target);
-	pyr_control_deinit(&s->control);
+	opened_close(o);
+}
+
+static void ask_process(const struct python *python)
+{
+	struct python_process process;
+	struct subject s;
+	char line[100];
+
+	python_start(python, script, &process);
+	assert_non_null(fgets(line, sizeof(line), process.out));
+	opened_process(&s.o, python, process.pid);
+	examine(&s);
+	fprintf(process.in, "\n");
+	fflush(process.in);
+	python_finish(&process);
 }
 
 static void retained_is_what_removal_frees(void **state)
 {
-	static struct python pythons[PYTHONS_MAX];
-	size_t count = pythons_find(pythons), i;
-	struct python_process process;
-	char line[100];
-
 	(void)state;
-	assert_true(count > 0);
-	for (i = 0; i < count; i++) {
-		struct subject s = {.name = pythons[i].name};
-		struct pyr_target_options options = {
-			.sysroot = pythons[i].root[0] ? pythons[i].root : NULL, .max_pause = 5};
-
-		pyr_control_init(&s.control);
-		python_start(&pythons[i], script, &process);
-		assert_non_null(fgets(line, sizeof(line), process.out));
-		must(&s, pyr_target_open_pid(&s.control, process.pid, &options, &s.target));
-		examine(&s, options.sysroot);
-		fprintf(process.in, "\n");
-		fflush(process.in);
-		python_finish(&process);
-	}
+	pythons_each(ask_process);
 }
 
 static struct {
@@ -328,13 +304,12 @@ static struct {
 
 static void retained_in_a_core(void **state)
 {
-	struct subject s = {.name = asked.core};
+	struct subject s;
 	struct pyr_target_options options = {.sysroot = asked.sysroot, .exe = asked.exe};
 
 	(void)state;
-	pyr_control_init(&s.control);
-	must(&s, pyr_target_open_core(&s.control, asked.core, &options, &s.target));
-	examine(&s, asked.sysroot);
+	opened_core(&s.o, asked.core, &options);
+	examine(&s);
 }
 
 int main(int argc, char **argv)

@@ -12,8 +12,7 @@
 
 #include <cmocka.h>
 
-#include "analysis/ledger.h"
-#include "pythons.h"
+#include "opened.h"
 #include "runtime/access.h"
 #include "runtime/bytecode.h"
 #include "runtime/object.h"
@@ -100,48 +99,6 @@ static const char script[] =
 	"    os.read(0, 1)\n"
 	"    os._exit(0)\n"
 	"handle(Planted())\n";
-
-struct opened {
-	struct pyr_control control;
-	struct pyr_target *target;
-	struct pyr_python *python;
-	struct pyr_types *types;
-	struct pyr_heap *heap;
-	struct pyr_model *model;
-	struct pyr_roots *roots;
-	struct pyr_ledger *ledger;
-};
-
-static void open_all(const struct python *python, pid_t pid, struct opened *o)
-{
-	struct pyr_target_options options = {.sysroot = python->root[0] ? python->root : NULL,
-					     .max_pause = 5};
-	struct pyr_python_options how = {.sysroot = options.sysroot};
-	pyr_error *err;
-
-	pyr_control_init(&o->control);
-	if ((err = pyr_target_open_pid(&o->control, pid, &options, &o->target)) ||
-	    (err = pyr_python_open(o->target, &how, &o->python)) ||
-	    (err = pyr_types_create(o->python, &o->types)) ||
-	    (err = pyr_heap_build(o->types, &o->control, &o->heap)) ||
-	    (err = pyr_model_build(o->heap, &o->control, &o->model)) ||
-	    (err = pyr_model_reverse(o->model, &o->control)) ||
-	    (err = pyr_roots_find(o->model, &o->control, &o->roots)) ||
-	    (err = pyr_ledger_build(o->model, o->roots, &o->control, &o->ledger)))
-		fail_msg("%s: %s", python->name, err->message);
-}
-
-static void close_all(struct opened *o)
-{
-	pyr_ledger_destroy(o->ledger);
-	pyr_roots_destroy(o->roots);
-	pyr_model_destroy(o->model);
-	pyr_heap_destroy(o->heap);
-	pyr_types_destroy(o->types);
-	pyr_python_destroy(o->python);
-	pyr_target_destroy(o->target);
-	pyr_control_deinit(&o->control);
-}
 
 /* --- the ledger --- */
 
@@ -322,7 +279,7 @@ static void planted(const struct opened *o, const char *line)
 static void account(const struct python *python)
 {
 	struct python_process process;
-	struct opened o = {0};
+	struct opened o;
 	char *line = NULL;
 	size_t capacity = 0;
 	double ratio;
@@ -330,7 +287,8 @@ static void account(const struct python *python)
 	python_start(python, script, &process);
 	if (getline(&line, &capacity, process.out) <= 0)
 		fail_msg("%s does not run the program", python->name);
-	open_all(python, process.pid, &o);
+	opened_process(&o, python, process.pid);
+	opened_ledger(&o);
 	ratio = pyr_ledger_ratio(o.ledger);
 	print_message("  %s: %.3f %% of %" PRIu64 " references are explained; %" PRIu64
 		      " objects are excluded, %" PRIu64 " negative\n",
@@ -347,19 +305,14 @@ static void account(const struct python *python)
 	fprintf(process.in, "\n");
 	fflush(process.in);
 	python_finish(&process);
-	close_all(&o);
+	opened_close(&o);
 	free(line);
 }
 
 static void every_count_is_explained(void **state)
 {
-	static struct python pythons[PYTHONS_MAX];
-	size_t count = pythons_find(pythons), i;
-
 	(void)state;
-	assert_true(count > 0);
-	for (i = 0; i < count; i++)
-		account(&pythons[i]);
+	pythons_each(account);
 }
 
 int main(void)

@@ -16,8 +16,7 @@
 
 #include <cmocka.h>
 
-#include "heap/roots.h"
-#include "pythons.h"
+#include "opened.h"
 
 #define NOBODYS 100 /* objects without such roots */
 
@@ -67,18 +66,15 @@ static const char script[] =
 static void build(const struct python *python, const char *flags, const char *name, char path[300],
 		  char outside[900])
 {
-	char command[3000], source[1024], *slash;
+	char command[3000], *source = program_path("debuggees/native_holder.c");
 
-	snprintf(source, sizeof(source) - 64, "%s", __FILE__);
-	slash = strstr(source, "tests/unit/");
-	assert_non_null(slash);
-	strcpy(slash, "tests/debuggees/native_holder.c");
 	snprintf(path, 300, "/tmp/pyretain-native.%d/%s", (int)getpid(), name);
 	snprintf(outside, 900, "%s/tmp/pyretain-native.%d", python->root, (int)getpid());
 	snprintf(command, sizeof(command),
 		 "mkdir -p %s && ${CC:-cc} -O0 -g -shared -fPIC -pthread %s -o %s%s %s", outside,
 		 flags, python->root, path, source);
 	assert_int_equal(system(command), 0);
+	free(source);
 }
 
 struct subject {
@@ -151,14 +147,8 @@ static void check(struct subject *s, const char *kind, const char *pattern, pyr_
 
 static void examine(const struct python *python)
 {
-	struct pyr_target_options options = {.tmpdir = "/tmp", .max_pause = 30};
-	struct pyr_python_options python_options = {0};
 	struct subject s = {.python = python};
-	struct pyr_model *model;
-	struct pyr_control control;
-	struct pyr_target *target;
-	struct pyr_python *cpython;
-	struct pyr_types *types;
+	struct opened o;
 	struct python_process process;
 	char path[300], stripped[300], directory[900], command[1000], line[300], *kind, *pattern,
 		*rest;
@@ -168,21 +158,18 @@ static void examine(const struct python *python)
 
 	build(python, "", "native_holder.so", path, directory);
 	build(python, "-s", "stripped_holder.so", stripped, directory);
-	if (python->root[0])
-		options.sysroot = python_options.sysroot = python->root;
 	python_start(python, script, &process);
 	fprintf(process.in, "%s\n%s\n", path, stripped);
 	fflush(process.in);
 	while (fgets(line, sizeof(line), process.out) && strncmp(line, "end", 3))
 		assert_true(pyr_vec_push(&lines, strdup(line)));
 	assert_true(lines.count >= 2 * NOBODYS + 8);
-	pyr_control_init(&control);
-	assert_null(pyr_target_open_pid(&control, process.pid, &options, &target));
-	assert_null(pyr_python_open(target, &python_options, &cpython));
-	assert_null(pyr_types_create(cpython, &types));
-	assert_null(pyr_heap_build(types, &control, &s.heap));
-	assert_null(pyr_model_build(s.heap, &control, &model));
-	assert_null(pyr_roots_find(model, &control, &s.roots));
+	opened_process(&o, python, process.pid);
+	opened_heap(&o);
+	assert_null(pyr_model_build(o.heap, &o.control, &o.model));
+	assert_null(pyr_roots_find(o.model, &o.control, &o.roots));
+	s.heap = o.heap;
+	s.roots = o.roots;
 	planted = (unsigned)lines.count - 2 * NOBODYS;
 	for (i = 0; i < lines.count; i++) {
 		kind = strtok_r(lines.data[i], "|", &rest);
@@ -202,13 +189,7 @@ static void examine(const struct python *python)
 	assert_int_equal(s.planted, planted);
 	/* What is left in memory that nobody cleared may point at one. */
 	assert_true(s.nobodys_with_roots <= 4);
-	pyr_roots_destroy(s.roots);
-	pyr_model_destroy(model);
-	pyr_heap_destroy(s.heap);
-	pyr_types_destroy(types);
-	pyr_python_destroy(cpython);
-	pyr_target_destroy(target);
-	pyr_control_deinit(&control);
+	opened_close(&o);
 	python_finish(&process);
 	snprintf(command, sizeof(command), "rm -r %s", directory);
 	assert_int_equal(system(command), 0);
@@ -216,13 +197,8 @@ static void examine(const struct python *python)
 
 static void native_holders_by_name(void **state)
 {
-	static struct python pythons[PYTHONS_MAX];
-	size_t i, count = pythons_find(pythons);
-
 	(void)state;
-	assert_true(count > 0);
-	for (i = 0; i < count; i++)
-		examine(&pythons[i]);
+	pythons_each(examine);
 }
 
 int main(void)
