@@ -3,6 +3,8 @@
 #ifndef TESTS_UNIT_MOCK_TARGET_H
 #define TESTS_UNIT_MOCK_TARGET_H
 
+#include <string.h>
+
 #include "target/reader.h"
 #include "target/target.h"
 
@@ -28,5 +30,15 @@ void mock_target_deinit(struct mock_target *mock);
 void mock_target_add(struct mock_target *mock, pyr_addr start, const void *bytes, size_t size);
 /* After the last add of a mock with segments. */
 void mock_target_finish(struct mock_target *mock);
+
+/* Words in such bytes. */
+static inline void put32(uint8_t *p, uint32_t v)
+{
+	memcpy(p, &v, 4);
+}
+static inline void put64(uint8_t *p, uint64_t v)
+{
+	memcpy(p, &v, 8);
+}
 
 #endif

@@ -25,16 +25,6 @@ struct fixture {
 	size_t interpreter_size;
 };
 
-static void put64(uint8_t *p, uint64_t v)
-{
-	memcpy(p, &v, 8);
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	memcpy(p, &v, 4);
-}
-
 static pyr_addr object(unsigned i)
 {
 	return OBJECTS + i * OBJECT_SIZE;

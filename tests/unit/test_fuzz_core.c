@@ -17,16 +17,7 @@
 
 #include "../fuzz/fuzz_core.c"
 #include "core_builder.h"
-
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t next_random(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
+#include "random.h"
 
 static unsigned rounds(void)
 {
@@ -49,31 +40,31 @@ static size_t damage(uint8_t *bytes, size_t size, size_t structure)
 				       UINT64_MAX - 4095,
 				       0x1000,
 				       0x100000};
-	unsigned n = 1 + next_random() % 8;
+	unsigned n = 1 + random_word() % 8;
 	size_t at, room;
 	uint64_t v;
 
 	while (n--) {
-		room = next_random() % 4 ? structure : size;
-		at = next_random() % (room > 8 ? room - 8 : 1);
-		switch (next_random() % 4) {
+		room = random_word() % 4 ? structure : size;
+		at = random_word() % (room > 8 ? room - 8 : 1);
+		switch (random_word() % 4) {
 		case 0:
-			bytes[at] ^= (uint8_t)(1u << next_random() % 8);
+			bytes[at] ^= (uint8_t)(1u << random_word() % 8);
 			break;
 		case 1:
-			v = odd[next_random() % (sizeof(odd) / sizeof(*odd))];
+			v = odd[random_word() % (sizeof(odd) / sizeof(*odd))];
 			memcpy(bytes + (at & ~(size_t)7), &v, 8);
 			break;
 		case 2:
-			v = odd[next_random() % (sizeof(odd) / sizeof(*odd))];
+			v = odd[random_word() % (sizeof(odd) / sizeof(*odd))];
 			memcpy(bytes + (at & ~(size_t)3), &v, 4);
 			break;
 		default: /* a value from elsewhere in the file */
 			memmove(bytes + (at & ~(size_t)7),
-				bytes + (next_random() % (structure - 8) & ~(size_t)7), 8);
+				bytes + (random_word() % (structure - 8) & ~(size_t)7), 8);
 		}
 	}
-	return next_random() % 4 ? size : next_random() % size + 1;
+	return random_word() % 4 ? size : random_word() % size + 1;
 }
 
 static void fuzz(const struct core_builder *b, unsigned count)
@@ -198,7 +189,7 @@ static void damaged_compression(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (uint8_t)(next_random() % 5);
+		bytes[i] = (uint8_t)(random_word() % 5);
 	core_builder_init(&b);
 	core_builder_thread(&b, 1, 0x30000);
 	core_builder_segment(&b, 0x10000, sizeof(bytes), PF_R, bytes, sizeof(bytes));

@@ -182,45 +182,39 @@ static void not_python(void **state)
 	drop(&f);
 }
 
-/* _Py_DebugOffsets of a build without the GIL: cookie, version, the flag. */
-static void free_threaded(void **state)
+/* Memory that begins with _Py_DebugOffsets of a version: the cookie, the version, whether the
+ * build is one without the GIL, the size of _PyRuntimeState. Nothing is behind them. */
+static void offsets_alone(uint64_t hexversion, uint64_t free_threaded, uint64_t size,
+			  enum pyr_error_code code, const char *version)
 {
 	struct fixture f;
 	pyr_error *err;
 
-	(void)state;
 	make(&f, NODES);
 	memset(f.words, 0, 4096);
 	memcpy(f.words, "xdebugpy", 8);
-	f.words[1] = 0x030e0af0;
-	f.words[2] = 1;
-	f.words[3] = 316616;
+	f.words[1] = hexversion;
+	f.words[2] = free_threaded;
+	f.words[3] = size;
 	err = open_it(&f);
-	if (err->code != PYR_E_UNSUPPORTED_BUILD)
+	if (err->code != code)
 		fail_msg("%s: %s", pyr_error_code_name(err->code), err->message);
-	assert_non_null(strstr(err->message, "3.14.10"));
+	assert_non_null(strstr(err->message, version));
 	pyr_error_destroy(err);
 	drop(&f);
 }
 
-/* A version that no table describes, here without anything behind the offsets. */
+static void free_threaded(void **state)
+{
+	(void)state;
+	offsets_alone(0x030e0af0, 1, 316616, PYR_E_UNSUPPORTED_BUILD, "3.14.10");
+}
+
+/* A version that no table describes. */
 static void unknown_version(void **state)
 {
-	struct fixture f;
-	pyr_error *err;
-
 	(void)state;
-	make(&f, NODES);
-	memset(f.words, 0, 4096);
-	memcpy(f.words, "xdebugpy", 8);
-	f.words[1] = 0x033000f0;
-	f.words[3] = 346568;
-	err = open_it(&f);
-	if (err->code != PYR_E_UNKNOWN_LAYOUT)
-		fail_msg("%s: %s", pyr_error_code_name(err->code), err->message);
-	assert_non_null(strstr(err->message, "3.48.0"));
-	pyr_error_destroy(err);
-	drop(&f);
+	offsets_alone(0x033000f0, 0, 346568, PYR_E_UNKNOWN_LAYOUT, "3.48.0");
 }
 
 int main(void)

@@ -11,6 +11,7 @@
 #include "analysis/components.h"
 #include "analysis/dominators.h"
 #include "base/parallel.h"
+#include "random.h"
 
 #define NODES_MAX 64
 
@@ -18,14 +19,6 @@ struct random_graph {
 	uint32_t nodes;
 	uint32_t count[NODES_MAX], to[NODES_MAX][8];
 };
-
-static uint64_t seed;
-
-static uint32_t rnd(uint32_t below)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(seed >> 33) % below;
-}
 
 static void successors(void *ctx, unsigned worker, uint32_t node,
 		       void (*add)(void *sink, uint32_t successor), void *sink)
@@ -42,11 +35,11 @@ static void randomize(struct random_graph *r)
 {
 	uint32_t n, i;
 
-	r->nodes = 1 + rnd(NODES_MAX);
+	r->nodes = 1 + random_below(NODES_MAX);
 	for (n = 0; n < r->nodes; n++) {
-		r->count[n] = rnd(4);
+		r->count[n] = random_below(4);
 		for (i = 0; i < r->count[n]; i++)
-			r->to[n][i] = rnd(r->nodes);
+			r->to[n][i] = random_below(r->nodes);
 	}
 }
 
@@ -130,11 +123,11 @@ static void retained_is_what_removal_frees(void **state)
 	for (round = 0; round < 2000; round++) {
 		randomize(&r);
 		build(&control, &r, &g);
-		root_count = rnd(5);
+		root_count = random_below(5);
 		for (i = 0; i < root_count; i++)
-			roots[i] = rnd(r.nodes);
+			roots[i] = random_below(r.nodes);
 		for (n = 0; n < r.nodes; n++)
-			sizes[n] = 1 + rnd(1000);
+			sizes[n] = 1 + random_below(1000);
 		assert_null(pyr_dominators_compute(&control, &g, roots, root_count, sizes, &d));
 		memset(all, 0, sizeof(all));
 		for (i = 0; i < root_count; i++)
@@ -177,12 +170,12 @@ static void later_roots_share_nothing_with_earlier_ones(void **state)
 	for (round = 0; round < 1000; round++) {
 		randomize(&r);
 		build(&control, &r, &g);
-		ends[0] = rnd(4);
-		ends[1] = ends[0] + rnd(5);
+		ends[0] = random_below(4);
+		ends[1] = ends[0] + random_below(5);
 		for (i = 0; i < ends[1]; i++)
-			roots[i] = rnd(r.nodes);
+			roots[i] = random_below(r.nodes);
 		for (n = 0; n < r.nodes; n++)
-			sizes[n] = 1 + rnd(1000);
+			sizes[n] = 1 + random_below(1000);
 		memset(first, 0, sizeof(first));
 		for (i = 0, kept_count = 0; i < ends[0]; i++) {
 			reach(&r, roots[i], UINT32_MAX, first);
@@ -223,7 +216,7 @@ static void components_reach_each_other(void **state)
 		randomize(&r);
 		/* Edges that leave the members do not count. */
 		for (n = 0; n < r.nodes; n++)
-			member[n] = rnd(5) != 0;
+			member[n] = random_below(5) != 0;
 		build(&control, &r, &g);
 		for (n = 0; n < r.nodes; n++) {
 			uint32_t kept = 0;
@@ -309,6 +302,5 @@ int main(void)
 		cmocka_unit_test(depth_is_no_problem),
 	};
 
-	seed = 20260901;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,16 +11,7 @@
 #include "heap/index.h"
 #include "heap/pages.h"
 #include "heap/scan.h"
-
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t next_random(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
+#include "random.h"
 
 static int by_value(const void *a, const void *b)
 {
@@ -38,8 +29,8 @@ static uint32_t make_addresses(pyr_addr *out, uint32_t count)
 	uint32_t i, kept = 0;
 
 	for (i = 0; i < count; i++)
-		out[i] = (i % 3 ? bases[next_random() % 5] + next_random() % 12288
-				: next_random() >> 17) &
+		out[i] = (i % 3 ? bases[random_word() % 5] + random_word() % 12288
+				: random_word() >> 17) &
 			 ~UINT64_C(7) & ((UINT64_C(1) << 47) - 1);
 	for (i = 0; i < count; i++)
 		if (out[i] >> 16 == bases[3] >> 16)
@@ -104,7 +95,7 @@ static void large_index(void **state)
 	pyr_control_init(&control);
 	for (i = 0; i < count; i++)
 		v[i] = addr +=
-			i % 977 ? 16 + next_random() % 4 * 16 : 8 + next_random() % 1000 * 4096;
+			i % 977 ? 16 + random_word() % 4 * 16 : 8 + random_word() % 1000 * 4096;
 	setenv("PYRETAIN_THREADS", "3", 1);
 	assert_null(pyr_index_create(v, count, &control, &index));
 	unsetenv("PYRETAIN_THREADS");
@@ -134,11 +125,11 @@ static void pages_like_the_twin(void **state)
 			assert_null(pyr_pages_add_all(&pages));
 		memset(twin, (int)all, sizeof(twin));
 		for (round = 0; round < 500; round++) {
-			a = (unsigned)(next_random() % (SPAN * 4096));
-			b = (unsigned)(next_random() % (SPAN * 4096));
+			a = (unsigned)(random_word() % (SPAN * 4096));
+			b = (unsigned)(random_word() % (SPAN * 4096));
 			if (b < a)
 				i = a, a = b, b = i;
-			if (next_random() & 1) {
+			if (random_word() & 1) {
 				assert_null(pyr_pages_add(&pages, base + a, base + b));
 				for (i = 0; i < SPAN; i++)
 					twin[i] |= a < b && i * 4096 < b && (i + 1) * 4096 > a;

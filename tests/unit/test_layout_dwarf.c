@@ -12,20 +12,7 @@
 
 #include <cmocka.h>
 
-#include "layout/layout.h"
-
-static struct pyr_layout layout, other;
-
-static void load(uint32_t hexversion, enum pyr_machine machine)
-{
-	struct pyr_build build = {.hexversion = hexversion, .machine = machine};
-	pyr_error *err = pyr_layout_builtin(&build, &layout);
-
-	if (err)
-		fail_msg("%s", err->message);
-}
-
-#define assert_at(id, field, where) assert_int_equal(pyr_offset(&layout, id, field), where)
+#include "loaded_layout.h"
 
 /* This program's own debug info: structures with CPython's names and shapes of every kind
  * that its compilers produce. */

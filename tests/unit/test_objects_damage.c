@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "mock_target.h"
+#include "random.h"
 #include "runtime/access.h"
 #include "runtime/object.h"
 
@@ -269,7 +270,7 @@ static void test_flipped_bytes(void **state)
 {
 	struct world *w = *state;
 	struct pyr_repr_options options = {.max_length = 120, .depth = 5, .items = 5};
-	uint64_t random = 88172645463325252u;
+	uint64_t random;
 	unsigned round, i;
 
 	test_the_sound_world(state);
@@ -280,7 +281,7 @@ static void test_flipped_bytes(void **state)
 		} undo[20];
 
 		for (i = 0; i < 20; i++) {
-			random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+			random = random_word();
 			undo[i].at = random % 2 ? random % 0x8000 : 0x10000 + random % 0x1000;
 			undo[i].old = w->bytes[undo[i].at];
 			w->bytes[undo[i].at] = (uint8_t)(random >> 32);

@@ -33,16 +33,6 @@ static unsigned next_random(unsigned below)
 	return (seed >> 8) % below;
 }
 
-static void put32(uint8_t *p, uint32_t v)
-{
-	memcpy(p, &v, 4);
-}
-
-static void put64(uint8_t *p, uint64_t v)
-{
-	memcpy(p, &v, 8);
-}
-
 static uint8_t *pool_bytes(struct fixture *f, unsigned i)
 {
 	return f->arena + 0x3000 + i * POOL; /* ARENA rounds up to 0x7f0000004000 */

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "analysis/paths.h"
+#include "random.h"
 
 #define NODES_MAX 48
 #define EDGES_MAX 6
@@ -25,14 +26,6 @@ struct random_graph {
 	struct pyr_graph graph;
 };
 
-static uint64_t seed;
-
-static uint32_t rnd(uint32_t below)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(seed >> 33) % below;
-}
-
 static void successors(void *ctx, unsigned worker, uint32_t node,
 		       void (*add)(void *sink, uint32_t successor), void *sink)
 {
@@ -47,22 +40,22 @@ static void successors(void *ctx, unsigned worker, uint32_t node,
 static void randomize(struct pyr_control *control, struct random_graph *r)
 {
 	struct pyr_graph_source source = {.ctx = r, .workers = 1, .successors = successors};
-	uint32_t n, m, i, costs = rnd(3);
+	uint32_t n, m, i, costs = random_below(3);
 
 	memset(r, 0, sizeof(*r));
-	source.nodes = r->nodes = 1 + rnd(NODES_MAX);
+	source.nodes = r->nodes = 1 + random_below(NODES_MAX);
 	for (n = 0; n < r->nodes; n++) {
-		r->count[n] = rnd(4);
+		r->count[n] = random_below(4);
 		for (i = 0; i < r->count[n]; i++) {
-			r->to[n][i] = rnd(r->nodes);
+			r->to[n][i] = random_below(r->nodes);
 			/* many of no cost, of few costs, of many */
-			r->cost[n][i] = rnd(costs == 0 ? 2 : costs == 1 ? 4 : 64);
+			r->cost[n][i] = random_below(costs == 0 ? 2 : costs == 1 ? 4 : 64);
 		}
-		r->is_source[n] = rnd(12) == 0;
-		r->source_cost[n] = rnd(rnd(2) ? 256 : 3);
-		r->phase[n] = (uint8_t)rnd(3);
+		r->is_source[n] = random_below(12) == 0;
+		r->source_cost[n] = random_below(random_below(2) ? 256 : 3);
+		r->phase[n] = (uint8_t)random_below(3);
 		for (m = 0; m < r->nodes; m++)
-			r->blocked[n][m] = rnd(6) == 0;
+			r->blocked[n][m] = random_below(6) == 0;
 	}
 	assert_null(pyr_graph_build(control, &source, &r->graph));
 	assert_null(pyr_graph_reverse(control, &r->graph));
@@ -306,6 +299,5 @@ int main(void)
 		cmocka_unit_test(depth_is_no_problem),
 	};
 
-	seed = 20261003;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
