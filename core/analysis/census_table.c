@@ -5,20 +5,7 @@
 
 bool pyr_census_tally_reserve(struct pyr_census_tally *t, uint32_t index)
 {
-	uint32_t count = t->type_count ? t->type_count : 512;
-	struct pyr_tally *grown;
-
-	if (index < t->type_count)
-		return true;
-	while (count <= index)
-		count *= 2;
-	grown = realloc(t->types, count * sizeof(*grown));
-	if (!grown)
-		return false;
-	memset(grown + t->type_count, 0, (count - t->type_count) * sizeof(*grown));
-	t->types = grown;
-	t->type_count = count;
-	return true;
+	return pyr_array_reach((void **)&t->types, &t->type_count, index, sizeof(*t->types));
 }
 
 bool pyr_census_tally_add(struct pyr_census_tally *t, uint32_t type, uint64_t count, uint64_t bytes)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #define PYR_VEC(T)                                                                                 \
@@ -23,5 +24,9 @@ bool pyr_vec_grow(void **data, size_t count, size_t *capacity, size_t n, size_t 
 #define pyr_vec_push(v, ...)                                                                       \
 	(pyr_vec_reserve(v, 1) ? ((v)->data[(v)->count++] = (__VA_ARGS__), true) : false)
 #define pyr_vec_deinit(v) (free((v)->data), (v)->data = NULL, (v)->count = (v)->capacity = 0)
+
+/* Arrays whose places are given by others, as by the numbers of types: make room for place
+ * @index of @size bytes in *@data, which has *@count; what is new is zero. */
+bool pyr_array_reach(void **data, uint32_t *count, uint32_t index, size_t size);
 
 #endif

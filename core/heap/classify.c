@@ -251,24 +251,6 @@ static void init_kind(const struct pyr_classifier *c, struct pyr_kind *kind,
 			    type->shape == PYR_SHAPE_FROZENSET || type->shape == PYR_SHAPE_DEQUE;
 }
 
-static bool make_room(struct pyr_classifier *c, uint32_t index)
-{
-	uint32_t count = c->kind_count ? c->kind_count : 256;
-	struct pyr_kind **grown;
-
-	if (index < c->kind_count)
-		return true;
-	while (count <= index)
-		count *= 2;
-	grown = realloc(c->kinds, count * sizeof(*grown));
-	if (!grown)
-		return false;
-	memset(grown + c->kind_count, 0, (count - c->kind_count) * sizeof(*grown));
-	c->kinds = grown;
-	c->kind_count = count;
-	return true;
-}
-
 struct pyr_kind *pyr_classifier_learn(struct pyr_classifier *c, pyr_addr address, unsigned slot)
 {
 	const struct pyr_type *type = NULL;
@@ -277,7 +259,8 @@ struct pyr_kind *pyr_classifier_learn(struct pyr_classifier *c, pyr_addr address
 	if (address >= 4096 && !(address & 7) && !(address >> 47))
 		type = pyr_types_get(c->types, &c->far, address);
 	if (type) {
-		if (!make_room(c, type->index) ||
+		if (!pyr_array_reach((void **)&c->kinds, &c->kind_count, type->index,
+				     sizeof(*c->kinds)) ||
 		    (!c->kinds[type->index] && !(c->kinds[type->index] = malloc(sizeof(*kind))))) {
 			c->out_of_memory = true;
 			return NULL;
