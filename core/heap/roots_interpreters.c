@@ -311,19 +311,13 @@ static void row_name(const struct pyr_roots *roots, const struct pyr_root *root,
 void pyr_root_interpreter_name(const struct pyr_roots *roots, const struct pyr_root *root,
 			       struct pyr_strbuf *out)
 {
-	bool several = pyr_roots_python(roots)->interpreters.count > 1;
-
 	switch ((enum pyr_root_kind)root->kind) {
 	case PYR_ROOT_MODULE:
-		pyr_strbuf_add(out, "sys.modules");
-		if (several) {
-			pyr_strbuf_add(out, " of ");
-			interpreter(roots, root->a, out);
-		}
-		break;
 	case PYR_ROOT_INTERNED:
-		pyr_strbuf_add(out, "the table of interned strings");
-		if (several) {
+		pyr_strbuf_add(out, root->kind == PYR_ROOT_MODULE
+					    ? "sys.modules"
+					    : "the table of interned strings");
+		if (pyr_roots_python(roots)->interpreters.count > 1) {
 			pyr_strbuf_add(out, " of ");
 			interpreter(roots, root->a, out);
 		}
