@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "pythons.h"
+#include "random.h"
 #include "runtime/lines.h"
 
 /* For each code object: C kind firstlineno table-in-hex, then R start end line for
@@ -122,19 +123,18 @@ static void against_cpython(void **state)
 static void damaged(void **state)
 {
 	uint8_t bytes[64];
-	unsigned seed = 1;
+	int32_t at;
 	size_t i, n, round;
 
 	(void)state;
 	for (round = 0; round < 20000; round++) {
 		n = round % sizeof(bytes);
-		for (i = 0; i < n; i++) {
-			seed = seed * 1103515245 + 12345;
-			bytes[i] = (uint8_t)(seed >> 16);
-		}
-		pyr_line_lnotab(bytes, n, 1, (int32_t)(seed & 0xffff));
-		pyr_line_pep626(bytes, n, 1, (int32_t)(seed & 0xffff));
-		pyr_line_locations(bytes, n, 1, (int32_t)(seed & 0xffff));
+		for (i = 0; i < n; i++)
+			bytes[i] = (uint8_t)random_word();
+		at = (int32_t)random_below(1 << 16);
+		pyr_line_lnotab(bytes, n, 1, at);
+		pyr_line_pep626(bytes, n, 1, at);
+		pyr_line_locations(bytes, n, 1, at);
 	}
 	assert_int_equal(pyr_line_lnotab(NULL, 0, 7, 0), 7);
 	assert_int_equal(pyr_line_pep626(NULL, 0, 7, -1), 7);

@@ -10,6 +10,7 @@
 
 #include "analysis/arenas.h"
 #include "mock_target.h"
+#include "random.h"
 #include "runtime/obmalloc.h"
 
 #define INTERPRETER 0x560000000000u
@@ -24,14 +25,6 @@ struct fixture {
 	uint8_t *interpreter, *arenas, *arena;
 	size_t interpreter_size;
 };
-
-static unsigned seed = 7;
-
-static unsigned next_random(unsigned below)
-{
-	seed = seed * 1103515245u + 12345u;
-	return (seed >> 8) % below;
-}
 
 static uint8_t *pool_bytes(struct fixture *f, unsigned i)
 {
@@ -127,12 +120,12 @@ static void blocks_like_the_twin(void **state)
 	(void)state;
 	set_up(&f, 40, true);
 	for (i = 0; i < 40; i++) {
-		uint32_t szidx = next_random(32), size = (szidx + 1) * 16;
-		uint32_t carved = 1 + next_random((POOL - 48) / size), live = 0;
+		uint32_t szidx = random_below(32), size = (szidx + 1) * 16;
+		uint32_t carved = 1 + random_below((POOL - 48) / size), live = 0;
 		bool used[1024];
 
 		for (k = 0; k < carved; k++)
-			live += used[k] = k == 0 || next_random(3) > 0;
+			live += used[k] = k == 0 || random_below(3) > 0;
 		make_pool(&f, i, szidx, carved, used);
 		assert_null(pyr_obmalloc_open(&f.python, &m));
 		assert_int_equal(m.source, PYR_OBMALLOC_STATE);
@@ -149,7 +142,7 @@ static void blocks_like_the_twin(void **state)
 			assert_int_equal(pyr_pool_is_free(&m, &pool, 48 + k * size), !used[k]);
 			assert_true(pyr_obmalloc_block_at(
 				&m, &f.python.reader,
-				pool_address(i) + 48 + k * size + next_random(size), &block));
+				pool_address(i) + 48 + k * size + random_below(size), &block));
 			assert_int_equal(block.address, pool_address(i) + 48 + k * size);
 			assert_int_equal(block.size, size);
 			assert_int_equal(block.allocated, used[k]);
@@ -212,9 +205,9 @@ static void damage_is_told(void **state)
 	put32(p, 0);
 	assert_int_equal(READ(), PYR_POOL_EMPTY);
 	for (i = 0; i < 20000; i++) { /* any bytes: no crash, under sanitizers */
-		make_pool(&f, 0, next_random(32), 5, used);
-		p[next_random(48)] = (uint8_t)next_random(256);
-		p[48 + next_random(500)] = (uint8_t)next_random(256);
+		make_pool(&f, 0, random_below(32), 5, used);
+		p[random_below(48)] = (uint8_t)random_below(256);
+		p[48 + random_below(500)] = (uint8_t)random_below(256);
 		if (READ() == PYR_POOL_LIVE)
 			assert_true(pool.end <= POOL && pool.block_size >= 16);
 	}
@@ -312,7 +305,7 @@ static void large_arenas(void **state)
 static void every_byte_once(void **state)
 {
 	struct pyr_control control;
-	struct pyr_types types = {0};
+	struct pyr_types types = {.python = NULL};
 	struct pyr_arenas arenas;
 	struct pyr_obmalloc m;
 	struct fixture f;
@@ -327,13 +320,13 @@ static void every_byte_once(void **state)
 		uint64_t live = 0, pools = 0, sum;
 
 		for (i = 0; i < 40; i++) {
-			uint32_t szidx = next_random(32), size = (szidx + 1) * 16;
-			uint32_t carved = 1 + next_random((POOL - 48) / size);
+			uint32_t szidx = random_below(32), size = (szidx + 1) * 16;
+			uint32_t carved = 1 + random_below((POOL - 48) / size);
 
 			for (k = 0; k < carved; k++)
-				live += used[k] = k == 0 || next_random(3) > 0;
+				live += used[k] = k == 0 || random_below(3) > 0;
 			make_pool(&f, i, szidx, carved, used);
-			if (next_random(8) == 0) { /* wholly free */
+			if (random_below(8) == 0) { /* wholly free */
 				for (k = 0; k < carved; k++)
 					live -= used[k];
 				put32(pool_bytes(&f, i), 0);
@@ -342,8 +335,8 @@ static void every_byte_once(void **state)
 			}
 		}
 		if (round >= 100) /* a header with a wrong byte */
-			pool_bytes(&f, next_random(40))[next_random(48)] =
-				(uint8_t)next_random(256);
+			pool_bytes(&f, random_below(40))[random_below(48)] =
+				(uint8_t)random_below(256);
 		assert_null(pyr_obmalloc_open(&f.python, &m));
 		assert_null(pyr_arenas_run(&types, &m, &control, &arenas));
 		sum = arenas.process.bytes_in_use + arenas.process.bytes_partly_used +

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "mock_target.h"
+#include "random.h"
 
 #define SPACE 256u
 #define PIECES 12u
@@ -35,16 +36,10 @@ static int owner(const struct piece *v, unsigned at)
 	return best;
 }
 
-static unsigned next_random(unsigned *seed)
-{
-	*seed = *seed * 1103515245u + 12345u;
-	return *seed >> 16;
-}
-
 static void overlaps_like_the_twin(void **state)
 {
 	static uint8_t bytes[PIECES][SPACE];
-	unsigned seed = 1, round, i, at;
+	unsigned round, i, at;
 
 	(void)state;
 	for (i = 0; i < PIECES; i++)
@@ -58,11 +53,11 @@ static void overlaps_like_the_twin(void **state)
 
 		mock_target_init(&mock, false);
 		for (i = 0; i < PIECES; i++) {
-			v[i].start = next_random(&seed) % SPACE;
-			v[i].end = v[i].start + next_random(&seed) % 64;
+			v[i].start = random_below(SPACE);
+			v[i].end = v[i].start + random_below(64);
 			if (v[i].end > SPACE)
 				v[i].end = SPACE;
-			v[i].file = next_random(&seed) % 2;
+			v[i].file = random_below(2);
 			assert_null(pyr_target_add_segment(mock.target, v[i].start, v[i].end,
 							   bytes[i] + v[i].start,
 							   v[i].file ? PYR_SEG_FROM_FILE : 0));

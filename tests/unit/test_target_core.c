@@ -17,6 +17,7 @@
 #include <zstd.h>
 
 #include "core_builder.h"
+#include "random.h"
 #include "target/compressed.h"
 #include "target/reader.h"
 #include "target/target.h"
@@ -519,10 +520,9 @@ static void compressed_kind(enum pyr_compression kind)
 	struct pyr_target *target;
 	struct core_builder b;
 	struct pyr_reader r;
-	unsigned seed = 1;
 
 	for (i = 0; i < 2 * quarter; i++)
-		bytes[i] = (uint8_t)((seed = seed * 1103515245u + 12345u) >> 16);
+		bytes[i] = (uint8_t)random_word();
 	memset(bytes + 3 * quarter, 'x', quarter);
 	core_builder_init(&b);
 	core_builder_thread(&b, 1, 0);
