@@ -39,16 +39,20 @@ struct pyr_holdings {
 	void *known_ctx;
 };
 
-static bool ask_target(void *ctx, const struct pyr_type *type, pyr_addr object, size_t *visited)
+static bool ask_target(void *ctx, const struct pyr_type *type, pyr_addr object, pyr_addr target,
+		       size_t *visited)
 {
 	struct pyr_holdings *h = ctx;
 	struct pyr_emulated_call call;
 	const char *why;
+	size_t i;
 
 	if (!h->emulator || !pyr_emulator_traverse(h->emulator, type->traverse, object,
 						   (uint64_t)type->basicsize, &call, &why))
 		return false;
-	*visited = call.visited_count;
+	*visited = target ? 0 : call.visited_count;
+	for (i = 0; target && i < call.visited_count; i++)
+		*visited += call.visited[i] == target;
 	return true;
 }
 

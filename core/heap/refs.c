@@ -133,7 +133,7 @@ void pyr_refs_settle(struct pyr_refs *refs, struct pyr_reader *reader, const str
 
 	if (!plan || atomic_load(&plan->state) != PYR_PLAN_UNSETTLED)
 		return;
-	if (!refs->ask || !refs->ask(refs->ask_ctx, type, addr, &visited)) {
+	if (!refs->ask || !refs->ask(refs->ask_ctx, type, addr, 0, &visited)) {
 		/* Heap types are expected to visit their type since 3.9 (bpo-40217). */
 		plan->visits_type |= !pyr_is(refs->layout, subtype_visits_type, ALWAYS);
 		atomic_store(&plan->state, PYR_PLAN_SETTLED);
@@ -312,10 +312,7 @@ pyr_error *pyr_refs_create(struct pyr_types *types, struct pyr_refs **ret)
 	return NULL;
 }
 
-void pyr_refs_ask(struct pyr_refs *refs,
-		  bool (*ask)(void *ctx, const struct pyr_type *type, pyr_addr object,
-			      size_t *visited),
-		  void *ctx)
+void pyr_refs_ask(struct pyr_refs *refs, pyr_refs_ask_fn ask, void *ctx)
 {
 	refs->ask = ask;
 	refs->ask_ctx = ctx;

@@ -46,12 +46,11 @@ struct pyr_refs;
 pyr_error *pyr_refs_create(struct pyr_types *types, struct pyr_refs **ret);
 void pyr_refs_destroy(struct pyr_refs *refs); /* NULL is allowed */
 /* How the target's own code is asked, where a build does not tell what it does:
- * *@visited is how many references the object's tp_traverse visits. Used on the
- * calling thread. */
-void pyr_refs_ask(struct pyr_refs *refs,
-		  bool (*ask)(void *ctx, const struct pyr_type *type, pyr_addr object,
-			      size_t *visited),
-		  void *ctx);
+ * *@visited is how many references to @target (0: to anything) the object's tp_traverse
+ * visits. Used on the calling thread. */
+typedef bool (*pyr_refs_ask_fn)(void *ctx, const struct pyr_type *type, pyr_addr object,
+				pyr_addr target, size_t *visited);
+void pyr_refs_ask(struct pyr_refs *refs, pyr_refs_ask_fn ask, void *ctx);
 
 /* Tell every reference of the object at @addr. Thread-safe with one reader per
  * thread. Never recurses, never allocates per object. */

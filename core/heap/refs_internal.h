@@ -80,9 +80,10 @@ struct pyr_refs {
 	uint32_t capacity;
 	pyr_addr subtype_traverse; /* 0: not found */
 	/* The managed dict rule (trait managed_dict_traversal): settled when it first
-	 * matters, by asking the target's own code about a dict with embedded values. */
+	 * matters, by asking the target's own code about a dict with embedded values, or the
+	 * instance that they are embedded in. */
 	_Atomic int rule; /* enum pyr_managed_rule */
-	bool (*ask)(void *ctx, const struct pyr_type *type, pyr_addr object, size_t *visited);
+	pyr_refs_ask_fn ask;
 	void *ask_ctx;
 	/* Tables of interned strings: their references do not count (unicodeobject.c,
 	 * PyUnicode_InternInPlace()). One in a process; of each interpreter since 3.12. */

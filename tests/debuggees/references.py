@@ -290,6 +290,8 @@ if V >= (3, 7):
     task = loop.create_task(coroutine)
     both([".coroutine"], task, coroutine)
     both(["._loop"], task, loop)
+bare = type("Bare", (), {})()
+assert bare.__dict__ == {}
 # references that Python does not know of
 leaked = token()
 if len(sys.argv) > 1:
@@ -298,23 +300,12 @@ if len(sys.argv) > 1:
 
 
 def extra():
-    """What every object that was there before the fork refers to, and who refers to some."""
-    frames, frame = set(), sys._getframe()
-    while frame:
-        frames.add(id(frame))
-        frame = frame.f_back
-    # what the questions themselves change
-    changed = frames | {id(oracle.type_name.__defaults__[0]), id(BEFORE)}
-    # the table of interned strings, where the collector sees it
-    changed.update(id(o) for o in gc.get_objects() if type(o) is dict and len(o) > 5000)
-    objects = [o for o in gc.get_objects() if id(o) in BEFORE and id(o) not in changed]
-    known = set(map(id, objects))
+    """Who refers to some of the objects that were there before the fork."""
+    objects = [o for o in gc.get_objects() if id(o) in BEFORE]
     return {
         "lines": lines,
-        "changed": sorted(changed),
-        "referents": {id(o): [id(r) for r in gc.get_referents(o)] for o in objects},
-        "referrers": {id(o): sorted({id(r) for r in gc.get_referrers(o)} & known)
-                      for o in keep[::3] + objects[::len(objects) // 60] if id(o) not in changed},
+        "referrers": {id(o): sorted({id(r) for r in gc.get_referrers(o)})
+                      for o in keep[::3] + objects[::len(objects) // 60]},
     }
 
 
@@ -325,7 +316,7 @@ if len(sys.argv) > 1:
     BEFORE.update(map(id, gc.get_objects()))
     oracle.finish({"leaked": leaked, "rows": rows, "defaults": defaults, "session": s, "keep": keep,
                    "target": target, "function": f, "generator": g, "queue": queue, "bound": callbacks[1],
-                   "class": Session}, extra)
+                   "class": Session, "bare": bare}, extra)
     oracle.leave()
 for line in lines:
     print(line)
