@@ -235,9 +235,10 @@ static void init_kind(const struct pyr_classifier *c, struct pyr_kind *kind,
 	kind->is_str = type->shape == PYR_SHAPE_STR && type->exact_shape;
 	/* A compact str is smaller than tp_basicsize. */
 	kind->need = kind->is_str ? c->str_ascii + 1 : basicsize;
-	/* So is a time without a tzinfo, which is the last member: _datetimemodule.c,
-	 * time_alloc(). (A datetime without it fills the same size class.) */
-	if (type->shape == PYR_SHAPE_TIME && type->exact_shape && basicsize > 8)
+	/* So is a datetime or time without a tzinfo, which is the last member:
+	 * _datetimemodule.c, datetime_alloc(), time_alloc(). */
+	if ((type->shape == PYR_SHAPE_DATETIME || type->shape == PYR_SHAPE_TIME) &&
+	    type->exact_shape && basicsize > 8)
 		kind->need = basicsize - 8;
 	if (kind->need < smallest(c, type))
 		kind->need = smallest(c, type);
