@@ -18,6 +18,7 @@ says and then waits in read(2), every thread alive; the process itself is the ta
 
 Runs on CPython 3.6 to 3.15.
 """
+import array
 import ctypes
 import gc
 import json
@@ -27,6 +28,7 @@ import platform
 import signal
 import sys
 import time
+import types
 
 # fork(); in the child: alarm(900), then pause() for ever; in the parent: what pymalloc says of
 # itself, by calling the C functions whose addresses stand in the slots behind the code
@@ -180,6 +182,42 @@ def ask(fork):
     }, there
 
 
+MARK = sys.intern("interned by the oracle")
+NOT_TOLD = 2 ** 64 - 1
+
+
+def referents(there, changed):
+    """Write what gc.get_referents() says of every tracked object that was `there` into
+    referents.bin: its address, how many, and their addresses, as 64-bit words. Instead of how
+    many there is NOT_TOLD of those that the questions have `changed`, and of what runs: that
+    has gone on since."""
+    words = array.array("Q")
+    frame = sys._getframe()
+    while frame:
+        changed.add(id(frame))
+        frame = frame.f_back
+    _asyncio = sys.modules.get("_asyncio")
+    for o in gc.get_objects():
+        if id(o) not in there:
+            continue
+        words.append(id(o))
+        # from 3.11 on frames are part of generators; and the table of interned strings,
+        # where the collector sees it, has grown
+        if id(o) in changed or type(o) is types.GeneratorType and o.gi_running or \
+                type(o) is types.CoroutineType and o.cr_running or type(o) is dict and o.get(MARK) is MARK:
+            words.append(NOT_TOLD)
+            continue
+        held = gc.get_referents(o)
+        words.append(len(held))
+        words.extend(map(id, held))
+        if o is _asyncio:
+            # 3.12 visits objects that it has freed and keeps: freed once more, they would be in
+            # the list of those twice, which every collection follows to its end
+            PINNED.append(held)
+    with open("referents.bin", "wb") as f:
+        words.tofile(f)
+
+
 def collect(there):
     """The addresses of what a full collection finds unreachable: `collected`. Of what came to be
     after the fork (not `there`) nothing is told. Finalizers run, here in the parent."""
@@ -190,7 +228,7 @@ def collect(there):
     return {"collected": [id(o) for o in gc.garbage[before:] if id(o) in there], "returned": returned}
 
 
-PINNED = []  # with PYRETAIN_ORACLE_PIN: every object there is
+PINNED = []  # what must not be freed; with PYRETAIN_ORACLE_PIN: every object there is
 
 
 def describe(planted):
@@ -241,6 +279,8 @@ def finish(planted, extra=None):
     rows["allocator"] = allocator
     pid = rows["core_pid"]
     try:
+        # first: to ask planted objects can change them (a query set is evaluated)
+        referents(there, {id(type_name.__defaults__[0]), id(PINNED), id(forker), id(forker.__dict__)})
         rows.update(about())
         rows["planted"] = describe(planted)
         rows.update(extra() if extra else {})
