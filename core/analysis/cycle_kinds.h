@@ -7,16 +7,24 @@
 #ifndef PYR_ANALYSIS_CYCLE_KINDS_H
 #define PYR_ANALYSIS_CYCLE_KINDS_H
 
-#include "analysis/cycles.h"
+#include "analysis/cycle_members.h"
 
-struct pyr_cycle_kind {
-	uint64_t kind;
-	uint32_t component;
+/* What the model knows: zeroed, then model set; its kind_of takes it as ctx. */
+struct pyr_cycle_rough {
+	const struct pyr_model *model;
+	struct pyr_cycle_keys {
+		PYR_VEC(uint64_t) v;
+		bool out_of_memory;
+	} keys[PYR_CYCLE_WORKERS_MAX];
 };
 
-/* One entry for each component that is a cycle, by kind and then component. @ret is
- * the caller's to free. */
-pyr_error *pyr_cycle_kinds(const struct pyr_cycles *cycles, struct pyr_control *control,
-			   struct pyr_cycle_kind **ret, uint32_t *count);
+pyr_error *pyr_cycle_rough_kind(void *ctx, unsigned worker, const struct pyr_cycle_view *view,
+				uint64_t *ret);
+void pyr_cycle_rough_deinit(struct pyr_cycle_rough *rough);
+
+/* Turns found.kind from what the model knows into what names tell as well. @order, the
+ * caller's to free: the cycles, like ones together. */
+pyr_error *pyr_cycle_kinds(struct pyr_cycles *cycles, struct pyr_cycle_members *members,
+			   struct pyr_control *control, uint32_t **order);
 
 #endif

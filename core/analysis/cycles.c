@@ -4,102 +4,26 @@
 #include <string.h>
 
 #include "analysis/cycle_kinds.h"
-#include "base/large.h"
-#include "base/parallel.h"
 
 #define SMALL 64u         /* cycles up to this size are searched from each object */
 #define STARTS 32u        /* larger ones from so many of the best objects */
 #define LATE 1024u        /* a reference's number among its object's, at most */
 #define BUDGET (1u << 21) /* references followed for one ring */
 
-/* --- the graph among the objects --- */
-
-struct source {
-	const struct pyr_model *model;
-	const uint32_t *objects;
-	const struct pyr_subset *subset;
-};
-
-static void successors(void *ctx, unsigned worker, uint32_t place,
-		       void (*add)(void *sink, uint32_t successor), void *sink)
-{
-	const struct source *s = ctx;
-	const struct pyr_graph *g = &s->model->graph;
-	uint32_t id = s->objects[place], target;
-	uint64_t e;
-
-	(void)worker;
-	for (e = g->out_start[id]; e < g->out_start[id + 1]; e++) {
-		if (!(s->model->flags[e] & PYR_MODEL_TRAVERSED))
-			continue;
-		target = pyr_subset_place(s->subset, g->out[e]);
-		if (target != PYR_NOT_IN_SUBSET)
-			add(sink, target);
-	}
-}
-
-/* Places by component, a counting sort. */
-static pyr_error *order_places(struct pyr_cycles *c)
-{
-	uint32_t n = c->components.count, i, *next;
-
-	c->start = calloc((size_t)n + 2, sizeof(*c->start));
-	c->order = pyr_large_alloc((size_t)c->count + 1, sizeof(*c->order));
-	next = malloc(((size_t)n + 1) * sizeof(*next));
-	if (!c->start || !c->order || !next) {
-		free(next);
-		return pyr_error_no_memory();
-	}
-	for (i = 0; i < n; i++)
-		c->start[i + 1] = c->start[i] + c->components.size[i];
-	memcpy(next, c->start, n * sizeof(*next));
-	for (i = 0; i < c->count; i++)
-		c->order[next[c->components.of[i]]++] = i;
-	free(next);
-	return NULL;
-}
-
-/* Whose an object is that is in no cycle: components come with those first that others
- * lead to, so from the last on each is reached before it leads on. */
-static pyr_error *find_holders(struct pyr_cycles *c, bool besides)
-{
-	uint32_t component, holder, i, place;
-	uint64_t e;
-
-	c->holder = pyr_large_alloc((size_t)c->count + 1, sizeof(*c->holder));
-	if (!c->holder)
-		return pyr_error_no_memory();
-	memset(c->holder, 0xff, ((size_t)c->count + 1) * sizeof(*c->holder));
-	for (component = c->components.count; component-- > 0;) {
-		holder = pyr_cycles_is_cycle(c, component) ? component : PYR_NO_CYCLE;
-		for (i = c->start[component]; i < c->start[component + 1]; i++) {
-			place = c->order[i];
-			if (holder != PYR_NO_CYCLE)
-				c->holder[place] = holder;
-			for (e = c->graph.out_start[place];
-			     besides && e < c->graph.out_start[place + 1]; e++)
-				if (c->holder[c->graph.out[e]] == PYR_NO_CYCLE)
-					c->holder[c->graph.out[e]] = c->holder[place];
-		}
-	}
-	return NULL;
-}
-
 /* --- a ring of one cycle --- */
 
 struct search {
 	const struct pyr_cycles *cycles;
 	const struct pyr_heap *heap;
-	uint32_t component;
-	uint32_t *from; /* by index into the component's places */
-	uint32_t *via;  /* likewise: which of its references led there */
+	struct pyr_cycle_members members; /* of the cycle at hand */
+	uint32_t *from;                   /* by index into its places */
+	uint32_t *via;                    /* likewise: which of its references led there */
 	PYR_VEC(uint32_t) queue;
 	PYR_VEC(uint32_t) best; /* places */
 	uint64_t best_cost;
 	uint64_t followed, budget; /* references */
 	uint32_t *slots;           /* groups by shape: index + 1 */
 	size_t slot_count;
-	uint32_t *index; /* by place: index into the component's places; of all components */
 };
 
 /* How little an object tells in a ring: classes and what belongs to them least. */
@@ -125,13 +49,12 @@ static unsigned cost_of(const struct search *s, uint32_t place)
 /* The first of like references tells most: [0] rather than [7]. */
 static pyr_error *keep_ring(struct search *s, uint32_t start, uint32_t end, uint32_t last)
 {
-	const uint32_t *places = s->cycles->order + s->cycles->start[s->component];
 	uint64_t cost = last < LATE ? last : LATE;
 	uint32_t at;
 	size_t n = 0, i;
 
 	for (at = end;; at = s->from[at]) {
-		cost += (uint64_t)cost_of(s, places[at]) * LATE * LATE;
+		cost += (uint64_t)cost_of(s, s->members.places.data[at]) * LATE * LATE;
 		n++;
 		if (at == start)
 			break;
@@ -143,7 +66,7 @@ static pyr_error *keep_ring(struct search *s, uint32_t start, uint32_t end, uint
 	if (!pyr_vec_reserve(&s->best, n))
 		return pyr_error_no_memory();
 	for (at = end, i = n; i-- > 0; at = s->from[at])
-		s->best.data[i] = places[at];
+		s->best.data[i] = s->members.places.data[at];
 	s->best.count = n;
 	s->best_cost = cost;
 	return NULL;
@@ -153,30 +76,36 @@ static pyr_error *keep_ring(struct search *s, uint32_t start, uint32_t end, uint
 static pyr_error *search_from(struct search *s, uint32_t start)
 {
 	const struct pyr_cycles *c = s->cycles;
-	const uint32_t *places = c->order + c->start[s->component];
-	uint32_t at, target;
+	const struct pyr_graph *g = &c->model->graph;
+	uint32_t first = c->found.of[s->members.places.data[start]], at, id, place, target, number;
 	uint64_t e;
 	size_t i;
 
-	memset(s->from, 0xff, c->components.size[s->component] * sizeof(*s->from));
+	memset(s->from, 0xff, s->members.places.count * sizeof(*s->from));
 	s->queue.count = 0;
 	if (!pyr_vec_push(&s->queue, start))
 		return pyr_error_no_memory();
 	for (i = 0; i < s->queue.count && s->followed < s->budget; i++) {
 		at = s->queue.data[i];
-		for (e = c->graph.out_start[places[at]]; e < c->graph.out_start[places[at] + 1];
-		     e++) {
-			s->followed++;
-			if (c->components.of[c->graph.out[e]] != s->component)
+		id = c->objects[s->members.places.data[at]];
+		number = 0; /* of its references among the objects */
+		for (e = g->out_start[id]; e < g->out_start[id + 1]; e++) {
+			if (!(c->model->flags[e] & PYR_MODEL_TRAVERSED))
 				continue;
-			target = s->index[c->graph.out[e]];
+			place = pyr_subset_place(c->subset, g->out[e]);
+			if (place == PYR_NOT_IN_SUBSET)
+				continue;
+			s->followed++;
+			number++;
+			if (c->found.of[place] != first)
+				continue;
+			target = s->members.index[place];
 			if (target == start)
-				return keep_ring(s, start, at,
-						 (uint32_t)(e - c->graph.out_start[places[at]]));
+				return keep_ring(s, start, at, number - 1);
 			if (s->from[target] != UINT32_MAX)
 				continue;
 			s->from[target] = at;
-			s->via[target] = (uint32_t)(e - c->graph.out_start[places[at]]);
+			s->via[target] = number - 1;
 			if (!pyr_vec_push(&s->queue, target))
 				return pyr_error_no_memory();
 		}
@@ -193,16 +122,15 @@ static bool grow(uint32_t **array, uint32_t count)
 	return grown;
 }
 
-static pyr_error *find_ring(struct search *s, struct pyr_model *model, uint32_t component,
-			    struct pyr_ring *ret)
+/* Of the cycle whose members were found. */
+static pyr_error *find_ring(struct search *s, struct pyr_model *model, struct pyr_ring *ret)
 {
 	const struct pyr_cycles *c = s->cycles;
-	uint32_t size = c->components.size[component], i, tried = 0, cheapest = UINT32_MAX;
-	const uint32_t *places = c->order + c->start[component];
+	const uint32_t *places = s->members.places.data;
+	uint32_t size = (uint32_t)s->members.places.count, i, tried = 0, cheapest = UINT32_MAX;
 	pyr_error *err = NULL;
 	unsigned cost;
 
-	s->component = component;
 	s->best.count = 0;
 	s->best_cost = UINT64_MAX;
 	s->followed = 0;
@@ -274,95 +202,129 @@ static bool slot_of(struct search *s, const char *shape, size_t *ret)
 	return true;
 }
 
-static pyr_error *add_kind(struct pyr_cycles *c, struct search *s,
-			   const struct pyr_cycle_kind *kinds, uint32_t n)
+static void group_deinit(struct pyr_cycle_group *group)
 {
-	struct pyr_cycle_group group = {.example = kinds[0].component};
-	struct pyr_strbuf shape = {0};
-	size_t g, slot;
-	uint32_t i;
-	pyr_error *err = find_ring(s, c->model, group.example, &group.ring);
+	free(group->shape);
+	free(group->example);
+	pyr_ring_deinit(&group->ring);
+}
 
+/* The members at hand and @ring, if it has one rather than the group itself by now. */
+static pyr_error *take_example(const struct search *s, struct pyr_cycle_group *group,
+			       struct pyr_ring *ring)
+{
+	size_t i, n = s->members.places.count;
+	uint32_t *example = malloc((n + 1) * sizeof(*example));
+	struct pyr_ring old = group->ring;
+
+	if (!example)
+		return pyr_error_no_memory();
+	for (i = 0; i < n; i++)
+		example[i] = s->cycles->objects[s->members.places.data[i]];
+	if (group->example) {
+		group->ring = *ring;
+		*ring = old;
+	}
+	free(group->example);
+	group->example = example;
+	group->example_count = (uint32_t)n;
+	return NULL;
+}
+
+/* The group of @cycle's shape, which is made if there is none yet. The smallest cycle is
+ * its example. */
+static pyr_error *group_of(struct pyr_cycles *c, struct search *s, uint32_t cycle, size_t *ret)
+{
+	struct pyr_cycle_group group = {0}, *to;
+	struct pyr_strbuf shape = {0};
+	size_t slot;
+	pyr_error *err;
+
+	if ((err = pyr_cycle_members_find(&s->members, cycle)))
+		return err;
+	err = find_ring(s, c->model, &group.ring);
 	if (err && err->code == PYR_E_UNREADABLE) {
 		pyr_error_destroy(err);
 		memset(&group.ring, 0, sizeof(group.ring));
 		pyr_strbuf_add(&shape, "a cycle whose references cannot be read");
-		err = NULL;
-	} else if (!err) {
+	} else if (err) {
+		return err;
+	} else {
 		pyr_ring_shape(c->model->heap->types, &group.ring, &shape);
 	}
-	if (err)
-		return err;
-	if (!slot_of(s, pyr_strbuf_str(&shape), &slot)) {
-		pyr_strbuf_deinit(&shape);
-		pyr_ring_deinit(&group.ring);
-		return pyr_error_no_memory();
-	}
-	g = s->slots[slot] - 1;
+	if (!slot_of(s, pyr_strbuf_str(&shape), &slot))
+		goto no_memory;
 	if (!s->slots[slot]) {
-		g = c->groups.count;
-		group.shape = pyr_strbuf_take(&shape);
-		if (!group.shape || !pyr_vec_push(&c->groups, group)) {
-			free(group.shape);
-			pyr_ring_deinit(&group.ring);
-			return pyr_error_no_memory();
-		}
+		if (!(group.shape = pyr_strbuf_take(&shape)) || !pyr_vec_push(&c->groups, group))
+			goto no_memory;
 		s->slots[slot] = (uint32_t)c->groups.count;
-	} else {
-		pyr_strbuf_deinit(&shape);
-		pyr_ring_deinit(&group.ring);
+		memset(&group, 0, sizeof(group));
 	}
-	c->groups.data[g].cycles += n;
+	*ret = s->slots[slot] - 1;
+	to = &c->groups.data[*ret];
+	if (!to->example || s->members.places.count < to->example_count)
+		err = take_example(s, to, &group.ring);
+	pyr_strbuf_deinit(&shape);
+	group_deinit(&group);
+	return err;
+no_memory:
+	pyr_strbuf_deinit(&shape);
+	group_deinit(&group);
+	return pyr_error_no_memory();
+}
+
+/* Add cycles that are alike to the group of their shape. */
+static pyr_error *add_kind(struct pyr_cycles *c, struct search *s, const uint32_t *cycles,
+			   uint32_t n)
+{
+	const struct pyr_cycle_facts *facts;
+	struct pyr_cycle_group *group;
+	pyr_error *err;
+	uint32_t i;
+	size_t g = 0;
+
+	if ((err = group_of(c, s, cycles[0], &g)))
+		return err;
+	group = &c->groups.data[g];
+	group->cycles += n;
 	for (i = 0; i < n; i++) {
-		c->group[kinds[i].component] = (uint32_t)g;
-		c->groups.data[g].members += c->components.size[kinds[i].component];
+		facts = &c->found.facts[cycles[i]];
+		group->members += facts->members;
+		group->objects += facts->objects;
+		group->bytes += facts->bytes;
 	}
 	return NULL;
 }
 
 static pyr_error *make_groups(struct pyr_cycles *c, struct pyr_control *control)
 {
+	const uint64_t *kind = c->found.kind;
 	struct search s = {.cycles = c, .heap = c->model->heap};
-	struct pyr_cycle_kind *kinds = NULL;
-	uint32_t count = 0, first, end, i, component;
+	uint32_t count = c->found.count, *order = NULL, first, end;
 	pyr_error *err;
 
-	c->group = malloc(((size_t)c->components.count + 1) * sizeof(*c->group));
-	s.index = malloc(((size_t)c->count + 1) * sizeof(*s.index));
-	if (!c->group || !s.index) {
-		free(s.index);
-		return pyr_error_no_memory();
-	}
-	memset(c->group, 0xff, ((size_t)c->components.count + 1) * sizeof(*c->group));
-	for (component = 0; component < c->components.count; component++)
-		for (i = c->start[component]; i < c->start[component + 1]; i++)
-			s.index[c->order[i]] = i - c->start[component];
-	err = pyr_cycle_kinds(c, control, &kinds, &count);
+	if ((err = pyr_cycle_members_init(c, &s.members)))
+		return err;
+	err = pyr_cycle_kinds(c, &s.members, control, &order);
 	for (first = 0; first < count && !err; first = end) {
-		for (end = first + 1; end < count && kinds[end].kind == kinds[first].kind; end++)
+		for (end = first + 1; end < count && kind[order[end]] == kind[order[first]]; end++)
 			;
-		if (!(err = add_kind(c, &s, kinds + first, end - first)))
+		if (!(err = add_kind(c, &s, order + first, end - first)))
 			err = pyr_control_progress(control, "naming cycles", first, count);
 	}
-	free(kinds);
-	free(s.index);
+	free(order);
 	free(s.from);
 	free(s.via);
 	free(s.slots);
 	pyr_vec_deinit(&s.queue);
 	pyr_vec_deinit(&s.best);
+	pyr_cycle_members_deinit(&s.members);
 	return err;
 }
 
-struct rank {
-	uint32_t index;
-	const struct pyr_cycle_group *group;
-};
-
 static int most_first(const void *a, const void *b)
 {
-	const struct pyr_cycle_group *x = ((const struct rank *)a)->group,
-				     *y = ((const struct rank *)b)->group;
+	const struct pyr_cycle_group *x = a, *y = b;
 
 	if (x->bytes != y->bytes)
 		return x->bytes > y->bytes ? -1 : 1;
@@ -371,75 +333,37 @@ static int most_first(const void *a, const void *b)
 	return strcmp(x->shape, y->shape);
 }
 
-static pyr_error *sort_groups(struct pyr_cycles *c)
-{
-	size_t n = c->groups.count, i;
-	struct rank *ranks = malloc((n + 1) * sizeof(*ranks));
-	struct pyr_cycle_group *sorted = malloc((n + 1) * sizeof(*sorted));
-	uint32_t *to = malloc((n + 1) * sizeof(*to)), component;
-	pyr_error *err = NULL;
-
-	if (!ranks || !sorted || !to) {
-		err = pyr_error_no_memory();
-		goto out;
-	}
-	for (i = 0; i < n; i++)
-		ranks[i] = (struct rank){(uint32_t)i, &c->groups.data[i]};
-	qsort(ranks, n, sizeof(*ranks), most_first);
-	for (i = 0; i < n; i++) {
-		sorted[i] = *ranks[i].group;
-		to[ranks[i].index] = (uint32_t)i;
-	}
-	if (n)
-		memcpy(c->groups.data, sorted, n * sizeof(*sorted));
-	for (component = 0; component < c->components.count; component++)
-		if (c->group[component] != PYR_NO_CYCLE)
-			c->group[component] = to[c->group[component]];
-out:
-	free(ranks);
-	free(sorted);
-	free(to);
-	return err;
-}
-
-static void weigh_groups(struct pyr_cycles *c, const uint64_t *weights)
-{
-	struct pyr_cycle_group *group;
-	uint32_t i;
-
-	for (i = 0; i < c->count; i++) {
-		if (c->holder[i] == PYR_NO_CYCLE)
-			continue;
-		group = &c->groups.data[c->group[c->holder[i]]];
-		group->objects++;
-		if (weights)
-			group->bytes += weights[i];
-	}
-}
-
 pyr_error *pyr_cycles_find(struct pyr_model *model, struct pyr_control *control,
 			   const uint32_t *objects, uint32_t count, const struct pyr_subset *subset,
 			   const uint64_t *weights, bool besides, struct pyr_cycles *ret)
 {
-	struct pyr_cycles c = {.model = model, .objects = objects, .count = count};
-	struct source s = {.model = model, .objects = objects, .subset = subset};
-	struct pyr_graph_source source = {.ctx = &s,
-					  .workers = pyr_parallel_workers(),
-					  .nodes = count,
-					  .successors = successors};
+	struct pyr_cycles c = {
+		.model = model, .objects = objects, .count = count, .subset = subset};
+	struct pyr_cycle_rough rough = {.model = model};
+	struct pyr_cycle_source source = {.graph = &model->graph,
+					  .flags = model->flags,
+					  .visited = PYR_MODEL_TRAVERSED,
+					  .objects = objects,
+					  .count = count,
+					  .subset = subset,
+					  .weights = weights,
+					  .besides = besides,
+					  .kind_of = pyr_cycle_rough_kind,
+					  .ctx = &rough};
 	pyr_error *err;
 
-	if (!(err = pyr_graph_build(control, &source, &c.graph)) &&
-	    !(err = pyr_components_compute(control, &c.graph, NULL, &c.components)) &&
-	    !(err = order_places(&c)) && !(err = find_holders(&c, besides)) &&
-	    !(err = make_groups(&c, control))) {
-		weigh_groups(&c, weights);
-		err = sort_groups(&c);
-	}
+	err = pyr_cycle_places_find(control, &source, &c.found);
+	pyr_cycle_rough_deinit(&rough);
+	if (err)
+		return err;
+	err = make_groups(&c, control);
+	pyr_cycle_places_deinit(&c.found);
 	if (err) {
 		pyr_cycles_deinit(&c);
 		return err;
 	}
+	if (c.groups.count)
+		qsort(c.groups.data, c.groups.count, sizeof(*c.groups.data), most_first);
 	*ret = c;
 	return NULL;
 }
@@ -448,16 +372,8 @@ void pyr_cycles_deinit(struct pyr_cycles *c)
 {
 	size_t i;
 
-	for (i = 0; i < c->groups.count; i++) {
-		free(c->groups.data[i].shape);
-		pyr_ring_deinit(&c->groups.data[i].ring);
-	}
+	for (i = 0; i < c->groups.count; i++)
+		group_deinit(&c->groups.data[i]);
 	pyr_vec_deinit(&c->groups);
-	pyr_graph_deinit(&c->graph);
-	pyr_components_deinit(&c->components);
-	free(c->start);
-	free(c->order);
-	free(c->holder);
-	free(c->group);
 	memset(c, 0, sizeof(*c));
 }

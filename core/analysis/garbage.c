@@ -539,7 +539,7 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
 	if (!f.refs)
 		return pyr_error_no_memory();
 	if (!(err = find_phase(&f)) && !(err = find_unreachable(&f)) &&
-	    !(err = pyr_subset_create(f.garbage.objects, f.garbage.count, f.heap->count,
+	    !(err = pyr_subset_create(control, f.garbage.objects, f.garbage.count, f.heap->count,
 				      &f.garbage.subset)))
 		err = find_consequences(&f);
 	free(f.refs);

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "base/bits.h"
+#include "base/control.h"
 #include "base/error.h"
 
 #define PYR_NOT_IN_SUBSET UINT32_MAX
@@ -17,16 +19,15 @@ struct pyr_subset {
 };
 
 /* @ids: sorted, without repetition, below @nodes. */
-pyr_error *pyr_subset_create(const uint32_t *ids, uint32_t count, uint32_t nodes,
-			     struct pyr_subset *ret);
+pyr_error *pyr_subset_create(struct pyr_control *control, const uint32_t *ids, uint32_t count,
+			     uint32_t nodes, struct pyr_subset *ret);
 void pyr_subset_deinit(struct pyr_subset *subset);
 
 static inline uint32_t pyr_subset_place(const struct pyr_subset *s, uint32_t id)
 {
 	uint64_t word = s->bits[id / 64], bit = UINT64_C(1) << id % 64;
 
-	return word & bit ? s->before[id / 64] + (uint32_t)__builtin_popcountll(word & (bit - 1))
-			  : PYR_NOT_IN_SUBSET;
+	return word & bit ? s->before[id / 64] + pyr_bits_set(word & (bit - 1)) : PYR_NOT_IN_SUBSET;
 }
 
 #endif

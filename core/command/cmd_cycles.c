@@ -44,7 +44,7 @@ static pyr_error *find(struct pyr_context *context, struct pyr_model *model, siz
 		return pyr_error_no_memory();
 	memset(weights, 0, ((size_t)g->count + 1) * sizeof(*weights));
 	if (!(err = pyr_garbage_weigh(g, control, weights)) &&
-	    !(err = pyr_uncollected_why(g, &a->why)))
+	    !(err = pyr_uncollected_why(g, control, &a->why)))
 		err = pyr_cycles_find(model, control, g->objects, g->count, &g->subset, weights,
 				      true, &a->cycles);
 	free(weights);
@@ -72,7 +72,6 @@ static void group_json(struct pyr_context *context, const struct answer *a, size
 {
 	const struct pyr_cycle_group *group = &a->cycles.groups.data[g];
 	const struct pyr_heap *heap = context->session->heap;
-	uint32_t place = a->cycles.order[a->cycles.start[group->example]];
 	struct pyr_strbuf sentence = {0};
 	struct pyr_json *json = context->json;
 
@@ -88,7 +87,7 @@ static void group_json(struct pyr_context *context, const struct answer *a, size
 	pyr_json_uint(json, "bytes", group->bytes);
 	pyr_json_address(json, "example",
 			 group->ring.links.count ? group->ring.links.data[0].object
-						 : heap->address[a->cycles.objects[place]]);
+						 : heap->address[group->example[0]]);
 	pyr_json_string(json, "sentence", pyr_strbuf_str(&sentence));
 	pyr_show_ring_json(context, &group->ring);
 	pyr_json_end_object(json);
@@ -344,7 +343,7 @@ static void print_show(struct pyr_context *context, const struct answer *a, size
 {
 	const struct pyr_cycle_group *group = &a->cycles.groups.data[index];
 	const struct pyr_value *format = pyr_context_option(context, PYR_OPT_cycles_format);
-	uint32_t size = a->cycles.components.size[group->example];
+	uint32_t size = group->example_count;
 	struct pyr_strbuf text = {0};
 
 	if (format->number == 1) {

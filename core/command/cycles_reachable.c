@@ -69,18 +69,19 @@ static pyr_error *choose(struct pyr_context *context, struct answer *a, int gene
 									 "weighing", a->count, n)))
 			return err;
 	}
-	return pyr_subset_create(a->objects, a->count, heap->count, &a->subset);
+	return pyr_subset_create(&context->session->control, a->objects, a->count, heap->count,
+				 &a->subset);
 }
 
 /* Modules are held by sys.modules for as long as the program runs: cycles that have
  * some are the program itself. */
-static bool has_module(const struct answer *a, uint32_t component)
+static bool has_module(const struct answer *a, const struct pyr_cycle_group *group)
 {
 	const struct pyr_heap *heap = a->model->heap;
 	uint32_t i;
 
-	for (i = a->cycles.start[component]; i < a->cycles.start[component + 1]; i++)
-		if (pyr_types_at(heap->types, heap->type[a->objects[a->cycles.order[i]]])->shape ==
+	for (i = 0; i < group->example_count; i++)
+		if (pyr_types_at(heap->types, heap->type[group->example[i]])->shape ==
 		    PYR_SHAPE_MODULE)
 			return true;
 	return false;
@@ -98,7 +99,7 @@ static pyr_error *select_groups(struct pyr_context *context, struct answer *a)
 		return pyr_error_no_memory();
 	for (g = 0; g < a->cycles.groups.count; g++) {
 		group = &a->cycles.groups.data[g];
-		if (has_module(a, group->example)) {
+		if (has_module(a, group)) {
 			a->modules += group->cycles;
 			continue;
 		}
@@ -134,7 +135,8 @@ static pyr_error *add_holder(struct pyr_context *context, struct answer *a, stru
 static pyr_error *find_holders(struct pyr_context *context, struct answer *a)
 {
 	const struct pyr_graph *g = &a->model->graph;
-	uint32_t *of = calloc((size_t)g->nodes + 1, sizeof(*of)), i, id, component;
+	const struct pyr_cycle_group *group;
+	uint32_t *of = calloc((size_t)g->nodes + 1, sizeof(*of)), i, id;
 	size_t k, begin, end;
 	pyr_error *err = NULL;
 	uint64_t e;
@@ -143,9 +145,9 @@ static pyr_error *find_holders(struct pyr_context *context, struct answer *a)
 		return pyr_error_no_memory();
 	for (k = 0; k < a->shown_count; k++) {
 		a->held[k].root = UINT32_MAX;
-		component = a->cycles.groups.data[a->shown[k]].example;
-		for (i = a->cycles.start[component]; i < a->cycles.start[component + 1]; i++) {
-			id = a->objects[a->cycles.order[i]];
+		group = &a->cycles.groups.data[a->shown[k]];
+		for (i = 0; i < group->example_count; i++) {
+			id = group->example[i];
 			of[id] = (uint32_t)k + 1;
 			pyr_roots_of(a->roots, id, &begin, &end);
 			if (begin < end && a->held[k].root == UINT32_MAX &&

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/parallel.h"
 #include "render/units.h"
 
 #define DEBUG_SAVEALL 32u
@@ -177,7 +178,46 @@ static void consider(struct asking *a)
 			"they and what they hold are never freed");
 }
 
-pyr_error *pyr_uncollected_why(const struct pyr_garbage *garbage, struct pyr_uncollected *ret)
+#define GRAIN 65536u
+#define WORKERS_MAX 64u
+
+struct count {
+	const struct pyr_garbage *garbage;
+	uint64_t by_generation[WORKERS_MAX][PYR_GEN_COUNT];
+};
+
+static pyr_error *count_generations(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+	struct count *c = ctx;
+	const uint8_t *generation = c->garbage->model->heap->generation;
+	uint64_t counts[PYR_GEN_COUNT] = {0};
+	unsigned i;
+
+	for (; begin < end; begin++)
+		counts[generation[c->garbage->objects[begin]]]++;
+	for (i = 0; i < PYR_GEN_COUNT; i++)
+		c->by_generation[worker][i] += counts[i];
+	return NULL;
+}
+
+static pyr_error *by_generations(const struct pyr_garbage *garbage, struct pyr_control *control,
+				 uint64_t *ret)
+{
+	struct count c = {.garbage = garbage};
+	unsigned worker, i;
+	pyr_error *err;
+
+	if ((err = pyr_parallel(control, NULL, pyr_parallel_workers(), garbage->count, GRAIN,
+				count_generations, &c)))
+		return err;
+	for (worker = 0; worker < WORKERS_MAX; worker++)
+		for (i = 0; i < PYR_GEN_COUNT; i++)
+			ret[i] += c.by_generation[worker][i];
+	return NULL;
+}
+
+pyr_error *pyr_uncollected_why(const struct pyr_garbage *garbage, struct pyr_control *control,
+			       struct pyr_uncollected *ret)
 {
 	struct pyr_types *types = garbage->model->heap->types;
 	struct pyr_python *python = pyr_types_python(types);
@@ -191,8 +231,10 @@ pyr_error *pyr_uncollected_why(const struct pyr_garbage *garbage, struct pyr_unc
 	for (i = 0; i < count; i++)
 		if (states[i].interpreter == garbage->interpreter)
 			a.state = &states[i];
-	for (i = 0; i < garbage->count; i++)
-		a.answer.by_generation[garbage->model->heap->generation[garbage->objects[i]]]++;
+	if ((err = by_generations(garbage, control, a.answer.by_generation))) {
+		pyr_gc_states_destroy(states, count);
+		return err;
+	}
 	if (a.state)
 		consider(&a);
 	pyr_gc_states_destroy(states, count);

@@ -15,7 +15,8 @@ struct pyr_uncollected {
 	PYR_VEC(struct pyr_reason) reasons;    /* the one that explains most first */
 };
 
-pyr_error *pyr_uncollected_why(const struct pyr_garbage *garbage, struct pyr_uncollected *ret);
+pyr_error *pyr_uncollected_why(const struct pyr_garbage *garbage, struct pyr_control *control,
+			       struct pyr_uncollected *ret);
 void pyr_uncollected_deinit(struct pyr_uncollected *uncollected);
 
 #endif

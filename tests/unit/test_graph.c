@@ -1,4 +1,4 @@
-/* Graphs, dominators and components against slow, obvious twins. */
+/* Graphs and dominators against slow, obvious twins. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "analysis/components.h"
 #include "analysis/dominators.h"
 #include "base/parallel.h"
 #include "random.h"
@@ -200,57 +199,6 @@ static void later_roots_share_nothing_with_earlier_ones(void **state)
 	pyr_control_deinit(&control);
 }
 
-static void components_reach_each_other(void **state)
-{
-	uint8_t forth[NODES_MAX][NODES_MAX], member[NODES_MAX];
-	struct pyr_components c;
-	struct random_graph r;
-	struct pyr_control control;
-	struct pyr_graph g;
-	uint32_t n, m, i;
-	int round;
-
-	(void)state;
-	pyr_control_init(&control);
-	for (round = 0; round < 1000; round++) {
-		randomize(&r);
-		/* Edges that leave the members do not count. */
-		for (n = 0; n < r.nodes; n++)
-			member[n] = random_below(5) != 0;
-		build(&control, &r, &g);
-		for (n = 0; n < r.nodes; n++) {
-			uint32_t kept = 0;
-
-			for (i = 0; member[n] && i < r.count[n]; i++)
-				if (member[r.to[n][i]])
-					r.to[n][kept++] = r.to[n][i];
-			r.count[n] = kept;
-		}
-		memset(forth, 0, sizeof(forth));
-		for (n = 0; n < r.nodes; n++)
-			reach(&r, n, UINT32_MAX, forth[n]);
-		assert_null(pyr_components_compute(&control, &g, member, &c));
-		for (n = 0; n < r.nodes; n++) {
-			uint32_t same = 0;
-
-			if (!member[n]) {
-				assert_int_equal(c.of[n], PYR_NO_COMPONENT);
-				continue;
-			}
-			for (m = 0; m < r.nodes; m++) {
-				if (!member[m])
-					continue;
-				assert_int_equal(c.of[n] == c.of[m], forth[n][m] && forth[m][n]);
-				same += c.of[n] == c.of[m];
-			}
-			assert_int_equal(c.size[c.of[n]], same);
-		}
-		pyr_components_deinit(&c);
-		pyr_graph_deinit(&g);
-	}
-	pyr_control_deinit(&control);
-}
-
 static void chain(void *ctx, unsigned worker, uint32_t node,
 		  void (*add)(void *sink, uint32_t successor), void *sink)
 {
@@ -269,7 +217,6 @@ static void depth_is_no_problem(void **state)
 		.ctx = &last, .workers = 2, .nodes = last + 1, .successors = chain};
 	uint64_t *sizes = calloc((size_t)last + 1, sizeof(*sizes));
 	struct pyr_control control;
-	struct pyr_components c;
 	struct pyr_dominators d;
 	struct pyr_graph g;
 	uint32_t n;
@@ -283,9 +230,6 @@ static void depth_is_no_problem(void **state)
 	assert_null(pyr_dominators_compute(&control, &g, &root, 1, sizes, &d));
 	assert_int_equal(d.retained[0], last + 1);
 	assert_int_equal(d.parent[last], last - 1);
-	assert_null(pyr_components_compute(&control, &g, NULL, &c));
-	assert_int_equal(c.count, last + 1);
-	pyr_components_deinit(&c);
 	pyr_dominators_deinit(&d);
 	pyr_graph_deinit(&g);
 	free(sizes);
@@ -298,7 +242,6 @@ int main(void)
 		cmocka_unit_test(rows_are_what_was_told),
 		cmocka_unit_test(retained_is_what_removal_frees),
 		cmocka_unit_test(later_roots_share_nothing_with_earlier_ones),
-		cmocka_unit_test(components_reach_each_other),
 		cmocka_unit_test(depth_is_no_problem),
 	};
 
