@@ -566,7 +566,6 @@ void pyr_garbage_deinit(struct pyr_garbage *g)
 	pyr_vec_deinit(&g->finalizer_reachable);
 	pyr_vec_deinit(&g->legacy);
 	pyr_vec_deinit(&g->callbacks);
-	pyr_vec_deinit(&g->owned);
 	pyr_vec_deinit(&g->guessed);
 	memset(g, 0, sizeof(*g));
 }

@@ -8,6 +8,7 @@
 #ifndef PYR_ANALYSIS_GARBAGE_H
 #define PYR_ANALYSIS_GARBAGE_H
 
+#include "analysis/address_set.h"
 #include "analysis/subset.h"
 #include "heap/model.h"
 #include "runtime/gcstate.h"
@@ -20,12 +21,6 @@ enum pyr_collection_phase {
 				  */
 	PYR_COLLECTION_FINALIZING, /* what is unreachable is decided; weak references, finalizers
 				    * and tp_clear are at work on it */
-};
-
-/* An object outside of the set that only the set owns, directly or through others. */
-struct pyr_owned {
-	uint32_t object;
-	uint32_t owner; /* index into pyr_garbage.objects: who lets go of it last */
 };
 
 /* A type whose tp_traverse could not be followed. */
@@ -54,9 +49,10 @@ struct pyr_garbage {
 	PYR_VEC(uint32_t) legacy;    /* with tp_del, and what those reach: kept */
 	PYR_VEC(pyr_addr) callbacks; /* weak references whose callbacks would run */
 
-	PYR_VEC(struct pyr_owned) owned;
+	/* Objects outside of the set that only the set owns, directly or through others. */
+	uint64_t owned_count;
 	uint64_t tracked_bytes, owned_bytes; /* as sys.getsizeof() counts, native data included */
-	/* Of `owned`, those that are tracked: held by references that tp_traverse does not visit
+	/* Of the owned, those that are tracked: held by references that tp_traverse does not visit
 	 * (the __subclasses__ of a class), so that the collector does not find them. */
 	uint64_t owned_tracked, owned_tracked_bytes;
 	uint64_t native_bytes; /* of both: data of arrays and buffers, outside of Python's heap */
@@ -77,10 +73,13 @@ struct pyr_garbage {
  * the collector's state, no_memory, interrupted. */
 pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control, int generation,
 			    size_t interpreter, struct pyr_garbage *ret);
-/* Fill `owned` and the bytes. @weights (NULL: not wanted), by index into objects, becomes
- * the bytes of the object and of all that it lets go of last. */
+/* Fill owned_count and the bytes. @weights (NULL: not wanted), zeroed, by index into objects,
+ * becomes the bytes of the object and of all that it lets go of last: the last in the order
+ * of `objects`, where several do. @gone (NULL: not wanted) becomes the addresses of the set
+ * and of what only the set owns, the caller's to deinit. None of it depends on the number of
+ * threads, unless reference counts are wrong. */
 pyr_error *pyr_garbage_weigh(struct pyr_garbage *garbage, struct pyr_control *control,
-			     uint64_t *weights);
+			     uint64_t *weights, struct pyr_address_set *gone);
 /* A byte for each object of the heap: 0 in use, 1 unreachable to the collector of its
  * interpreter, 2 owned by such objects alone. @ret is the caller's to free. */
 pyr_error *pyr_garbage_mark(struct pyr_model *model, struct pyr_control *control, uint8_t **ret);

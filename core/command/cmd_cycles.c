@@ -43,7 +43,7 @@ static pyr_error *find(struct pyr_context *context, struct pyr_model *model, siz
 	if (!weights)
 		return pyr_error_no_memory();
 	memset(weights, 0, ((size_t)g->count + 1) * sizeof(*weights));
-	if (!(err = pyr_garbage_weigh(g, control, weights)) &&
+	if (!(err = pyr_garbage_weigh(g, control, weights, NULL)) &&
 	    !(err = pyr_uncollected_why(g, control, &a->why)))
 		err = pyr_cycles_find(model, control, g->objects, g->count, &g->subset, weights,
 				      true, &a->cycles);
@@ -127,7 +127,7 @@ static void answer_json(struct pyr_context *context, const struct answer *a)
 	pyr_json_uint(json, "bytes", g->tracked_bytes + g->owned_bytes);
 	pyr_json_uint(json, "native_bytes", g->native_bytes);
 	pyr_json_begin_object(json, "owned_untracked");
-	pyr_json_uint(json, "count", g->owned.count - g->owned_tracked);
+	pyr_json_uint(json, "count", g->owned_count - g->owned_tracked);
 	pyr_json_uint(json, "bytes", g->owned_bytes - g->owned_tracked_bytes);
 	pyr_json_end_object(json);
 	pyr_json_begin_object(json, "owned_tracked");
@@ -290,10 +290,10 @@ static void notes(struct pyr_context *context, const struct answer *a)
 	struct pyr_out *out = context->out;
 
 	pyr_out_raw(out, "\n", 1);
-	if (g->owned.count)
+	if (g->owned_count)
 		pyr_out_printf(out,
 			       "  with them go    %s that the collector does not look for, %s\n",
-			       pyr_counted(g->owned.count, "object", "objects").text,
+			       pyr_counted(g->owned_count, "object", "objects").text,
 			       pyr_bytes(g->owned_bytes).text);
 	if (g->native_bytes)
 		pyr_out_printf(

@@ -319,16 +319,22 @@ static void print_text(struct pyr_context *context, const struct answer *a)
 
 /* --- what is asked of the heap --- */
 
-static void mark(struct answer *a, uint32_t id)
+static void mark(struct answer *a, const struct pyr_address_set *gone)
 {
-	a->garbage[id >> 6] |= UINT64_C(1) << (id & 63);
+	pyr_addr addr;
+	uint32_t id;
+
+	for (addr = 0; pyr_address_set_next(gone, &addr); addr += 8)
+		if ((id = pyr_heap_id(a->view.heap, addr)) != PYR_NO_ID)
+			a->garbage[id >> 6] |= UINT64_C(1) << (id & 63);
 }
 
 static pyr_error *find_garbage(struct pyr_context *context, struct answer *a)
 {
 	struct pyr_control *control = &context->session->control;
 	const struct pyr_python *python = context->session->python;
-	size_t i, k, interpreters = python->interpreters.count;
+	size_t i, interpreters = python->interpreters.count;
+	struct pyr_address_set gone;
 	struct pyr_garbage g;
 	struct pyr_model *model;
 	pyr_error *err;
@@ -346,12 +352,11 @@ static pyr_error *find_garbage(struct pyr_context *context, struct answer *a)
 			continue;
 		if ((err = pyr_garbage_find(model, control, 2, i, &g)))
 			return err;
-		err = pyr_garbage_weigh(&g, control, NULL);
-		a->unreachable += g.count;
-		for (k = 0; k < g.count && !err; k++)
-			mark(a, g.objects[k]);
-		for (k = 0; k < g.owned.count && !err; k++)
-			mark(a, g.owned.data[k].object);
+		if (!(err = pyr_garbage_weigh(&g, control, NULL, &gone))) {
+			a->unreachable += g.count;
+			mark(a, &gone);
+			pyr_address_set_deinit(&gone);
+		}
 		pyr_garbage_deinit(&g);
 		if (err)
 			return err;

@@ -1,0 +1,48 @@
+/* How a worker walks the objects of each type by their addresses, found once per type. */
+#ifndef PYR_ANALYSIS_WAYS_H
+#define PYR_ANALYSIS_WAYS_H
+
+#include "heap/classify.h"
+#include "heap/refs_internal.h"
+
+#define PYR_WAY_POINTERS 2u
+
+struct pyr_way_of {
+	struct pyr_kind *kind; /* NULL: not asked yet */
+	const struct pyr_plan *plan;
+	enum {
+		PYR_WALKED_OTHERWISE, /* by what was learnt, or by the calling thread */
+		PYR_WALKED_NEVER,     /* they hold nothing */
+		PYR_WALKED_NATIVELY,  /* by any thread */
+	} how;
+	int32_t pointers[PYR_WAY_POINTERS]; /* offsets of pointers to what is walked; 0: none */
+};
+
+struct pyr_ways {
+	struct pyr_classifier *classifier; /* borrowed: the worker's */
+	struct pyr_refs *refs;             /* borrowed */
+	struct pyr_way_of *at;             /* by type index */
+	uint32_t count;
+};
+
+/* The slow half of the two below. */
+struct pyr_way_of *pyr_ways_make(struct pyr_ways *ways, struct pyr_kind *kind);
+struct pyr_way_of *pyr_ways_make_at(struct pyr_ways *ways, uint32_t type);
+void pyr_ways_deinit(struct pyr_ways *ways);
+
+/* Of the objects of the kind; NULL without memory. An answer is good until the next is asked
+ * for. */
+static inline struct pyr_way_of *pyr_ways_of(struct pyr_ways *ways, struct pyr_kind *kind)
+{
+	return kind->index < ways->count && ways->at[kind->index].kind ? &ways->at[kind->index]
+								       : pyr_ways_make(ways, kind);
+}
+
+/* Of the objects of the type with this index. */
+static inline struct pyr_way_of *pyr_ways_at(struct pyr_ways *ways, uint32_t type)
+{
+	return type < ways->count && ways->at[type].kind ? &ways->at[type]
+							 : pyr_ways_make_at(ways, type);
+}
+
+#endif
