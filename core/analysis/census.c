@@ -98,7 +98,7 @@ static pyr_error *scan_arenas(void *ctx, unsigned index, size_t begin, size_t en
 	unsigned i;
 
 	for (; begin < end; begin++)
-		pyr_scan_arena(s, &st->survey.obmalloc.arenas.data[begin], count_object, w);
+		pyr_scan_arena(s, &st->survey.obmalloc.arenas.data[begin], true, count_object, w);
 	for (i = 0; i < RING; i++)
 		finish_waiting(w, &s->classifier, &w->ring[i]);
 	return pyr_scanner_check(s);

@@ -31,7 +31,7 @@ struct collector {
 
 static inline bool in_set(int32_t refs)
 {
-	return refs <= PYR_COLLECTOR_LIMIT;
+	return refs <= PYR_COUNT_MAX;
 }
 
 static inline int32_t load(const int32_t *p)
@@ -75,7 +75,7 @@ static pyr_error *subtract(void *ctx, unsigned worker, size_t begin, size_t end)
 			count = load(&c->refs[target]);
 			/* The collector does not touch what is not in its set; a count so far
 			 * below zero needs no more. */
-			if (!in_set(count) || count < -PYR_COLLECTOR_LIMIT)
+			if (!in_set(count) || count < -PYR_COUNT_MAX)
 				continue;
 			if (c->input->workers > 1)
 				__atomic_fetch_sub(&c->refs[target], 1, __ATOMIC_RELAXED);
@@ -114,7 +114,7 @@ static void reach(struct marker *w, uint32_t target)
 	if (!in_set(load(&c->refs[target])))
 		return;
 	/* Two markers may both come here: then both follow its references, to no harm. */
-	__atomic_store_n(&c->refs[target], PYR_COLLECTOR_OUTSIDE, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->refs[target], PYR_COUNT_NONE, __ATOMIC_RELAXED);
 	__builtin_prefetch(&c->graph->out_start[target]);
 	if (!pyr_vec_push(&w->stack, target))
 		w->failed = true;
@@ -293,6 +293,68 @@ static pyr_error *mark_all(struct collector *c)
 	return err ? err : pyr_control_check(c->control);
 }
 
+/* --- what remains --- */
+
+struct remains {
+	const int32_t *refs;
+	uint32_t *first; /* by GRAIN objects: how many are unreachable; then the first's place */
+	uint32_t *objects;
+};
+
+static pyr_error *count_remains(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+	struct remains *r = ctx;
+	uint32_t count = 0;
+	size_t id;
+
+	(void)worker;
+	for (id = begin; id < end; id++)
+		count += r->refs[id] == 0;
+	r->first[begin / GRAIN] = count;
+	return NULL;
+}
+
+static pyr_error *list_remains(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+	struct remains *r = ctx;
+	uint32_t *next = r->objects + r->first[begin / GRAIN];
+	size_t id;
+
+	(void)worker;
+	for (id = begin; id < end; id++)
+		if (r->refs[id] == 0)
+			*next++ = (uint32_t)id;
+	return NULL;
+}
+
+static pyr_error *find_remains(struct collector *c, struct pyr_collector_result *result)
+{
+	uint32_t n = c->graph->nodes, count;
+	size_t grains = (size_t)n / GRAIN + 1, i;
+	struct remains r = {.refs = c->refs, .first = calloc(grains, sizeof(*r.first))};
+	unsigned workers = c->input->workers;
+	pyr_error *err;
+
+	if (!r.first)
+		return pyr_error_no_memory();
+	err = pyr_parallel(c->control, NULL, workers, n, GRAIN, count_remains, &r);
+	for (i = 0; i < grains; i++) {
+		count = r.first[i];
+		r.first[i] = result->count;
+		result->count += count;
+	}
+	result->objects = malloc(((size_t)result->count + 1) * sizeof(*result->objects));
+	r.objects = result->objects;
+	if (!err && !r.objects)
+		err = pyr_error_no_memory();
+	if (!err)
+		err = pyr_parallel(c->control, NULL, workers, n, GRAIN, list_remains, &r);
+	free(r.first);
+	if (err)
+		pyr_collector_result_deinit(result);
+	return err;
+}
+
 pyr_error *pyr_collector_run(struct pyr_control *control, const struct pyr_collector_input *input,
 			     int32_t *refs, struct pyr_collector_result *ret)
 {
@@ -305,22 +367,12 @@ pyr_error *pyr_collector_run(struct pyr_control *control, const struct pyr_colle
 		.first_negative = UINT32_MAX,
 	};
 	struct pyr_collector_result result = {0};
-	uint32_t n = input->graph->nodes, id;
 	pyr_error *err;
 
-	if ((err = pyr_parallel(control, "subtracting references", input->workers, n, GRAIN,
-				subtract, &c)) ||
-	    (err = mark_all(&c)))
+	if ((err = pyr_parallel(control, "subtracting references", input->workers,
+				input->graph->nodes, GRAIN, subtract, &c)) ||
+	    (err = mark_all(&c)) || (err = find_remains(&c, &result)))
 		return err;
-	for (id = 0; id < n; id++)
-		result.count += refs[id] == 0;
-	result.objects = malloc(((size_t)result.count + 1) * sizeof(*result.objects));
-	if (!result.objects)
-		return pyr_error_no_memory();
-	result.count = 0;
-	for (id = 0; id < n; id++)
-		if (refs[id] == 0)
-			result.objects[result.count++] = id;
 	result.negative = atomic_load(&c.negative);
 	result.first_negative = atomic_load(&c.first_negative);
 	*ret = result;

@@ -16,10 +16,7 @@
 #include <stdbool.h>
 
 #include "heap/graph.h"
-
-/* A count is at most PYR_COLLECTOR_LIMIT; an object outside of the set is OUTSIDE. */
-#define PYR_COLLECTOR_OUTSIDE INT32_MAX
-#define PYR_COLLECTOR_LIMIT (INT32_MAX / 2)
+#include "heap/heap.h"
 
 struct pyr_collector_input {
 	const struct pyr_graph *graph;
@@ -37,7 +34,7 @@ struct pyr_collector_result {
 	uint32_t first_negative;
 };
 
-/* @refs: by object, its reference count or OUTSIDE; used up. Memory while it runs:
+/* @refs: by object, its reference count, or PYR_COUNT_NONE outside of the set; used up. Memory while it runs:
  * nothing but what is still to be visited. */
 pyr_error *pyr_collector_run(struct pyr_control *control, const struct pyr_collector_input *input,
 			     int32_t *refs, struct pyr_collector_result *ret);

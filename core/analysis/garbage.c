@@ -16,11 +16,6 @@
 #define LOOKED_FINALIZE 2u /* ... tp_finalize */
 #define LOOKED_WEAK 4u     /* there are weak references to it */
 
-/* What the collector asks of a type, once. */
-struct type_facts {
-	bool known, finalize, del;
-};
-
 struct finder {
 	struct pyr_model *model;
 	struct pyr_heap *heap;
@@ -33,9 +28,8 @@ struct finder {
 	int32_t *refs;
 	atomic_ullong considered;
 	bool with_frozen;         /* as after gc.unfreeze() */
-	struct type_facts *facts; /* by type */
-	uint8_t *looked;          /* by index into garbage.objects: LOOKED_* */
-	uint32_t fact_count;
+	uint8_t *facts;           /* by type: LOOKED_*, WEAK where there can be weak references */
+	uint8_t *looked;          /* by index into garbage.objects */
 	PYR_VEC(uint32_t) decided; /* what a running collection found unreachable */
 	struct pyr_garbage garbage;
 };
@@ -45,17 +39,6 @@ static pyr_addr address_of(const struct finder *f, uint32_t id)
 	return f->heap->address[id];
 }
 
-/* The count as the collector copies it; Py_REFCNT() and _Py_IsImmortal() of object.h.
- * Immortal objects drop out of every collection, and what is no count is no object. */
-static int32_t count_of(enum pyr_trait_value encoding, uint64_t word)
-{
-	if (encoding != PYR_TRAIT(immortal_encoding, NONE) && (int32_t)(uint32_t)word < 0)
-		return PYR_COLLECTOR_OUTSIDE;
-	if (encoding == PYR_TRAIT(immortal_encoding, HIGH_BIT_32))
-		word = (uint32_t)word;
-	return word == 0 || word > PYR_COLLECTOR_LIMIT ? PYR_COLLECTOR_OUTSIDE : (int32_t)word;
-}
-
 static bool takes_part(const struct finder *f, uint8_t generation)
 {
 	return generation == PYR_GEN_COLLECTING ||
@@ -63,24 +46,34 @@ static bool takes_part(const struct finder *f, uint8_t generation)
 	       (generation <= PYR_GEN_2 && generation <= f->garbage.generation);
 }
 
+static int32_t count_of(const struct finder *f, struct pyr_reader *reader, size_t id)
+{
+	uint64_t word;
+
+	if (f->heap->refcount)
+		return f->heap->refcount[id];
+	return pyr_try_u64(reader,
+			   f->heap->address[id] +
+				   (pyr_addr)pyr_offset(f->layout, PyObject, ob_refcnt),
+			   &word)
+		       ? pyr_count_of(pyr_trait(f->layout, immortal_encoding), word)
+		       : PYR_COUNT_NONE;
+}
+
 /* update_refs() */
 static pyr_error *read_counts(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct finder *f = ctx;
 	struct pyr_reader *reader = f->workers > 1 ? &f->readers[worker] : f->reader;
-	enum pyr_trait_value encoding = pyr_trait(f->layout, immortal_encoding);
-	pyr_addr offset = (pyr_addr)pyr_offset(f->layout, PyObject, ob_refcnt);
-	uint64_t word, considered = 0;
+	uint64_t considered = 0;
 	size_t i;
 
 	for (i = begin; i < end; i++) {
-		f->refs[i] = PYR_COLLECTOR_OUTSIDE;
-		if (!takes_part(f, f->heap->generation[i]) ||
-		    f->heap->interpreter[i] != f->garbage.interpreter ||
-		    !pyr_try_u64(reader, f->heap->address[i] + offset, &word))
-			continue;
-		f->refs[i] = count_of(encoding, word);
-		considered += f->refs[i] != PYR_COLLECTOR_OUTSIDE;
+		f->refs[i] = takes_part(f, f->heap->generation[i]) &&
+					     f->heap->interpreter[i] == f->garbage.interpreter
+				     ? count_of(f, reader, i)
+				     : PYR_COUNT_NONE;
+		considered += f->refs[i] != PYR_COUNT_NONE;
 	}
 	atomic_fetch_add(&f->considered, considered);
 	return pyr_reader_check(reader);
@@ -161,14 +154,14 @@ static void leave_out_decided(struct finder *f)
 	size_t i;
 
 	for (i = 0; i < f->decided.count; i++)
-		f->refs[f->decided.data[i]] = PYR_COLLECTOR_OUTSIDE;
+		f->refs[f->decided.data[i]] = PYR_COUNT_NONE;
 	for (i = 0; i < f->decided.count; i++)
 		for (e = g->out_start[f->decided.data[i]]; e < g->out_start[f->decided.data[i] + 1];
 		     e++) {
 			t = g->out[e];
 			if ((f->model->flags[e] & (PYR_MODEL_TRAVERSED | PYR_MODEL_OWNED)) ==
 				    (PYR_MODEL_TRAVERSED | PYR_MODEL_OWNED) &&
-			    f->refs[t] <= PYR_COLLECTOR_LIMIT)
+			    f->refs[t] <= PYR_COUNT_MAX)
 				f->refs[t]--;
 		}
 }
@@ -266,16 +259,15 @@ static pyr_error *run(struct finder *f, bool believe, struct pyr_collector_resul
 /* Immortal objects are in the permanent generation without gc.freeze() too (3.12). */
 static uint64_t count_frozen(struct finder *f)
 {
-	enum pyr_trait_value encoding = pyr_trait(f->layout, immortal_encoding);
-	pyr_addr offset = (pyr_addr)pyr_offset(f->layout, PyObject, ob_refcnt);
-	uint64_t word, count = 0;
-	uint32_t id;
+	const uint8_t *generation = f->heap->generation, *end = generation + f->heap->count, *at;
+	uint64_t count = 0;
+	size_t id;
 
-	for (id = 0; id < f->heap->count; id++)
-		count += f->heap->generation[id] == PYR_GEN_PERMANENT &&
-			 f->heap->interpreter[id] == f->garbage.interpreter &&
-			 pyr_try_u64(f->reader, address_of(f, id) + offset, &word) &&
-			 count_of(encoding, word) != PYR_COLLECTOR_OUTSIDE;
+	for (at = generation; (at = memchr(at, PYR_GEN_PERMANENT, (size_t)(end - at))); at++) {
+		id = (size_t)(at - generation);
+		count += f->heap->interpreter[id] == f->garbage.interpreter &&
+			 count_of(f, f->reader, id) != PYR_COUNT_NONE;
+	}
 	return count;
 }
 
@@ -329,39 +321,44 @@ static pyr_error *find_unreachable(struct finder *f)
 
 /* --- what would be done with it --- */
 
-static void facts_of(struct finder *f, uint32_t id)
+/* Of the types in the heap; any object's may be asked for then. */
+static pyr_error *find_facts(struct finder *f)
 {
-	const struct pyr_type *type = pyr_types_at(f->types, f->heap->type[id]);
-	struct type_facts *facts = &f->facts[type->index];
+	const struct pyr_type *type;
+	uint32_t i, n = pyr_types_count(f->types);
+	uint8_t *facts = calloc((size_t)n + 1, 1);
 
-	if (!facts->known) {
-		facts->finalize = pyr_get_addr(f->layout, f->reader, type->address, PyTypeObject,
-					       tp_finalize);
-		facts->del =
-			pyr_get_addr(f->layout, f->reader, type->address, PyTypeObject, tp_del);
-		facts->known = true;
+	if (!facts)
+		return pyr_error_no_memory();
+	f->facts = facts;
+	for (i = 0; i < n; i++) {
+		type = pyr_types_at(f->types, i);
+		if (pyr_get_addr(f->layout, f->reader, type->address, PyTypeObject, tp_finalize))
+			facts[i] |= LOOKED_FINALIZE;
+		if (pyr_get_addr(f->layout, f->reader, type->address, PyTypeObject, tp_del))
+			facts[i] |= LOOKED_DEL;
+		if (type->weaklistoffset)
+			facts[i] |= LOOKED_WEAK;
 	}
+	return pyr_reader_check(f->reader);
 }
 
 static pyr_error *look_at(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct finder *f = ctx;
 	struct pyr_reader *reader = f->workers > 1 ? &f->readers[worker] : f->reader;
-	const struct pyr_type *type;
-	pyr_addr weakref;
-	uint32_t id;
+	pyr_addr weakref, offset;
+	uint32_t id, type;
 
 	for (; begin < end; begin++) {
 		id = f->garbage.objects[begin];
-		type = pyr_types_at(f->types, f->heap->type[id]);
-		f->looked[begin] =
-			(uint8_t)((f->facts[type->index].del ? LOOKED_DEL : 0) |
-				  (f->facts[type->index].finalize ? LOOKED_FINALIZE : 0));
-		if (type->weaklistoffset &&
-		    pyr_try_u64(reader, address_of(f, id) + (pyr_addr)type->weaklistoffset,
-				&weakref) &&
-		    weakref)
-			f->looked[begin] |= LOOKED_WEAK;
+		type = f->heap->type[id];
+		f->looked[begin] = f->facts[type];
+		if (!(f->facts[type] & LOOKED_WEAK))
+			continue;
+		offset = (pyr_addr)pyr_types_at(f->types, type)->weaklistoffset;
+		if (!pyr_try_u64(reader, address_of(f, id) + offset, &weakref) || !weakref)
+			f->looked[begin] &= (uint8_t)~LOOKED_WEAK;
 	}
 	return pyr_reader_check(reader);
 }
@@ -370,15 +367,12 @@ static pyr_error *look_at_all(struct finder *f)
 {
 	pyr_error *err;
 	unsigned w;
-	uint32_t i;
 
-	f->fact_count = pyr_types_count(f->types);
-	f->facts = calloc((size_t)f->fact_count + 1, sizeof(*f->facts));
+	if ((err = find_facts(f)))
+		return err;
 	f->looked = malloc((size_t)f->garbage.count + 1);
-	if (!f->facts || !f->looked)
+	if (!f->looked)
 		return pyr_error_no_memory();
-	for (i = 0; i < f->garbage.count; i++)
-		facts_of(f, f->garbage.objects[i]);
 	for (w = 0; w < f->workers; w++)
 		pyr_reader_init(&f->readers[w], f->types->python->target);
 	err = pyr_parallel(f->control, "looking for finalizers", f->workers, f->garbage.count,

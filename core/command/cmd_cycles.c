@@ -53,10 +53,9 @@ static pyr_error *find(struct pyr_context *context, struct pyr_model *model, siz
 
 /* --- JSON --- */
 
-static void ids_json(struct pyr_context *context, const char *key, const uint32_t *ids,
-		     uint64_t count)
+static void ids_json(struct pyr_context *context, const struct pyr_heap *heap, const char *key,
+		     const uint32_t *ids, uint64_t count)
 {
-	const struct pyr_heap *heap = context->session->heap;
 	uint64_t i;
 
 	pyr_json_begin_list(context->json, key);
@@ -71,7 +70,7 @@ static void ids_json(struct pyr_context *context, const char *key, const uint32_
 static void group_json(struct pyr_context *context, const struct answer *a, size_t g)
 {
 	const struct pyr_cycle_group *group = &a->cycles.groups.data[g];
-	const struct pyr_heap *heap = context->session->heap;
+	const struct pyr_heap *heap = a->garbage.model->heap;
 	struct pyr_strbuf sentence = {0};
 	struct pyr_json *json = context->json;
 
@@ -116,6 +115,7 @@ static void answer_json(struct pyr_context *context, const struct answer *a)
 		[PYR_COLLECTION_FINALIZING] = "finalizing",
 	};
 	const struct pyr_garbage *g = &a->garbage;
+	const struct pyr_heap *heap = g->model->heap;
 	struct pyr_json *json = context->json;
 	uint64_t shown = g->count < context->limit ? g->count : context->limit;
 	size_t i;
@@ -149,10 +149,10 @@ static void answer_json(struct pyr_context *context, const struct answer *a)
 	pyr_json_uint(json, "2", a->why.by_generation[PYR_GEN_2]);
 	pyr_json_uint(json, "collecting", a->why.by_generation[PYR_GEN_COLLECTING]);
 	pyr_json_end_object(json);
-	ids_json(context, "finalizers", g->finalizers.data, g->finalizers.count);
-	ids_json(context, "finalizer_reachable", g->finalizer_reachable.data,
+	ids_json(context, heap, "finalizers", g->finalizers.data, g->finalizers.count);
+	ids_json(context, heap, "finalizer_reachable", g->finalizer_reachable.data,
 		 g->finalizer_reachable.count);
-	ids_json(context, "legacy_uncollectable", g->legacy.data, g->legacy.count);
+	ids_json(context, heap, "legacy_uncollectable", g->legacy.data, g->legacy.count);
 	pyr_json_begin_list(json, "weakref_callbacks");
 	for (i = 0; i < g->callbacks.count; i++)
 		pyr_json_address(json, NULL, g->callbacks.data[i]);
@@ -168,7 +168,7 @@ static void answer_json(struct pyr_context *context, const struct answer *a)
 	pyr_cycles_guessed_json(context, g);
 	pyr_json_end_object(json);
 	groups_json(context, a);
-	ids_json(context, "objects", g->objects, shown);
+	ids_json(context, heap, "objects", g->objects, shown);
 	pyr_json_uint(json, "omitted", g->count - shown);
 }
 
@@ -422,7 +422,7 @@ pyr_error *pyr_cmd_cycles(struct pyr_context *context)
 
 	if (pyr_context_option(context, PYR_OPT_cycles_reachable)->given)
 		return pyr_cycles_reachable(context, generation_of(context));
-	if ((err = pyr_session_model(session, &model)))
+	if ((err = pyr_session_collector_model(session, &model)))
 		return err;
 	count = pyr_is(&session->python->layout, gc_location, INTERPRETER)
 			? session->python->interpreters.count
@@ -439,7 +439,8 @@ pyr_error *pyr_cmd_cycles(struct pyr_context *context)
 	if (!err && !count)
 		err = pyr_error_create(PYR_E_CORRUPT, "no interpreter was found");
 	if (!err && !(err = check_show(context, &answers[0]))) {
-		pyr_cycles_incomplete(context, answers[0].garbage.phase != PYR_COLLECTION_NONE);
+		pyr_cycles_incomplete(context, model,
+				      answers[0].garbage.phase != PYR_COLLECTION_NONE);
 		if (generation_of(context) == 1 &&
 		    pyr_is(&session->python->layout, gc_generations, YOUNG_OLD2))
 			pyr_context_incomplete(

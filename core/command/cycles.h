@@ -17,6 +17,7 @@ void pyr_cycles_guessed(struct pyr_context *context, const struct pyr_garbage *g
 /* The member "names". */
 void pyr_cycles_guessed_json(struct pyr_context *context, const struct pyr_garbage *garbage);
 /* What the answer may lack; @collecting: lists do not close while a collection runs. */
-void pyr_cycles_incomplete(struct pyr_context *context, bool collecting);
+void pyr_cycles_incomplete(struct pyr_context *context, const struct pyr_model *model,
+			   bool collecting);
 
 #endif

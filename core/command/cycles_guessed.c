@@ -37,10 +37,9 @@ void pyr_cycles_guessed_json(struct pyr_context *context, const struct pyr_garba
 	pyr_json_end_list(context->json);
 }
 
-void pyr_cycles_incomplete(struct pyr_context *context, bool collecting)
+void pyr_cycles_incomplete(struct pyr_context *context, const struct pyr_model *model,
+			   bool collecting)
 {
-	const struct pyr_model *model = context->session->model;
-
 	if (!model->heap->proven && !collecting)
 		pyr_context_incomplete(context, "the collector's lists do not all close: objects "
 						"that it would look at may be missing");

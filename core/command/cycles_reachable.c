@@ -322,7 +322,7 @@ pyr_error *pyr_cycles_reachable(struct pyr_context *context, int generation)
 	    !(err = pyr_cycles_find(a.model, &context->session->control, a.objects, a.count,
 				    &a.subset, a.weights, false, &a.cycles)) &&
 	    !(err = select_groups(context, &a)) && !(err = find_holders(context, &a))) {
-		pyr_cycles_incomplete(context, false);
+		pyr_cycles_incomplete(context, context->session->model, false);
 		pyr_context_answer(context);
 		if (context->json)
 			print_json(context, &a);

@@ -21,6 +21,14 @@ pyr_session *pyr_session_create(void)
 	return session;
 }
 
+static void forget_tracked(struct pyr_session *session)
+{
+	pyr_model_destroy(session->tracked_model);
+	session->tracked_model = NULL;
+	pyr_heap_destroy(session->tracked_heap);
+	session->tracked_heap = NULL;
+}
+
 void pyr_session_close(struct pyr_session *session)
 {
 	pyr_retention_destroy(session->retention);
@@ -33,6 +41,7 @@ void pyr_session_close(struct pyr_session *session)
 	session->roots = NULL;
 	pyr_model_destroy(session->model);
 	session->model = NULL;
+	forget_tracked(session);
 	pyr_holdings_destroy(session->holdings);
 	session->holdings = NULL;
 	pyr_heap_destroy(session->heap);
@@ -360,8 +369,11 @@ pyr_error *pyr_session_heap(struct pyr_session *session, struct pyr_heap **ret)
 
 	if ((err = pyr_session_types(session, &types)))
 		return err;
-	if (!session->heap && (err = pyr_heap_build(types, &session->control, &session->heap)))
-		return err;
+	if (!session->heap) {
+		forget_tracked(session);
+		if ((err = pyr_heap_build(types, &session->control, &session->heap)))
+			return err;
+	}
 	*ret = session->heap;
 	return NULL;
 }
@@ -390,6 +402,36 @@ pyr_error *pyr_session_model(struct pyr_session *session, struct pyr_model **ret
 	if (!session->model && (err = pyr_model_build(heap, &session->control, &session->model)))
 		return err;
 	*ret = session->model;
+	return NULL;
+}
+
+/* Guesses are bounded by what all objects are known to hold: then the model of all is needed. */
+static pyr_error *build_tracked(struct pyr_session *session, struct pyr_types *types)
+{
+	pyr_error *err;
+
+	if ((err = pyr_heap_build_tracked(types, &session->control, &session->tracked_heap)) ||
+	    !session->tracked_heap)
+		return err;
+	err = pyr_model_build(session->tracked_heap, &session->control, &session->tracked_model);
+	if (err || session->tracked_model->inferred)
+		forget_tracked(session);
+	return err;
+}
+
+pyr_error *pyr_session_collector_model(struct pyr_session *session, struct pyr_model **ret)
+{
+	struct pyr_types *types;
+	pyr_error *err;
+
+	if (!session->heap && !session->tracked_model) {
+		if ((err = pyr_session_types(session, &types)) ||
+		    (err = build_tracked(session, types)))
+			return err;
+	}
+	if (!session->tracked_model)
+		return pyr_session_model(session, ret);
+	*ret = session->tracked_model;
 	return NULL;
 }
 

@@ -30,6 +30,9 @@ struct pyr_session {
 	struct pyr_heap *heap;
 	struct pyr_holdings *holdings; /* while there is no model; NULL: not asked for */
 	struct pyr_model *model;
+	/* The tracked objects alone, while there is no model of all; NULL: not asked for. */
+	struct pyr_heap *tracked_heap;
+	struct pyr_model *tracked_model;
 	struct pyr_roots *roots;
 	struct pyr_ledger *ledger;
 	uint8_t *unreachable;            /* by object; see pyr_garbage_mark() */
@@ -56,6 +59,10 @@ pyr_error *pyr_session_heap(struct pyr_session *session, struct pyr_heap **ret);
 pyr_error *pyr_session_holdings(struct pyr_session *session, struct pyr_holdings **ret);
 /* With its references; the predecessors are added by who needs them. */
 pyr_error *pyr_session_model(struct pyr_session *session, struct pyr_model **ret);
+/* What the collector goes by: of the tracked objects alone where that tells the same, which
+ * takes a fraction of the time; else of all. Another command's model may replace it: for the
+ * running command only. */
+pyr_error *pyr_session_collector_model(struct pyr_session *session, struct pyr_model **ret);
 pyr_error *pyr_session_roots(struct pyr_session *session, struct pyr_roots **ret);
 pyr_error *pyr_session_ledger(struct pyr_session *session, struct pyr_ledger **ret);
 /* What is garbage, as pyr_garbage_mark() tells it. */

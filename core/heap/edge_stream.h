@@ -3,9 +3,9 @@
 #ifndef PYR_HEAP_EDGE_STREAM_H
 #define PYR_HEAP_EDGE_STREAM_H
 
-#include "base/vec.h"
-
 #include <stdint.h>
+
+#include "base/blocks.h"
 
 #define PYR_EDGE_BLOCK 419430u /* edges: together 2 MiB */
 
@@ -16,11 +16,9 @@ struct pyr_edge_block {
 
 /* A zeroed one is empty. */
 struct pyr_edge_stream {
-	PYR_VEC(struct pyr_edge_block *) blocks; /* all full but the last; NULL: released */
+	struct pyr_blocks blocks; /* all full but the last */
 	struct pyr_edge_block *last;
 	uint32_t room; /* in the last block */
-	size_t released;
-	bool failed; /* memory ran out: edges are missing */
 };
 
 void pyr_edge_stream_deinit(struct pyr_edge_stream *stream);
@@ -40,7 +38,13 @@ static inline void pyr_edge_stream_push(struct pyr_edge_stream *stream, uint32_t
 
 static inline uint64_t pyr_edge_stream_count(const struct pyr_edge_stream *stream)
 {
-	return (uint64_t)stream->blocks.count * PYR_EDGE_BLOCK - stream->room;
+	return (uint64_t)stream->blocks.all.count * PYR_EDGE_BLOCK - stream->room;
+}
+
+/* Did memory run out? Then edges are missing. */
+static inline bool pyr_edge_stream_failed(const struct pyr_edge_stream *stream)
+{
+	return stream->blocks.failed;
 }
 
 /* Edges @at .. @at + @count, which must be there. */

@@ -38,6 +38,9 @@ struct pyr_heap {
 	uint8_t *interpreter; /* index into python->interpreters (of its gc list), 0 if untracked */
 	uint8_t *found;       /* PYR_FOUND_* */
 	struct pyr_index *index; /* address -> id */
+	/* Only the objects on gc lists: others have no ids here. */
+	bool tracked_only;
+	int32_t *refcount; /* then, as pyr_count_of() tells it; else NULL */
 	/* Membership in generations is exact: every gc list closes. */
 	bool proven;
 	struct pyr_obmalloc *obmalloc; /* the arenas it was read from */
@@ -45,7 +48,27 @@ struct pyr_heap {
 
 pyr_error *pyr_heap_build(struct pyr_types *types, struct pyr_control *control,
 			  struct pyr_heap **ret);
+/* The objects on gc lists alone: all that the collector looks at, in a fraction of the time
+ * and memory of the whole. *ret is NULL where the lists cannot be proven closed (a
+ * collection is running, memory is damaged): the whole heap tells more then. */
+pyr_error *pyr_heap_build_tracked(struct pyr_types *types, struct pyr_control *control,
+				  struct pyr_heap **ret);
 void pyr_heap_destroy(struct pyr_heap *heap); /* NULL is allowed */
+
+/* A reference count as the collector copies it, at most PYR_COUNT_MAX; PYR_COUNT_NONE for
+ * immortal objects, which drop out of every collection, and for what is no count. */
+#define PYR_COUNT_NONE INT32_MAX
+#define PYR_COUNT_MAX (INT32_MAX / 2)
+
+/* Py_REFCNT() and _Py_IsImmortal() of object.h, of the word at ob_refcnt. */
+static inline int32_t pyr_count_of(enum pyr_trait_value encoding, uint64_t word)
+{
+	if (encoding != PYR_TRAIT(immortal_encoding, NONE) && (int32_t)(uint32_t)word < 0)
+		return PYR_COUNT_NONE;
+	if (encoding == PYR_TRAIT(immortal_encoding, HIGH_BIT_32))
+		word = (uint32_t)word;
+	return word == 0 || word > PYR_COUNT_MAX ? PYR_COUNT_NONE : (int32_t)word;
+}
 
 #define PYR_NO_ID UINT32_MAX
 /* Exact start of an object -> id, or PYR_NO_ID. O(1). */

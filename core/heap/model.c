@@ -105,7 +105,7 @@ static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t en
 	pyr_gatherer_flush(c);
 	chunk->late_count = w->left.count - chunk->late;
 	chunk->told = pyr_edge_stream_count(&c->stream) - chunk->from;
-	if (w->out_of_memory || c->stream.failed)
+	if (w->out_of_memory || pyr_edge_stream_failed(&c->stream))
 		return pyr_error_no_memory();
 	return pyr_reader_check(&c->reader);
 }
@@ -155,7 +155,7 @@ static pyr_error *end_late(struct pyr_gatherer *c, struct late *late, size_t by)
 	late->count = c->counts[late->id];
 	late->by = (uint16_t)by;
 	late->done = true;
-	return c->stream.failed ? pyr_error_no_memory() : pyr_reader_check(&c->reader);
+	return pyr_edge_stream_failed(&c->stream) ? pyr_error_no_memory() : pyr_reader_check(&c->reader);
 }
 
 static pyr_error *walk_late(struct pass *p, struct late *late, bool check)
@@ -373,7 +373,8 @@ static pyr_error *choose_routes(struct pass *p)
 	return pyr_reader_check(reader);
 }
 
-/* The table of interned strings, where nothing told it yet: its references do not count. */
+/* The table of interned strings, where nothing told it yet: its references do not count.
+ * Nothing that it holds is tracked. */
 static pyr_error *find_interned(struct pass *p)
 {
 	pyr_addr dict;
@@ -381,7 +382,7 @@ static pyr_error *find_interned(struct pass *p)
 	size_t count;
 
 	pyr_refs_interned(p->refs, &count);
-	if (count)
+	if (count || p->heap->tracked_only)
 		return NULL;
 	if ((err = pyr_interned_find(p->model->heap, p->control, &dict)))
 		return err;

@@ -7,7 +7,8 @@
  * on the calling thread (holdings.h). 8 bytes per object and 5 per reference, in the other
  * direction 8 and 4 more; no more than that at the peak. Labels are not stored:
  * pyr_model_walk() asks an object again. A word that is the address of no object of
- * the heap makes no edge; `dangling` counts them. */
+ * the heap makes no edge; `dangling` counts them. Of a heap of tracked objects these are
+ * the references among those: what the collector goes by, as long as none is a guess. */
 #ifndef PYR_HEAP_MODEL_H
 #define PYR_HEAP_MODEL_H
 

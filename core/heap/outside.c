@@ -532,10 +532,8 @@ static pyr_error *walk_for_missing(struct pyr_survey *s)
 	return err ? err : missing.err;
 }
 
-pyr_error *pyr_survey_outside(struct pyr_survey *s)
+pyr_error *pyr_survey_tracked(struct pyr_survey *s)
 {
-	const struct pyr_scanner *const *scanners = (const struct pyr_scanner *const *)s->scanners;
-	size_t done = 0;
 	pyr_error *err;
 	unsigned w;
 
@@ -543,11 +541,21 @@ pyr_error *pyr_survey_outside(struct pyr_survey *s)
 		s->tracked += s->scanners[w]->tracked;
 	if ((err = follow_links(s)))
 		return err;
+	s->proven = pyr_lists_proven(&s->lists, &s->scanners[0]->classifier.reader,
+				     (const struct pyr_scanner *const *)s->scanners, s->workers);
+	return NULL;
+}
+
+pyr_error *pyr_survey_outside(struct pyr_survey *s)
+{
+	size_t done = 0;
+	pyr_error *err;
+
+	if ((err = pyr_survey_tracked(s)))
+		return err;
 	note_roots(s);
 	if ((err = close_over(s, &done)))
 		return err;
-	s->proven = pyr_lists_proven(&s->lists, &s->scanners[0]->classifier.reader, scanners,
-				     s->workers);
 	if (s->proven || s->lists.collecting)
 		return NULL;
 	err = walk_for_missing(s);

@@ -1,7 +1,7 @@
 /* The loop over the blocks of an arena: classifies every allocated block, hands
  * objects to @emit, and notes words that point to memory outside of all arenas.
- * Inlined into its two users (census and heap model), whose emit functions
- * become part of the loop. */
+ * Inlined into its users (census and heap), whose emit functions become part of
+ * the loop. */
 #ifndef PYR_HEAP_SCAN_H
 #define PYR_HEAP_SCAN_H
 
@@ -102,8 +102,8 @@ typedef void pyr_emit(struct pyr_scanner *s, struct pyr_kind *kind, pyr_addr add
 
 static inline __attribute__((always_inline)) void pyr_scan_pool(struct pyr_scanner *s,
 								const struct pyr_pool *pool,
-								const uint8_t *next, pyr_emit *emit,
-								void *ctx)
+								const uint8_t *next, bool words,
+								pyr_emit *emit, void *ctx)
 {
 	struct pyr_classifier *c = &s->classifier;
 	uint32_t at, line, offset, size = pool->block_size;
@@ -122,7 +122,8 @@ static inline __attribute__((always_inline)) void pyr_scan_pool(struct pyr_scann
 		blocks++;
 		kind = pyr_classify(c, block, size, &offset);
 		if (!kind) {
-			pyr_scanner_words(s, block, block + size);
+			if (words)
+				pyr_scanner_words(s, block, block + size);
 			continue;
 		}
 		object = block + offset;
@@ -134,7 +135,7 @@ static inline __attribute__((always_inline)) void pyr_scan_pool(struct pyr_scann
 						 pool->address + at + offset - c->gc_head);
 		}
 		objects++;
-		if (!kind->leaf) {
+		if (words && !kind->leaf) {
 			pyr_scanner_words(s, object + c->type_at + 8, block + size);
 			if (kind->owns_buffer)
 				pyr_kind_buffers(c, kind, pool->address + at + offset, object,
@@ -146,8 +147,11 @@ static inline __attribute__((always_inline)) void pyr_scan_pool(struct pyr_scann
 	s->objects += objects;
 }
 
-static inline __attribute__((always_inline)) void
-pyr_scan_arena(struct pyr_scanner *s, const struct pyr_arena *arena, pyr_emit *emit, void *ctx)
+/* @words: note what points outside of all arenas; a constant. */
+static inline __attribute__((always_inline)) void pyr_scan_arena(struct pyr_scanner *s,
+								 const struct pyr_arena *arena,
+								 bool words, pyr_emit *emit,
+								 void *ctx)
 {
 	const uint32_t step = s->obmalloc->pool_size;
 	struct pyr_pool pool;
@@ -163,7 +167,7 @@ pyr_scan_arena(struct pyr_scanner *s, const struct pyr_arena *arena, pyr_emit *e
 					       pyr_target_concurrent(s->classifier.far.target)
 				       ? pyr_peek(&s->classifier.reader, at + step, step)
 				       : NULL;
-			pyr_scan_pool(s, &pool, next ? next : pool.bytes, emit, ctx);
+			pyr_scan_pool(s, &pool, next ? next : pool.bytes, words, emit, ctx);
 			break;
 		case PYR_POOL_EMPTY:
 			break;

@@ -50,6 +50,9 @@ void pyr_survey_close(struct pyr_survey *survey);
  * (or could not see) are entered among those outside too. The lists
  * are then rewound: walk them again. */
 pyr_error *pyr_survey_outside(struct pyr_survey *survey);
+/* Of the objects outside only those on gc lists, to which the links of others lead, and prove
+ * the lists. Where that fails some are missing. */
+pyr_error *pyr_survey_tracked(struct pyr_survey *survey);
 /* Tell what was wrong in arenas and lists, once each. */
 void pyr_survey_diagnose(struct pyr_survey *survey);
 

@@ -41,7 +41,7 @@ static void bench_scan(struct pyr_types *types, struct pyr_control *control)
 		scanner = s.scanners[0];
 		t = cpu();
 		for (i = 0; i < s.obmalloc.arenas.count; i++)
-			pyr_scan_arena(scanner, &s.obmalloc.arenas.data[i], count_only, NULL);
+			pyr_scan_arena(scanner, &s.obmalloc.arenas.data[i], true, count_only, NULL);
 		t = cpu() - t;
 		best = t < best ? t : best;
 		if (round == ROUNDS - 1) {

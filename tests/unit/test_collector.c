@@ -86,8 +86,8 @@ static void collect_slowly(const struct heap *h, bool garbage[MAX_NODES])
 		refs[i] = h->refs[i];
 	for (i = 0; i < h->edge_count; i++) {
 		e = &h->edges[i];
-		member = h->refs[e->from] != PYR_COLLECTOR_OUTSIDE &&
-			 h->refs[e->to] != PYR_COLLECTOR_OUTSIDE;
+		member = h->refs[e->from] != PYR_COUNT_NONE &&
+			 h->refs[e->to] != PYR_COUNT_NONE;
 		counted = e->flags & PYR_MODEL_TRAVERSED
 				  ? e->flags & PYR_MODEL_OWNED ||
 					    (PYR_MODEL_KIND(e->flags) != PYR_EDGE_LOCAL &&
@@ -98,19 +98,19 @@ static void collect_slowly(const struct heap *h, bool garbage[MAX_NODES])
 			refs[e->to]--;
 	}
 	for (i = 0; i < h->nodes; i++)
-		alive[i] = h->refs[i] != PYR_COLLECTOR_OUTSIDE && refs[i] != 0;
+		alive[i] = h->refs[i] != PYR_COUNT_NONE && refs[i] != 0;
 	while (change) {
 		change = false;
 		for (i = 0; i < h->edge_count; i++) {
 			e = &h->edges[i];
 			if (alive[e->from] && !alive[e->to] &&
-			    h->refs[e->to] != PYR_COLLECTOR_OUTSIDE &&
+			    h->refs[e->to] != PYR_COUNT_NONE &&
 			    e->flags & (PYR_MODEL_TRAVERSED | PYR_MODEL_INFERRED))
 				alive[e->to] = change = true;
 		}
 	}
 	for (i = 0; i < h->nodes; i++)
-		garbage[i] = h->refs[i] != PYR_COLLECTOR_OUTSIDE && !alive[i];
+		garbage[i] = h->refs[i] != PYR_COUNT_NONE && !alive[i];
 }
 
 static void expect(struct heap *h, const char *garbage)
@@ -159,7 +159,7 @@ static void test_what_keeps_alive(void **state)
 
 	(void)state;
 	/* An older generation's reference is not taken off. */
-	h->refs[0] = PYR_COLLECTOR_OUTSIDE;
+	h->refs[0] = PYR_COUNT_NONE;
 	add(h, 0, 1, BOTH);
 	add(h, 1, 1, BOTH);
 	h->refs[1] = 2;
@@ -245,7 +245,7 @@ static void random_heap(struct heap *h, uint32_t round)
 	edges = h->nodes + random_below(h->nodes * (1 + round % 4));
 	for (i = 0; i < h->nodes; i++) {
 		if (random_below(10) == 0)
-			h->refs[i] = PYR_COLLECTOR_OUTSIDE;
+			h->refs[i] = PYR_COUNT_NONE;
 	}
 	for (i = 0; i < edges; i++) {
 		from = random_below(h->nodes);
@@ -258,11 +258,11 @@ static void random_heap(struct heap *h, uint32_t round)
 			: kind == 2 ? PYR_MODEL_OWNED
 				    : BOTH;
 		add(h, from, to, flags);
-		if (h->refs[to] != PYR_COLLECTOR_OUTSIDE && kind != 1)
+		if (h->refs[to] != PYR_COUNT_NONE && kind != 1)
 			h->refs[to]++;
 	}
 	for (i = 0; i < h->nodes; i++)
-		if (h->refs[i] != PYR_COLLECTOR_OUTSIDE && (h->refs[i] == 0 || !random_below(12)))
+		if (h->refs[i] != PYR_COUNT_NONE && (h->refs[i] == 0 || !random_below(12)))
 			h->refs[i]++;
 }
 
