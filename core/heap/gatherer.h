@@ -11,6 +11,7 @@
 
 struct pyr_gatherer {
 	struct pyr_reader reader;
+	struct pyr_reader ahead; /* for what comes next */
 	const struct pyr_index *index; /* borrowed */
 	struct pyr_refs *refs;         /* borrowed */
 	bool may_ask;                  /* on the calling thread */
@@ -31,6 +32,11 @@ struct pyr_gatherer {
 void pyr_gatherer_deinit(struct pyr_gatherer *gatherer);
 
 struct pyr_plan; /* refs_internal.h */
+/* Objects that are walked soon: ask for their first words, then for those that these lead
+ * to. Where the target's memory is at hand; to ask costs more else. */
+void pyr_gatherer_expect(struct pyr_gatherer *gatherer, pyr_addr addr);
+void pyr_gatherer_expect_more(struct pyr_gatherer *gatherer, const struct pyr_plan *plan,
+			      pyr_addr addr);
 /* Walk the object natively. False: that has to be asked first by the calling thread. */
 bool pyr_gatherer_walk(struct pyr_gatherer *gatherer, const struct pyr_type *type,
 		       const struct pyr_plan *plan, uint32_t id, pyr_addr addr);

@@ -11,6 +11,8 @@
 #include "heap/refs_internal.h"
 
 #define CHUNK 8192u /* objects that are walked as one piece */
+#define FAR 24u     /* objects between asking for one's first words and walking it */
+#define NEAR 12u    /* ... for what these lead to */
 #define GRAIN 65536u
 
 /* How objects of a type are walked. */
@@ -58,6 +60,7 @@ struct pass {
 	uint8_t *routes;         /* enum route, by index */
 	uint32_t type_count;
 	unsigned workers;
+	bool at_hand; /* all of the target's memory */
 	struct worker *w;
 	struct chunk *chunks;
 	size_t chunk_count;
@@ -71,6 +74,19 @@ static void defer(struct worker *w, uint32_t id)
 {
 	if (!pyr_vec_push(&w->left, id))
 		w->out_of_memory = true;
+}
+
+static void look_ahead(struct pass *p, struct pyr_gatherer *c, size_t id, size_t end)
+{
+	uint32_t type;
+
+	if (id + FAR < end && p->routes[p->heap->type[id + FAR]] == ROUTE_APART)
+		pyr_gatherer_expect(c, p->heap->address[id + FAR]);
+	if (id + NEAR >= end)
+		return;
+	type = p->heap->type[id + NEAR];
+	if (p->routes[type] == ROUTE_APART)
+		pyr_gatherer_expect_more(c, p->types[type].plan, p->heap->address[id + NEAR]);
 }
 
 static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t end)
@@ -87,6 +103,8 @@ static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t en
 	chunk->from = pyr_edge_stream_count(&c->stream);
 	memset(&c->counts[begin], 0, (end - begin) * sizeof(*c->counts));
 	for (id = begin; id < end; id++) {
+		if (p->at_hand)
+			look_ahead(p, c, id, end);
 		switch ((enum route)p->routes[p->heap->type[id]]) {
 		case ROUTE_NOT_SEEN:
 		case ROUTE_NOTHING:
@@ -392,6 +410,7 @@ static pyr_error *find_interned(struct pass *p)
 static void start_gatherer(struct pass *p, struct pyr_gatherer *c, bool may_ask)
 {
 	pyr_reader_init(&c->reader, pyr_types_python(p->heap->types)->target);
+	pyr_reader_init(&c->ahead, pyr_types_python(p->heap->types)->target);
 	c->index = p->heap->index;
 	c->refs = p->refs;
 	c->counts = p->model->graph.out_start + 1;
@@ -403,7 +422,8 @@ static pyr_error *prepare(struct pass *p)
 	struct pyr_target *target = pyr_types_python(p->heap->types)->target;
 	unsigned i;
 
-	p->workers = pyr_target_concurrent(target) ? pyr_parallel_workers() : 1;
+	p->at_hand = pyr_target_concurrent(target);
+	p->workers = p->at_hand ? pyr_parallel_workers() : 1;
 	p->chunk_count = ((size_t)p->heap->count + CHUNK - 1) / CHUNK;
 	p->chunks = calloc(p->chunk_count + 1, sizeof(*p->chunks));
 	p->w = calloc(p->workers, sizeof(*p->w));
