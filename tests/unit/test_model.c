@@ -1,6 +1,7 @@
 /* The model of a whole heap against gc.get_referents() and gc.get_referrers(), in a copy of
  * each CPython here (references.h): the same on one thread and on two, its predecessors the
- * exact transpose of its successors, and a list that lies about its length told as damage. */
+ * exact transpose of its successors, the tracked objects alone a part of it, and a list that
+ * lies about its length told as damage. */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -245,6 +246,54 @@ static void build(struct pyr_heap *heap, struct pyr_control *control, const char
 	unsetenv("PYRETAIN_THREADS");
 }
 
+/* The heap of tracked objects and its model are part of the whole ones. */
+static void tracked_alone(struct pyr_model *whole, struct pyr_control *control)
+{
+	const struct pyr_heap *all = whole->heap;
+	struct pyr_python *python = pyr_types_python(all->types);
+	struct pyr_heap *heap = NULL;
+	struct pyr_model *model;
+	struct pyr_object_header header;
+	uint32_t i, id = 0;
+	uint64_t e, k;
+
+	setenv("PYRETAIN_THREADS", "2", 1);
+	assert_null(pyr_heap_build_tracked(all->types, control, &heap));
+	assert_non_null(heap);
+	assert_null(pyr_model_build(heap, control, &model));
+	unsetenv("PYRETAIN_THREADS");
+	assert_true(heap->tracked_only && heap->proven && all->proven);
+	for (i = 0; i < all->count; i++) {
+		if (all->generation[i] == PYR_GEN_UNTRACKED)
+			continue;
+		assert_true(id < heap->count);
+		assert_int_equal(heap->address[id], all->address[i]);
+		assert_int_equal(heap->type[id], all->type[i]);
+		assert_int_equal(heap->generation[id], all->generation[i]);
+		assert_int_equal(heap->interpreter[id], all->interpreter[i]);
+		assert_null(pyr_object_header(all->types, &python->reader, heap->address[id],
+					      &header));
+		if (header.immortal)
+			assert_int_equal(heap->refcount[id], PYR_COUNT_NONE);
+		else
+			assert_int_equal(heap->refcount[id], header.refcount);
+		k = model->graph.out_start[id];
+		for (e = whole->graph.out_start[i]; e < whole->graph.out_start[i + 1]; e++) {
+			if (all->generation[whole->graph.out[e]] == PYR_GEN_UNTRACKED)
+				continue;
+			assert_true(k < model->graph.out_start[id + 1]);
+			assert_int_equal(heap->address[model->graph.out[k]],
+					 all->address[whole->graph.out[e]]);
+			assert_int_equal(model->flags[k++], whole->flags[e]);
+		}
+		assert_int_equal(k, model->graph.out_start[id + 1]);
+		id++;
+	}
+	assert_int_equal(id, heap->count);
+	pyr_model_destroy(model);
+	pyr_heap_destroy(heap);
+}
+
 static void compare(struct answers *a, struct python_process *process, const char *name)
 {
 	char *line = NULL;
@@ -293,6 +342,8 @@ static void ask(const struct python *python)
 	if (!pyr_holdings_no_emulation(a.model->holdings))
 		assert_true(pyr_holdings_counts(a.model->holdings)[PYR_WAY_LEARNED] > 1000);
 	reverse_is_the_transpose(&a.model->graph);
+	if (!a.model->inferred)
+		tracked_alone(a.model, &control);
 	compare(&a, &process, python->name);
 	walk_tells_the_rows(a.model);
 	fprintf(process.in, "\n");
