@@ -10,7 +10,6 @@
 #include "heap/model.h"
 
 #define GRAIN 16384u
-#define AHEAD 24u   /* references between asking for a count and using it */
 #define ROOTS 4096u /* objects that a marker looks through for roots at a time */
 #define SHARE 1024u /* objects handed to another marker at a time */
 #define HOARD 4096u /* a stack of this many is worth sharing */
@@ -51,38 +50,69 @@ static inline bool subtracts(const struct collector *c, uint8_t flags)
 	return c->input->believe_inferred && flags & PYR_MODEL_INFERRED;
 }
 
+/* References to the same few objects (types, what all share) would have the threads fight for
+ * their counts: what one thread takes off is collected, and taken off together when another
+ * object needs the place. Until then its count is on the way from memory. */
+#define PLACES 1024u /* a power of two */
+#define TOGETHER (1u << 20)
+struct subtractor {
+	struct collector *c;
+	struct {
+		uint32_t target, times;
+	} places[PLACES];
+};
+
+static void take_off(const struct collector *c, uint32_t target, uint32_t times)
+{
+	int32_t count = load(&c->refs[target]);
+
+	/* The collector does not touch what is not in its set; a count so far below zero needs
+	 * no more. */
+	if (!times || !in_set(count) || count < -PYR_COUNT_MAX)
+		return;
+	if (c->input->workers > 1)
+		__atomic_fetch_sub(&c->refs[target], (int32_t)times, __ATOMIC_RELAXED);
+	else
+		c->refs[target] = count - (int32_t)times;
+}
+
+static inline void visit(struct subtractor *s, uint32_t target)
+{
+	unsigned at = target * UINT32_C(0x9e3779b1) >> 22;
+
+	_Static_assert(PLACES == 1u << (32 - 22), "the bits that are left");
+	if (s->places[at].target != target || s->places[at].times == TOGETHER) {
+		take_off(s->c, s->places[at].target, s->places[at].times);
+		s->places[at].target = target;
+		s->places[at].times = 0;
+		__builtin_prefetch(&s->c->refs[target], 1);
+	}
+	s->places[at].times++;
+}
+
 /* subtract_refs() for the rows [begin, end). */
 static pyr_error *subtract(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct collector *c = ctx;
 	const struct pyr_graph *g = c->graph;
-	uint64_t e, last, limit = g->out_start[end];
-	uint32_t target;
-	int32_t count;
+	struct subtractor s;
+	uint64_t e, last;
+	unsigned i;
 	size_t n;
 
 	(void)worker;
+	s.c = c;
+	memset(s.places, 0, sizeof(s.places));
 	for (n = begin; n < end; n++) {
 		if (!in_set(load(&c->refs[n])))
 			continue;
 		last = g->out_start[n + 1];
-		for (e = g->out_start[n]; e < last; e++) {
-			if (e + AHEAD < limit)
-				__builtin_prefetch(&c->refs[g->out[e + AHEAD]], 1);
-			if (!subtracts(c, c->flags[e]))
-				continue;
-			target = g->out[e];
-			count = load(&c->refs[target]);
-			/* The collector does not touch what is not in its set; a count so far
-			 * below zero needs no more. */
-			if (!in_set(count) || count < -PYR_COUNT_MAX)
-				continue;
-			if (c->input->workers > 1)
-				__atomic_fetch_sub(&c->refs[target], 1, __ATOMIC_RELAXED);
-			else
-				c->refs[target] = count - 1;
-		}
+		for (e = g->out_start[n]; e < last; e++)
+			if (subtracts(c, c->flags[e]))
+				visit(&s, g->out[e]);
 	}
+	for (i = 0; i < PLACES; i++)
+		take_off(c, s.places[i].target, s.places[i].times);
 	return NULL;
 }
 

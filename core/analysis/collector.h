@@ -34,8 +34,8 @@ struct pyr_collector_result {
 	uint32_t first_negative;
 };
 
-/* @refs: by object, its reference count, or PYR_COUNT_NONE outside of the set; used up. Memory while it runs:
- * nothing but what is still to be visited. */
+/* @refs: by object, its reference count, or PYR_COUNT_NONE outside of the set; used up. Memory
+ * while it runs: nothing but what is still to be visited. */
 pyr_error *pyr_collector_run(struct pyr_control *control, const struct pyr_collector_input *input,
 			     int32_t *refs, struct pyr_collector_result *ret);
 void pyr_collector_result_deinit(struct pyr_collector_result *result);

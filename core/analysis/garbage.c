@@ -27,9 +27,9 @@ struct finder {
 	struct pyr_reader readers[WORKERS_MAX];
 	int32_t *refs;
 	atomic_ullong considered;
-	bool with_frozen;         /* as after gc.unfreeze() */
-	uint8_t *facts;           /* by type: LOOKED_*, WEAK where there can be weak references */
-	uint8_t *looked;          /* by index into garbage.objects */
+	bool with_frozen;          /* as after gc.unfreeze() */
+	uint8_t *facts;            /* by type: LOOKED_*, WEAK where there can be weak references */
+	uint8_t *looked;           /* by index into garbage.objects */
 	PYR_VEC(uint32_t) decided; /* what a running collection found unreachable */
 	struct pyr_garbage garbage;
 };

@@ -186,8 +186,8 @@ static inline bool pyr_kind_fits(const struct pyr_classifier *c, const struct py
 
 /* The object in the allocated block of @size bytes at @block, or NULL. @offset:
  * of the object in the block. */
-static inline __attribute__((always_inline)) struct pyr_kind *pyr_classify(struct pyr_classifier *c, const uint8_t *block,
-					    uint32_t size, uint32_t *offset)
+static inline __attribute__((always_inline)) struct pyr_kind *
+pyr_classify(struct pyr_classifier *c, const uint8_t *block, uint32_t size, uint32_t *offset)
 {
 	uint32_t base = 0, at, unit = c->alignment;
 	const uint8_t *object;

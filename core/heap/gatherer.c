@@ -126,8 +126,7 @@ void pyr_gatherer_expect_more(struct pyr_gatherer *c, const struct pyr_plan *pla
 	default:
 		break;
 	}
-	if (plan->dict_mode == PYR_DICT_MANAGED_POINTERS &&
-	    pyr_try_u64(&c->ahead, addr - 32, &at))
+	if (plan->dict_mode == PYR_DICT_MANAGED_POINTERS && pyr_try_u64(&c->ahead, addr - 32, &at))
 		ask_for(&c->ahead, at, 8);
 	else if (plan->dict_mode == PYR_DICT_MANAGED_TAGGED &&
 		 pyr_try_u64(&c->ahead, addr - 24, &at) && at & 1)

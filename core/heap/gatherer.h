@@ -11,7 +11,7 @@
 
 struct pyr_gatherer {
 	struct pyr_reader reader;
-	struct pyr_reader ahead; /* for what comes next */
+	struct pyr_reader ahead;       /* for what comes next */
 	const struct pyr_index *index; /* borrowed */
 	struct pyr_refs *refs;         /* borrowed */
 	bool may_ask;                  /* on the calling thread */

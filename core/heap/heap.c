@@ -197,8 +197,8 @@ static void copy_chunk(struct builder *b, const struct chunk *chunk)
 	uint32_t id = chunk->first;
 
 	while (i < end || m < chunk->missed_count) {
-		if (i == end || (m < chunk->missed_count &&
-				 missed[m].address < at(stream, i)->address)) {
+		if (i == end ||
+		    (m < chunk->missed_count && missed[m].address < at(stream, i)->address)) {
 			put_other(b, id++, &missed[m++]);
 			continue;
 		}

@@ -173,7 +173,8 @@ static pyr_error *end_late(struct pyr_gatherer *c, struct late *late, size_t by)
 	late->count = c->counts[late->id];
 	late->by = (uint16_t)by;
 	late->done = true;
-	return pyr_edge_stream_failed(&c->stream) ? pyr_error_no_memory() : pyr_reader_check(&c->reader);
+	return pyr_edge_stream_failed(&c->stream) ? pyr_error_no_memory()
+						  : pyr_reader_check(&c->reader);
 }
 
 static pyr_error *walk_late(struct pass *p, struct late *late, bool check)

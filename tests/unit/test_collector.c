@@ -86,8 +86,7 @@ static void collect_slowly(const struct heap *h, bool garbage[MAX_NODES])
 		refs[i] = h->refs[i];
 	for (i = 0; i < h->edge_count; i++) {
 		e = &h->edges[i];
-		member = h->refs[e->from] != PYR_COUNT_NONE &&
-			 h->refs[e->to] != PYR_COUNT_NONE;
+		member = h->refs[e->from] != PYR_COUNT_NONE && h->refs[e->to] != PYR_COUNT_NONE;
 		counted = e->flags & PYR_MODEL_TRAVERSED
 				  ? e->flags & PYR_MODEL_OWNED ||
 					    (PYR_MODEL_KIND(e->flags) != PYR_EDGE_LOCAL &&
@@ -103,8 +102,7 @@ static void collect_slowly(const struct heap *h, bool garbage[MAX_NODES])
 		change = false;
 		for (i = 0; i < h->edge_count; i++) {
 			e = &h->edges[i];
-			if (alive[e->from] && !alive[e->to] &&
-			    h->refs[e->to] != PYR_COUNT_NONE &&
+			if (alive[e->from] && !alive[e->to] && h->refs[e->to] != PYR_COUNT_NONE &&
 			    e->flags & (PYR_MODEL_TRAVERSED | PYR_MODEL_INFERRED))
 				alive[e->to] = change = true;
 		}

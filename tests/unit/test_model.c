@@ -271,8 +271,8 @@ static void tracked_alone(struct pyr_model *whole, struct pyr_control *control)
 		assert_int_equal(heap->type[id], all->type[i]);
 		assert_int_equal(heap->generation[id], all->generation[i]);
 		assert_int_equal(heap->interpreter[id], all->interpreter[i]);
-		assert_null(pyr_object_header(all->types, &python->reader, heap->address[id],
-					      &header));
+		assert_null(
+			pyr_object_header(all->types, &python->reader, heap->address[id], &header));
 		if (header.immortal)
 			assert_int_equal(heap->refcount[id], PYR_COUNT_NONE);
 		else
