@@ -343,7 +343,7 @@ static void ask(const struct python *python)
 		assert_true(pyr_holdings_counts(a.model->holdings)[PYR_WAY_LEARNED] > 1000);
 	reverse_is_the_transpose(&a.model->graph);
 	if (!a.model->inferred)
-		tracked_alone(a.model, &control);
+		tracked_alone(a.model, &o.control);
 	compare(&a, &process, python->name);
 	walk_tells_the_rows(a.model);
 	fprintf(process.in, "\n");
