@@ -7,6 +7,7 @@
 #include "base/parallel.h"
 
 #define PIECE 16384u
+#define AHEAD 16u /* objects whose references are fetched before their turn */
 
 /* What pyr_cycle_places.of says of places in no cycle. */
 #define OPEN UINT32_MAX        /* not yet decided */
@@ -90,8 +91,9 @@ static pyr_error *load_row(struct finder *f, const struct piece *p, struct worke
 
 static pyr_error *load(struct finder *f, const struct piece *p, struct worker *w)
 {
+	const struct pyr_cycle_source *s = f->source;
 	struct pyr_components *c = &w->components;
-	uint32_t node;
+	uint32_t node, id;
 	pyr_error *err;
 
 	c->nodes = p->nodes;
@@ -102,6 +104,13 @@ static pyr_error *load(struct finder *f, const struct piece *p, struct worker *w
 	    !pyr_vec_reserve(&w->ids, (size_t)p->nodes + 1))
 		return pyr_error_no_memory();
 	for (node = 0; node < p->nodes; node++) {
+		if (node + 2 * AHEAD < p->nodes) {
+			id = s->objects[place_of(p, node + 2 * AHEAD)];
+			__builtin_prefetch(&s->graph->out_start[id]);
+			id = s->objects[place_of(p, node + AHEAD)];
+			__builtin_prefetch(&s->graph->out[s->graph->out_start[id]]);
+			__builtin_prefetch(&s->flags[s->graph->out_start[id]]);
+		}
 		c->start.data[node] = c->out.count;
 		if ((err = load_row(f, p, w, node)))
 			return err;
