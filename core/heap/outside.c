@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 #include "heap/chunk.h"
 #include "heap/survey.h"
+#include "runtime/access.h"
 
 #define BODY_MAX (UINT64_C(1) << 40)
 #define PIECE (UINT64_C(512) << 10) /* of a buffer, for one worker */
@@ -83,6 +84,21 @@ static bool is_stack(const struct pyr_target *target, pyr_addr addr)
 	return m && m->path && !strcmp(m->path, "[stack]");
 }
 
+/* How many bytes of a type have to be there: of a C variable, the last of its library perhaps,
+ * those of PyTypeObject, where tp_basicsize is that of heap types. 0: it is not ready.
+ * *is_gc: typeobject.c, type_is_gc(). */
+static uint64_t need_of_type(struct pyr_classifier *c, const struct pyr_kind *kind, pyr_addr addr,
+			     bool *is_gc)
+{
+	uint64_t flags, size = pyr_sizeof(c->layout, PyTypeObject);
+
+	if (!pyr_get_u64(c->layout, &c->reader, addr, PyTypeObject, tp_flags, &flags) ||
+	    !(flags & PYR_TPFLAGS_READY))
+		return 0;
+	*is_gc = flags & PYR_TPFLAGS_HEAPTYPE;
+	return !*is_gc && size && size < kind->need ? size : kind->need;
+}
+
 /* Is there an object at @addr, be it a block or not? Its kind, or NULL. *is_gc: it
  * has a gc head of its own (static types have none). */
 static struct pyr_kind *check(struct pyr_survey *s, pyr_addr addr, bool *is_gc)
@@ -90,31 +106,24 @@ static struct pyr_kind *check(struct pyr_survey *s, pyr_addr addr, bool *is_gc)
 	struct pyr_classifier *c = &s->scanners[0]->classifier;
 	struct pyr_kind *kind;
 	const uint8_t *p;
-	uint64_t flags;
-	int32_t at;
+	uint64_t need;
 
 	/* What an allocator gave is aligned; only C variables need not be. */
 	if (addr & 15 && (addr & 7 || !pyr_target_image_at(s->python->target, addr)))
 		return NULL;
 	if (!(p = pyr_peek(&c->reader, addr, c->type_at + 8)) ||
 	    !pyr_refcount_in_block(c, pyr_load64(p + c->refcnt_at)) ||
-	    !(kind = pyr_classifier_kind(c, pyr_load64(p + c->type_at))) ||
-	    !(p = pyr_peek(&c->reader, addr, kind->need)))
-		return NULL;
-	if (!is_mapped(s->python->target, addr, end_of(c, kind, addr, p)) ||
-	    is_stack(s->python->target, addr))
+	    !(kind = pyr_classifier_kind(c, pyr_load64(p + c->type_at))))
 		return NULL;
 	*is_gc = kind->gc;
-	if (kind->type->shape == PYR_SHAPE_TYPE) {
-		/* typeobject.c, type_is_gc() */
-		at = pyr_offset(c->layout, PyTypeObject, tp_flags);
-		if (at < 0 || (uint64_t)at + 8 > kind->need)
-			return NULL;
-		flags = pyr_load64(p + at);
-		if (!(flags & PYR_TPFLAGS_READY))
-			return NULL;
-		*is_gc = flags & PYR_TPFLAGS_HEAPTYPE;
-	}
+	need = kind->need;
+	if (kind->type->shape == PYR_SHAPE_TYPE && !(need = need_of_type(c, kind, addr, is_gc)))
+		return NULL;
+	if (!(p = pyr_peek(&c->reader, addr, need)) ||
+	    !is_mapped(s->python->target, addr,
+		       need < kind->need ? addr + need : end_of(c, kind, addr, p)) ||
+	    is_stack(s->python->target, addr))
+		return NULL;
 	if (*is_gc) {
 		p = pyr_peek(&c->reader, addr - c->gc_head, c->gc_head);
 		if (!p || !pyr_gc_head_plausible(c, p))

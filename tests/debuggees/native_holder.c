@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 void *holder_cache;
@@ -60,6 +61,16 @@ void *hold_large(void *object)
 
 	words[512] = object;
 	return words;
+}
+
+/* A copy of a C variable, as the last one of a library behind which nothing is mapped. */
+void *hold_last(const void *variable, size_t size)
+{
+	static char room[3 << 16] __attribute__((aligned(1 << 16)));
+	size_t page = (size_t)getpagesize();
+
+	munmap(room + page, page);
+	return memcpy(room + page - size, variable, size);
 }
 
 static pthread_barrier_t ready;

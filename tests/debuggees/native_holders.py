@@ -18,7 +18,7 @@ def build():
                        % (LIBRARY, os.path.join(HERE, "native_holder.c")))
     assert status == 0
     library = ctypes.CDLL(LIBRARY)
-    for name in ("hold_store", "hold_large"):
+    for name in ("hold_store", "hold_large", "hold_last"):
         getattr(library, name).restype = ctypes.c_void_p
     return library
 
@@ -53,6 +53,9 @@ def main():
     counted(o)
     planted["leaked"] = Address(o)
     del o, local
+    # more than PyTypeObject, less than PyHeapTypeObject, which is what tp_basicsize says
+    last = [ctypes.cast(library.hold_last(ctypes.c_void_p(id(enumerate)), 448), ctypes.py_object).value]
+    planted["last"] = Address(last[0])
     kept = Held()
     planted["kept"] = Address(kept)
     oracle.block(planted, lambda: {"held": {name: a.address for name, a in planted.items()}})

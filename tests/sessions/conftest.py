@@ -1,4 +1,5 @@
 """The matrix as test parameters, the gaps as part of the report."""
+import ctypes.util
 import os
 import random
 import shutil
@@ -36,6 +37,10 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.section("matrix")
     for line in matrix.describe() + sorted("gap: " + gap for gap in gaps):
         terminalreporter.write_line(line)
+
+
+# what natively known types do not cover is then guessed at
+needs_emulator = pytest.mark.skipif(not ctypes.util.find_library("unicorn"), reason="no libunicorn")
 
 
 @pytest.fixture

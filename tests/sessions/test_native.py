@@ -1,13 +1,12 @@
 """What native code holds: C variables, C stacks, thread-local storage, malloc's chunks, and a
 reference that was counted and forgotten; named alike in the shell, gdb and lldb."""
-import ctypes.util
 import fnmatch
 
 import pytest
 
 import matrix
 import programs
-from conftest import pairs
+from conftest import needs_emulator, pairs
 from sessions import Gdb, Lldb, shell_for
 
 PLACES = {
@@ -61,6 +60,12 @@ def test_each_place_by_name(holders):
         assert answers["kept"]["unexplained"] == 0
 
 
+def test_a_type_at_the_end_of_a_library(holders):
+    """A C variable is smaller than a heap type: nothing has to be there behind it."""
+    answer, = shell_for(holders).json("referrers %#x --raw" % holders.oracle["held"]["last"])
+    assert answer["type"] == "builtins.type" and [row["edge"] for row in answer["referrers"]] == ["[0]"]
+
+
 @pytest.mark.parametrize("debugger", [Gdb, Lldb], ids=["gdb", "lldb"])
 def test_live_threads_in_a_debugger(debugger, tmp_path):
     """Of a process that it stopped only the debugger knows the registers; lldb 14 not where
@@ -77,7 +82,7 @@ def test_live_threads_in_a_debugger(debugger, tmp_path):
         assert [r for r in roots if r[0] == kind and fnmatch.fnmatchcase(r[1], pattern)], (name, roots)
 
 
-@pytest.mark.skipif(not ctypes.util.find_library("unicorn"), reason="no libunicorn")
+@needs_emulator
 @pytest.mark.parametrize("run", pairs(["pandas_frames", "toy", "stdlib_at_work"]), indirect=True)
 def test_nothing_is_guessed_where_the_binaries_are(run):
     """Every type's references are certain: natively, as learnt, or from its own code."""

@@ -10,7 +10,7 @@ import pytest
 import matrix
 import programs
 import sessions
-from conftest import every_interpreter, pairs
+from conftest import needs_emulator, pairs
 from sessions import Gdb, Lldb, Shell, shell_for
 from test_transports import exe_for
 
@@ -101,6 +101,7 @@ def referents(run):
     return truth
 
 
+@needs_emulator
 @pytest.mark.parametrize("run", pairs(WHOLE + ["subinterpreters"]), indirect=True)
 def test_references_of_whole_programs(run):
     """Every tracked object there is, whatever its type; and what they refer to is in the heap."""
@@ -138,6 +139,7 @@ def is_no_object(run, answer, row):
     return row["edge"] == "['_test_structmembersType']"  # _testcapi's, up to 3.11
 
 
+@needs_emulator
 @pytest.mark.parametrize("run", pairs(WHOLE), indirect=True)
 def test_referrers_in_whole_programs(run):
     """Of a few hundred objects, tracked or not: all tracked owners whose tp_traverse visits them."""
