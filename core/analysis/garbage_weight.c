@@ -105,15 +105,12 @@ static void weigh_owned(struct worker *k, struct pyr_kind *kind, pyr_addr addr, 
 
 /* --- letting go --- */
 
-/* What the word of a reference count says: PYR_SHARES_FOREVER when the object is immortal or
- * none. */
+/* What the word of a reference count says. */
 static uint32_t references_in(const struct weigher *w, uint64_t word)
 {
-	if (!pyr_is(w->layout, immortal_encoding, NONE) && (int32_t)(uint32_t)word < 0)
-		return PYR_SHARES_FOREVER;
-	if (pyr_is(w->layout, immortal_encoding, HIGH_BIT_32))
-		word = (uint32_t)word;
-	return word == 0 || word >= PYR_SHARES_FOREVER ? PYR_SHARES_FOREVER : (uint32_t)word;
+	int32_t count = pyr_count_of(pyr_trait(w->layout, immortal_encoding), word);
+
+	return count == PYR_COUNT_NONE ? PYR_SHARES_FOREVER : (uint32_t)count;
 }
 
 /* The last reference to the object at @addr is gone. */
@@ -137,7 +134,7 @@ static void free_object(struct worker *k, pyr_addr addr, uint32_t owner)
 	if (!added)
 		return;
 	k->owned_count++;
-	if (way->how == PYR_WALKED_NEVER)
+	if (way->walked == PYR_WALKED_NEVER)
 		weigh_owned(k, kind, addr, owner);
 	else if (!pyr_vec_push(&k->next, (struct item){addr, kind->index, owner}))
 		k->out_of_memory = true;
@@ -263,9 +260,9 @@ static void walk(struct worker *k, const struct pyr_way_of *way, const struct it
 	bool done = true;
 
 	k->owner = item->owner;
-	if (way->how == PYR_WALKED_NATIVELY)
+	if (way->walked == PYR_WALKED_NATIVELY)
 		done = walk_natively(k, way, item->address);
-	else if (way->how == PYR_WALKED_OTHERWISE)
+	else if (way->walked == PYR_WALKED_OTHERWISE)
 		done = walk_otherwise(k, way->kind->type, item->address);
 	if (!done && !pyr_vec_push(&k->deferred, *item))
 		k->out_of_memory = true;
@@ -299,9 +296,12 @@ static void ask_behind(struct worker *k, const struct item *item)
 	pyr_addr to;
 	unsigned i;
 
-	for (i = 0; way && i < PYR_WAY_POINTERS && way->pointers[i]; i++)
-		if (pyr_try_u64(reader, item->address + (pyr_addr)(int64_t)way->pointers[i], &to) &&
-		    to && (bytes = pyr_peek(reader, to & ~UINT64_C(7), 8))) {
+	if (!way || !way->plan)
+		return;
+	for (i = 0; i < PYR_PLAN_POINTERS && way->plan->pointers[i]; i++)
+		if (pyr_try_u64(reader, item->address + (pyr_addr)(int64_t)way->plan->pointers[i],
+				&to) &&
+		    to && (bytes = pyr_peek(reader, to + (to & 1), 8))) {
 			__builtin_prefetch(bytes);
 			__builtin_prefetch(bytes + 64);
 		}

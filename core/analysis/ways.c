@@ -3,32 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where walking and measuring go from an object. */
-static void find_pointers(const struct pyr_ways *ways, struct pyr_way_of *way)
-{
-	const struct pyr_refs *refs = ways->refs;
-
-	switch (way->kind->type->shape) {
-	case PYR_SHAPE_LIST:
-		way->pointers[0] = refs->list_items;
-		break;
-	case PYR_SHAPE_DICT:
-		way->pointers[0] = refs->ma_keys;
-		way->pointers[1] = refs->ma_values;
-		break;
-	case PYR_SHAPE_SET:
-	case PYR_SHAPE_FROZENSET:
-		way->pointers[0] = pyr_offset(refs->layout, PySetObject, table);
-		break;
-	default:
-		/* The words before an instance, as pyr_walk_instance_dict() reads them. */
-		if (way->plan && way->plan->dict_mode == PYR_DICT_MANAGED_POINTERS)
-			way->pointers[0] = -32;
-		else if (way->plan && way->plan->dict_mode == PYR_DICT_MANAGED_TAGGED)
-			way->pointers[0] = -24;
-	}
-}
-
 static bool make_room(struct pyr_ways *ways, uint32_t index)
 {
 	uint32_t count = ways->count ? ways->count : 256;
@@ -49,24 +23,13 @@ static bool make_room(struct pyr_ways *ways, uint32_t index)
 
 struct pyr_way_of *pyr_ways_make(struct pyr_ways *ways, struct pyr_kind *kind)
 {
-	struct pyr_reader *reader = &ways->classifier->far;
-	enum pyr_coverage coverage;
 	struct pyr_way_of *way;
 
 	if (!make_room(ways, kind->index))
 		return NULL;
 	way = &ways->at[kind->index];
 	way->kind = kind;
-	way->how = PYR_WALKED_OTHERWISE;
-	if ((way->plan = pyr_refs_plan(ways->refs, reader, kind->type))) {
-		coverage = pyr_plan_coverage(kind->type, way->plan);
-		if ((coverage == PYR_REFS_NATIVE || coverage == PYR_REFS_NONE) &&
-		    atomic_load(&way->plan->state) == PYR_PLAN_SETTLED)
-			way->how = pyr_refs_nothing(ways->refs, reader, kind->type)
-					   ? PYR_WALKED_NEVER
-					   : PYR_WALKED_NATIVELY;
-	}
-	find_pointers(ways, way);
+	way->walked = pyr_refs_walked(ways->refs, &ways->classifier->far, kind->type, &way->plan);
 	return way;
 }
 

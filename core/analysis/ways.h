@@ -5,17 +5,10 @@
 #include "heap/classify.h"
 #include "heap/refs_internal.h"
 
-#define PYR_WAY_POINTERS 2u
-
 struct pyr_way_of {
 	struct pyr_kind *kind; /* NULL: not asked yet */
 	const struct pyr_plan *plan;
-	enum {
-		PYR_WALKED_OTHERWISE, /* by what was learnt, or by the calling thread */
-		PYR_WALKED_NEVER,     /* they hold nothing */
-		PYR_WALKED_NATIVELY,  /* by any thread */
-	} how;
-	int32_t pointers[PYR_WAY_POINTERS]; /* offsets of pointers to what is walked; 0: none */
+	enum pyr_walked walked;
 };
 
 struct pyr_ways {

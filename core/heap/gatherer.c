@@ -96,9 +96,9 @@ __attribute__((flatten)) bool pyr_gatherer_walk(struct pyr_gatherer *c, const st
 	return true;
 }
 
-static void ask_for(struct pyr_reader *reader, pyr_addr addr, size_t size)
+static void ask_for(struct pyr_gatherer *c, pyr_addr addr, size_t size)
 {
-	const uint8_t *p = pyr_peek(reader, addr, size), *end = p + size;
+	const uint8_t *p = pyr_peek(&c->ahead, addr, size), *end = p + size;
 
 	for (; p && p < end; p += 64)
 		__builtin_prefetch(p);
@@ -106,31 +106,18 @@ static void ask_for(struct pyr_reader *reader, pyr_addr addr, size_t size)
 
 void pyr_gatherer_expect(struct pyr_gatherer *c, pyr_addr addr)
 {
-	ask_for(&c->ahead, addr, 8);
+	ask_for(c, addr, 8);
 }
 
 void pyr_gatherer_expect_more(struct pyr_gatherer *c, const struct pyr_plan *plan, pyr_addr addr)
 {
-	pyr_addr at;
+	pyr_addr to;
+	unsigned i;
 
-	switch (plan->walker) {
-	case PYR_WALK_LIST:
-		if (pyr_try_u64(&c->ahead, addr + (pyr_addr)c->refs->list_items, &at))
-			ask_for(&c->ahead, at, 8);
-		return;
-	case PYR_WALK_DICT:
-		/* The head of a small table, its indices and the first entries. */
-		if (pyr_try_u64(&c->ahead, addr + (pyr_addr)c->refs->ma_keys, &at))
-			ask_for(&c->ahead, at, 128);
-		return;
-	default:
-		break;
-	}
-	if (plan->dict_mode == PYR_DICT_MANAGED_POINTERS && pyr_try_u64(&c->ahead, addr - 32, &at))
-		ask_for(&c->ahead, at, 8);
-	else if (plan->dict_mode == PYR_DICT_MANAGED_TAGGED &&
-		 pyr_try_u64(&c->ahead, addr - 24, &at) && at & 1)
-		ask_for(&c->ahead, at + 1, 8);
+	/* Of a small table of keys the head, the indices and the first entries. */
+	for (i = 0; i < PYR_PLAN_POINTERS && plan->pointers[i]; i++)
+		if (pyr_try_u64(&c->ahead, addr + (pyr_addr)(int64_t)plan->pointers[i], &to) && to)
+			ask_for(c, to + (to & 1), plan->walker == PYR_WALK_DICT ? 128 : 8);
 }
 
 void pyr_gatherer_deinit(struct pyr_gatherer *c)

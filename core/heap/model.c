@@ -364,7 +364,11 @@ static pyr_error *choose_routes(struct pass *p)
 {
 	struct pyr_types *types = p->heap->types;
 	struct pyr_reader *reader = &pyr_types_python(types)->reader;
-	enum pyr_coverage coverage;
+	static const enum route routes[] = {
+		[PYR_WALKED_OTHERWISE] = ROUTE_LATE,
+		[PYR_WALKED_NEVER] = ROUTE_NOTHING,
+		[PYR_WALKED_NATIVELY] = ROUTE_APART,
+	};
 	struct seen_type *seen;
 	pyr_error *err;
 	uint32_t i;
@@ -380,14 +384,9 @@ static pyr_error *choose_routes(struct pass *p)
 	for (i = 0; i < p->type_count; i++) {
 		seen = &p->types[i];
 		seen->type = pyr_types_at(types, i);
-		if (!p->routes[i] || !seen->type ||
-		    !(seen->plan = pyr_refs_plan(p->refs, reader, seen->type)))
-			continue;
-		coverage = pyr_plan_coverage(seen->type, seen->plan);
-		if ((coverage == PYR_REFS_NATIVE || coverage == PYR_REFS_NONE) &&
-		    atomic_load(&seen->plan->state) == PYR_PLAN_SETTLED)
-			p->routes[i] = pyr_refs_nothing(p->refs, reader, seen->type) ? ROUTE_NOTHING
-										     : ROUTE_APART;
+		if (p->routes[i] && seen->type)
+			p->routes[i] = (uint8_t)
+				routes[pyr_refs_walked(p->refs, reader, seen->type, &seen->plan)];
 	}
 	return pyr_reader_check(reader);
 }

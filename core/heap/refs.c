@@ -166,6 +166,20 @@ bool pyr_refs_must_ask(struct pyr_refs *refs, struct pyr_reader *reader,
 		pyr_walk_must_ask(refs, reader, plan, addr));
 }
 
+enum pyr_walked pyr_refs_walked(struct pyr_refs *refs, struct pyr_reader *reader,
+				const struct pyr_type *type, const struct pyr_plan **plan)
+{
+	enum pyr_coverage coverage;
+
+	if (!(*plan = pyr_refs_plan(refs, reader, type)))
+		return PYR_WALKED_OTHERWISE;
+	coverage = pyr_plan_coverage(type, *plan);
+	if ((coverage != PYR_REFS_NATIVE && coverage != PYR_REFS_NONE) ||
+	    atomic_load(&(*plan)->state) != PYR_PLAN_SETTLED)
+		return PYR_WALKED_OTHERWISE;
+	return pyr_refs_nothing(refs, reader, type) ? PYR_WALKED_NEVER : PYR_WALKED_NATIVELY;
+}
+
 bool pyr_refs_nothing(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type)
 {
 	const struct pyr_plan *plan = pyr_refs_plan(refs, reader, type);

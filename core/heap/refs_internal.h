@@ -51,6 +51,8 @@ enum pyr_plan_state {
 	PYR_PLAN_REFUTED,   /* it visits something else: ask it each time */
 };
 
+#define PYR_PLAN_POINTERS 2u
+
 struct pyr_plan {
 	enum pyr_walker walker;
 	_Atomic int state; /* enum pyr_plan_state; changed on the calling thread */
@@ -66,6 +68,9 @@ struct pyr_plan {
 	bool inline_values;
 	bool visits_type; /* tp_traverse visits Py_TYPE(self) */
 	bool owns_type;   /* instances own a reference to their (heap) type */
+	/* Where in an instance pointers lie to memory that is walked too; 0: no more. To have it
+	 * near in time; with bit 0 set (PYR_DICT_MANAGED_TAGGED) it is that of the byte before. */
+	int32_t pointers[PYR_PLAN_POINTERS];
 	uint32_t count;
 	struct pyr_plan_field fields[];
 };
@@ -124,6 +129,16 @@ enum pyr_coverage pyr_plan_coverage(const struct pyr_type *type, const struct py
 /* refs_plans.c: a new plan, to be freed; NULL without memory. */
 struct pyr_plan *pyr_plan_compile(struct pyr_refs *refs, struct pyr_reader *reader,
 				  const struct pyr_type *type);
+
+/* Who can walk the objects of a type. */
+enum pyr_walked {
+	PYR_WALKED_OTHERWISE, /* by what was learnt, or by the calling thread */
+	PYR_WALKED_NEVER,     /* they hold nothing */
+	PYR_WALKED_NATIVELY,  /* by any thread, by the plan */
+};
+/* *@plan may be NULL for those that are walked otherwise. */
+enum pyr_walked pyr_refs_walked(struct pyr_refs *refs, struct pyr_reader *reader,
+				const struct pyr_type *type, const struct pyr_plan **plan);
 
 /* refs_special.c */
 void pyr_walk_special(struct pyr_walk *w, enum pyr_walker walker);

@@ -286,6 +286,31 @@ static uint64_t struct_sequence_items(struct builder *b, const struct pyr_type *
 	return count > 0 && count <= STRUCT_SEQUENCE_MAX ? (uint64_t)count : 0;
 }
 
+static void add_pointers(struct builder *b)
+{
+	struct pyr_plan *plan = &b->plan;
+
+	switch (plan->walker) {
+	case PYR_WALK_LIST:
+		plan->pointers[0] = b->refs->list_items;
+		return;
+	case PYR_WALK_DICT:
+		plan->pointers[0] = b->refs->ma_keys;
+		plan->pointers[1] = b->refs->ma_values;
+		return;
+	case PYR_WALK_SET:
+		plan->pointers[0] = pyr_offset(b->refs->layout, PySetObject, table);
+		return;
+	default:
+		break;
+	}
+	/* The words before an instance, as pyr_walk_instance_dict() reads them. */
+	if (plan->dict_mode == PYR_DICT_MANAGED_POINTERS)
+		plan->pointers[0] = -32;
+	else if (plan->dict_mode == PYR_DICT_MANAGED_TAGGED)
+		plan->pointers[0] = -24;
+}
+
 struct pyr_plan *pyr_plan_compile(struct pyr_refs *refs, struct pyr_reader *reader,
 				  const struct pyr_type *type)
 {
@@ -325,6 +350,7 @@ struct pyr_plan *pyr_plan_compile(struct pyr_refs *refs, struct pyr_reader *read
 		b.plan.asked = base;
 		add_owned(&b, base);
 	}
+	add_pointers(&b);
 	if (!b.failed &&
 	    (plan = calloc(1, sizeof(*plan) + b.fields.count * sizeof(*plan->fields)))) {
 		*plan = b.plan;
