@@ -3,29 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool make_room(struct pyr_ways *ways, uint32_t index)
-{
-	uint32_t count = ways->count ? ways->count : 256;
-	struct pyr_way_of *grown;
-
-	if (index < ways->count)
-		return true;
-	while (count <= index)
-		count *= 2;
-	grown = realloc(ways->at, count * sizeof(*grown));
-	if (!grown)
-		return false;
-	memset(grown + ways->count, 0, (count - ways->count) * sizeof(*grown));
-	ways->at = grown;
-	ways->count = count;
-	return true;
-}
-
 struct pyr_way_of *pyr_ways_make(struct pyr_ways *ways, struct pyr_kind *kind)
 {
 	struct pyr_way_of *way;
 
-	if (!make_room(ways, kind->index))
+	if (!pyr_array_reach((void **)&ways->at, &ways->count, kind->index, sizeof(*ways->at)))
 		return NULL;
 	way = &ways->at[kind->index];
 	way->kind = kind;

@@ -261,18 +261,22 @@ struct pyr_kind *pyr_classifier_learn(struct pyr_classifier *c, pyr_addr address
 		type = pyr_types_get(c->types, &c->far, address);
 	if (type) {
 		if (!pyr_array_reach((void **)&c->kinds, &c->kind_count, type->index,
-				     sizeof(*c->kinds)) ||
-		    (!c->kinds[type->index] && !(c->kinds[type->index] = malloc(sizeof(*kind))))) {
-			c->out_of_memory = true;
-			return NULL;
-		}
+				     sizeof(*c->kinds)))
+			goto no_memory;
 		kind = c->kinds[type->index];
-		if (!kind->type || kind->type != type)
+		if (!kind) {
+			if (!(kind = malloc(sizeof(*kind))))
+				goto no_memory;
 			init_kind(c, kind, type);
+			c->kinds[type->index] = kind;
+		}
 	}
 	c->cache[slot].type = address;
 	c->cache[slot].kind = kind;
 	return kind;
+no_memory:
+	c->out_of_memory = true;
+	return NULL;
 }
 
 uint64_t pyr_kind_measure_slow(struct pyr_classifier *c, struct pyr_kind *kind, pyr_addr addr)
