@@ -534,12 +534,18 @@ static bool is_ctypes(struct pyr_types *types, struct pyr_reader *reader,
 	return false;
 }
 
+/* Are attributes of an instance without a dict an allocation of their own (3.11, 3.12)? */
+static bool has_separate_values(const struct pyr_layout *l, const struct pyr_type *type)
+{
+	return (pyr_is(l, instance_dict, MANAGED_TWO_POINTERS) ||
+		pyr_is(l, instance_dict, MANAGED_TAGGED)) &&
+	       type->flags & PYR_TPFLAGS_MANAGED_DICT;
+}
+
 pyr_error *pyr_buffer_source_init(struct pyr_types *types, struct pyr_buffer_source *ret)
 {
 	struct pyr_python *python = pyr_types_python(types);
 	struct pyr_buffer_source s = {.types = types, .count = pyr_types_count(types)};
-	bool separate = pyr_is(&python->layout, instance_dict, MANAGED_TWO_POINTERS) ||
-			pyr_is(&python->layout, instance_dict, MANAGED_TAGGED);
 	const struct pyr_type *type;
 	uint32_t i;
 
@@ -550,7 +556,7 @@ pyr_error *pyr_buffer_source_init(struct pyr_types *types, struct pyr_buffer_sou
 		type = pyr_types_at(types, i);
 		if (shape_has_buffers(type->shape))
 			s.what[i] |= BY_SHAPE;
-		if (separate && type->flags & PYR_TPFLAGS_MANAGED_DICT)
+		if (has_separate_values(&python->layout, type))
 			s.what[i] |= MANAGED_VALUES;
 		if (type->shape == PYR_SHAPE_GENERIC && is_ctypes(types, &python->reader, type))
 			s.what[i] |= CTYPES;
@@ -584,4 +590,43 @@ void pyr_object_buffers(const struct pyr_buffer_source *source, struct pyr_reade
 		tell_managed(&t);
 	if (what & CTYPES)
 		tell_ctypes(&t);
+}
+
+bool pyr_shape_buffers_references(enum pyr_shape shape)
+{
+	return shape == PYR_SHAPE_NDARRAY || shape == PYR_SHAPE_MODULE ||
+	       shape == PYR_SHAPE_SIMPLE_QUEUE || shape == PYR_SHAPE_ELEMENT;
+}
+
+/* Numbers are none, and may be many. */
+static bool holds_objects(const struct teller *t)
+{
+	struct pyr_ndarray array;
+	pyr_error *err = pyr_ndarray_read(t->types, t->reader, t->addr, &array);
+
+	if (err) {
+		pyr_error_destroy(err);
+		return false;
+	}
+	return array.kind == 'O';
+}
+
+void pyr_reference_buffers(struct pyr_types *types, struct pyr_reader *reader,
+			   const struct pyr_type *type, pyr_addr addr, pyr_buffer_fn fn, void *ctx)
+{
+	const struct pyr_buffer_source source = {.types = types};
+	const struct teller t = {.source = &source,
+				 .types = types,
+				 .l = pyr_types_layout(types),
+				 .reader = reader,
+				 .type = type,
+				 .addr = addr,
+				 .fn = fn,
+				 .ctx = ctx};
+
+	if (pyr_shape_buffers_references(type->shape) &&
+	    (type->shape != PYR_SHAPE_NDARRAY || holds_objects(&t)))
+		tell_by_shape(&t);
+	if (has_separate_values(t.l, type))
+		tell_managed(&t);
 }

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/buffers.h"
+
 /* Owned buffers longer than this are damage. */
 #define BUFFER_MAX (UINT64_C(1) << 40)
 
@@ -204,6 +206,8 @@ static uint64_t smallest(const struct pyr_classifier *c, const struct pyr_type *
 		return pyr_sizeof(l, PyListObject);
 	case PYR_SHAPE_DICT:
 	case PYR_SHAPE_ODICT:
+	case PYR_SHAPE_DEFAULTDICT:
+	case PYR_SHAPE_FROZENDICT:
 		return pyr_sizeof(l, PyDictObject);
 	case PYR_SHAPE_SET:
 	case PYR_SHAPE_FROZENSET:
@@ -216,6 +220,23 @@ static uint64_t smallest(const struct pyr_classifier *c, const struct pyr_type *
 		return c->size_at + 8;
 	default:
 		return c->type_at + 8;
+	}
+}
+
+static bool owns_buffer(enum pyr_shape shape)
+{
+	switch (shape) {
+	case PYR_SHAPE_LIST:
+	case PYR_SHAPE_DICT:
+	case PYR_SHAPE_ODICT:
+	case PYR_SHAPE_DEFAULTDICT:
+	case PYR_SHAPE_FROZENDICT:
+	case PYR_SHAPE_SET:
+	case PYR_SHAPE_FROZENSET:
+	case PYR_SHAPE_DEQUE:
+		return true;
+	default:
+		return pyr_shape_buffers_references(shape);
 	}
 }
 
@@ -247,9 +268,7 @@ static void init_kind(const struct pyr_classifier *c, struct pyr_kind *kind,
 			   (type->shape == PYR_SHAPE_INT && type->exact_shape));
 	kind->exact_class = fills_class(type);
 	kind->leaf = is_leaf(type);
-	kind->owns_buffer = type->shape == PYR_SHAPE_LIST || type->shape == PYR_SHAPE_DICT ||
-			    type->shape == PYR_SHAPE_ODICT || type->shape == PYR_SHAPE_SET ||
-			    type->shape == PYR_SHAPE_FROZENSET || type->shape == PYR_SHAPE_DEQUE;
+	kind->owns_buffer = owns_buffer(type->shape);
 }
 
 struct pyr_kind *pyr_classifier_learn(struct pyr_classifier *c, pyr_addr address, unsigned slot)
@@ -458,11 +477,25 @@ static void deque_buffers(struct pyr_classifier *c, const uint8_t *object,
 	}
 }
 
+struct unnamed {
+	void (*fn)(void *ctx, pyr_addr start, uint64_t size);
+	void *ctx;
+};
+
+static void tell_unnamed(void *ctx, pyr_addr start, uint64_t size, enum pyr_buffer_name name)
+{
+	struct unnamed *unnamed = ctx;
+
+	(void)name;
+	unnamed->fn(unnamed->ctx, start, size);
+}
+
 void pyr_kind_buffers(struct pyr_classifier *c, const struct pyr_kind *kind, pyr_addr addr,
 		      const uint8_t *object, void (*fn)(void *ctx, pyr_addr start, uint64_t size),
 		      void *ctx)
 {
 	const struct pyr_layout *l = c->layout;
+	struct unnamed unnamed = {fn, ctx};
 	uint64_t n;
 
 	switch (kind->type->shape) {
@@ -473,6 +506,8 @@ void pyr_kind_buffers(struct pyr_classifier *c, const struct pyr_kind *kind, pyr
 		break;
 	case PYR_SHAPE_DICT:
 	case PYR_SHAPE_ODICT:
+	case PYR_SHAPE_DEFAULTDICT:
+	case PYR_SHAPE_FROZENDICT:
 		dict_buffers(c, object, fn, ctx);
 		break;
 	case PYR_SHAPE_SET:
@@ -489,4 +524,6 @@ void pyr_kind_buffers(struct pyr_classifier *c, const struct pyr_kind *kind, pyr
 	default:
 		break;
 	}
+	if (kind->type->pre_header || pyr_shape_buffers_references(kind->type->shape))
+		pyr_reference_buffers(c->types, &c->far, kind->type, addr, tell_unnamed, &unnamed);
 }

@@ -39,7 +39,7 @@ struct pyr_kind {
 	bool has_count;   /* ob_size counts items that lie behind basicsize */
 	bool exact_class; /* instances fill their size class: need, rounded up */
 	bool leaf;        /* instances hold no references */
-	bool owns_buffer; /* list, dict, set, deque: see pyr_kind_buffer() */
+	bool owns_buffer; /* may have what pyr_kind_buffers() tells */
 	bool is_str;
 	/* What the worker counted; meaning is the client's. */
 	struct pyr_tally all, tracked;
@@ -245,8 +245,8 @@ static inline uint64_t pyr_kind_size(struct pyr_classifier *c, struct pyr_kind *
 	return pyr_kind_measure(c, kind, addr, object);
 }
 
-/* The buffer of references that a list, dict, set or deque owns apart from its
- * own block: calls @fn for each range. */
+/* The buffers of references that the object owns apart from its own block, as a list does
+ * its items: calls @fn for each range. */
 void pyr_kind_buffers(struct pyr_classifier *c, const struct pyr_kind *kind, pyr_addr addr,
 		      const uint8_t *object, void (*fn)(void *ctx, pyr_addr start, uint64_t size),
 		      void *ctx);

@@ -7,6 +7,7 @@
 #include "heap/chunk.h"
 #include "heap/survey.h"
 #include "runtime/access.h"
+#include "runtime/values.h"
 
 #define BODY_MAX (UINT64_C(1) << 40)
 #define PIECE (UINT64_C(512) << 10) /* of a buffer, for one worker */
@@ -303,6 +304,7 @@ static void scan_object(struct pyr_survey *s, const struct pyr_outside *object)
 	struct pyr_classifier *c = &scanner->classifier;
 	struct pyr_kind *kind =
 		pyr_classifier_kind(c, pyr_types_at(s->types, object->type)->address);
+	pyr_addr dict;
 	const uint8_t *p;
 
 	if (!kind)
@@ -315,7 +317,13 @@ static void scan_object(struct pyr_survey *s, const struct pyr_outside *object)
 			   body_size(s, kind, object->address) - c->type_at - 8);
 	if (kind->type->pre_header)
 		pyr_scanner_buffer(scanner, object->address - kind->before, kind->type->pre_header);
-	if (kind->owns_buffer && (p = pyr_peek(&c->reader, object->address, kind->need)))
+	/* Behind the items, for those of an int or a tuple with attributes. */
+	if (kind->type->dictoffset < 0 &&
+	    (dict = pyr_object_dict(s->types, &c->far, kind->type, object->address)) &&
+	    pyr_pages_has(&s->pages, dict))
+		pyr_scanner_note_slow(scanner, dict);
+	if ((kind->owns_buffer || kind->type->pre_header) &&
+	    (p = pyr_peek(&c->reader, object->address, kind->need)))
 		pyr_kind_buffers(c, kind, object->address, p, pyr_scanner_buffer, scanner);
 }
 

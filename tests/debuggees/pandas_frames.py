@@ -19,6 +19,7 @@ def main():
     merged = frame.merge(grouped.reset_index(), on="key")
     categorical = frame["key"].astype("category")
     multi = frame.set_index(["key", "when"]).sort_index()
+    large = numpy.array([bytes(1000 + i) for i in range(200)], dtype=object)
     oracle.finish({
         "owned": owned, "view": owned[10:20, ::2], "transposed": owned.T, "zero_d": numpy.array(5),
         "int8": numpy.arange(7, dtype="int8"), "bools": numpy.ones((2, 3, 4), dtype=bool),
@@ -26,8 +27,8 @@ def main():
         "scalar": numpy.float64(2.5), "dtype": owned.dtype, "masked": numpy.ma.masked_less(owned, 0.5),
         "frame": frame, "series": frame["value"], "index": frame.index, "multi": multi, "pivot": pivot,
         "merged": merged, "categorical": categorical, "timestamp": pandas.Timestamp("2024-02-29"),
-        "grouped": grouped, "empty": numpy.empty((0, 3)), "bigendian": numpy.arange(3, dtype=">i2"),
-    }, lambda: {"arrays": {name: {"dtype": str(a.dtype), "shape": list(a.shape)} for name, a in (
+        "grouped": grouped, "large": large, "empty": numpy.empty((0, 3)), "bigendian": numpy.arange(3, dtype=">i2"),
+    }, lambda: {"large": {"large": [id(o) for o in large]}, "arrays": {name: {"dtype": str(a.dtype), "shape": list(a.shape)} for name, a in (
         ("owned", owned), ("view", owned[10:20, ::2]), ("zero_d", numpy.array(5)),
         ("int8", numpy.arange(7, dtype="int8")), ("bools", numpy.ones((2, 3, 4), dtype=bool)),
         ("empty", numpy.empty((0, 3))))}})

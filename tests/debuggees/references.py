@@ -290,6 +290,21 @@ if V >= (3, 7):
     task = loop.create_task(coroutine)
     both([".coroutine"], task, coroutine)
     both(["._loop"], task, loop)
+# tables and values that are no blocks of pymalloc
+large = {"defaultdict": collections.defaultdict(list)}
+large["defaultdict"].update((i, bytes(1000 + i)) for i in range(200))
+held_large = {"defaultdict": list(map(id, large["defaultdict"].values()))}
+if V >= (3, 7):
+    import queue as queues
+    large["queue"] = queues.SimpleQueue()
+    for i in range(200):
+        large["queue"].put(bytes(1000 + i))
+    held_large["queue"] = [id(o) for o in gc.get_referents(large["queue"]) if type(o) is bytes]
+    if not held_large["queue"]:
+        held_large["queue"] = [id(o) for r in gc.get_referents(large["queue"]) if type(r) is list for o in r]
+if V >= (3, 15):
+    large["frozendict"] = frozendict((i, bytes(1000 + i)) for i in range(200))
+    held_large["frozendict"] = list(map(id, large["frozendict"].values()))
 bare = type("Bare", (), {})()
 assert bare.__dict__ == {}
 # references that Python does not know of
@@ -303,7 +318,7 @@ def extra():
     """Who refers to some of the objects that were there before the fork."""
     objects = [o for o in gc.get_objects() if id(o) in BEFORE]
     return {
-        "lines": lines,
+        "lines": lines, "large": held_large,
         "referrers": {id(o): sorted({id(r) for r in gc.get_referrers(o)})
                       for o in keep[::3] + objects[::len(objects) // 60]},
     }
@@ -316,7 +331,7 @@ if len(sys.argv) > 1:
     BEFORE.update(map(id, gc.get_objects()))
     oracle.finish({"leaked": leaked, "rows": rows, "defaults": defaults, "session": s, "keep": keep,
                    "target": target, "function": f, "generator": g, "queue": queue, "bound": callbacks[1],
-                   "class": Session, "bare": bare}, extra)
+                   "class": Session, "bare": bare, "large": large}, extra)
     oracle.leave()
 for line in lines:
     print(line)

@@ -85,7 +85,8 @@ def test_what_belongs_together_is_one(run):
 NOT_TOLD = 2 ** 64 - 1
 # those that differ in what there is, not only in what the collector has done with it
 WHOLE = ["toy", "references", "stdlib_at_work", "asyncio_service", "django_app", "pandas_frames", "populations",
-         "inside_collection", "cycles_language", "cycles_library", "cycles_finalizers", "cycles_samples"]
+         "inside_collection", "cycles_language", "cycles_library", "cycles_finalizers", "cycles_samples",
+         "allocator_debug", "allocator_malloc", "allocator_mimalloc"]
 
 
 def referents(run):
@@ -175,6 +176,15 @@ def test_guesses_are_bounded_by_the_count(run):
         assert not guesses or answer["immortal"] or exact < answer["refcount"], answer
     inferred, = shell.json("info")
     assert guessed <= inferred["inferred_references"]
+
+
+@pytest.mark.parametrize("run", pairs(["references", "pandas_frames"]), indirect=True)
+def test_large_objects_in_large_tables(run):
+    """Neither is a block of pymalloc, and nothing but the owner leads to them."""
+    for name, addresses in run.oracle["large"].items():
+        assert len(addresses) == 200
+        for address, answer in zip(addresses, ask_all(run, ["referrers %#x" % a for a in addresses])):
+            assert number(answer["address"]) == address and answer["unexplained"] == 0, (name, answer)
 
 
 @pytest.mark.parametrize("run", pairs(["references"]), indirect=True)
