@@ -13,6 +13,8 @@
 #define HOOK_MEM_UNMAPPED (1 << 4 | 1 << 5 | 1 << 6)
 #define HOOK_MEM_PROT (1 << 7 | 1 << 8 | 1 << 9)
 #define HOOK_MEM_READ (1 << 10)
+#define HOOK_MEM_WRITE (1 << 11)
+#define MEM_WRITE_PROT 22
 #define MEM_FETCH_PROT 24
 #define X86_RAX 35
 #define X86_RDI 39
@@ -74,7 +76,7 @@ static bool read_memory(void *ctx, pyr_addr addr, void *buf, size_t len)
 	struct pyr_emulator *e = ctx;
 	pyr_error *err;
 
-	if (addr >= e->stack && addr < e->stack + STACK_SIZE)
+	if ((addr >= e->stack && addr < e->stack + STACK_SIZE) || pyr_emulator_copy(e, addr))
 		return !e->api.uc_mem_read(e->uc, addr, buf, len);
 	err = pyr_read(&e->reader, addr, buf, len);
 	pyr_error_destroy(err);
@@ -262,14 +264,39 @@ static bool on_unmapped(void *uc, int type, uint64_t address, int size, int64_t 
 	return true;
 }
 
+static void on_write(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
+{
+	struct pyr_emulator *e = data;
+	bool *dirty;
+
+	(void)uc;
+	(void)type;
+	(void)value;
+	if (address >= e->stack && address < e->stack + STACK_SIZE)
+		return;
+	e->fixed_fields = false;
+	if ((dirty = pyr_emulator_copy(e, address)))
+		*dirty = true;
+	if ((dirty = pyr_emulator_copy(e, address + (size > 0 ? (uint64_t)size - 1 : 0))))
+		*dirty = true;
+}
+
+/* What the process may write to is written to in a copy. */
 static bool on_forbidden(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
 {
-	(void)uc;
-	(void)address;
-	(void)size;
+	struct pyr_emulator *e = data;
+	const struct pyr_mapping *m = pyr_target_mapping_at(e->target, address);
+	uint64_t last = address + (size > 0 ? (uint64_t)size - 1 : 0);
+
 	(void)value;
-	pyr_emulator_abandon(data, type == MEM_FETCH_PROT ? "it jumps to where no code is"
-							  : "it writes to memory");
+	if (type != MEM_WRITE_PROT || !m || !m->write || m->exec) {
+		pyr_emulator_abandon(e, type == MEM_FETCH_PROT ? "it jumps to where no code is"
+							       : "it writes to memory");
+		return false;
+	}
+	/* Of what lies on two pages the first may be a copy already. */
+	e->wanted_copy = (pyr_emulator_copy(e, address) ? last : address) & ~(PAGE - 1);
+	e->api.uc_emu_stop(uc);
 	return false;
 }
 
@@ -302,7 +329,7 @@ static bool open_machine(struct pyr_emulator *e)
 	if (e->uc)
 		a->uc_close(e->uc);
 	e->uc = NULL;
-	e->maps = e->far_count = 0;
+	e->maps = e->far_count = e->copy_count = 0;
 	e->stack = pyr_emulator_unused(e->target, STACK_SIZE + 4 * PAGE);
 	e->trap = e->stack + STACK_SIZE + PAGE;
 	e->stop = e->trap + PAGE / 2;
@@ -313,6 +340,7 @@ static bool open_machine(struct pyr_emulator *e)
 	       !a->uc_mem_write(e->uc, e->stop, stop_code, sizeof(stop_code)) &&
 	       !a->uc_hook_add(e->uc, &hook, HOOK_CODE, (void *)on_code, e, 1, 0) &&
 	       !a->uc_hook_add(e->uc, &hook, HOOK_MEM_READ, (void *)on_read, e, 1, 0) &&
+	       !a->uc_hook_add(e->uc, &hook, HOOK_MEM_WRITE, (void *)on_write, e, 1, 0) &&
 	       !a->uc_hook_add(e->uc, &hook, HOOK_MEM_UNMAPPED, (void *)on_unmapped, e, 1, 0) &&
 	       !a->uc_hook_add(e->uc, &hook, HOOK_MEM_PROT, (void *)on_forbidden, e, 1, 0);
 }
@@ -385,27 +413,21 @@ static bool visits_what_it_reads(const struct pyr_emulator *e)
 	return words == e->visited.count;
 }
 
-bool pyr_emulator_traverse(struct pyr_emulator *e, pyr_addr function, pyr_addr self, uint64_t size,
-			   struct pyr_emulated_call *ret, const char **why)
+/* Make the call, once. */
+static bool run(struct pyr_emulator *e, pyr_addr function, pyr_addr self, uint64_t size,
+		const char **why)
 {
 	const struct pyr_image *image = pyr_target_image_at(e->target, function);
 	uint64_t sp = e->stack + STACK_SIZE - PAGE, zero = 0, at = function;
 	unsigned restarts = 0;
 	int failed;
 
-	if (!pyr_peek(&e->reader, function, 1)) {
-		*why = "its code is not in the target, nor is its file here";
-		return false;
-	}
-	if (e->maps > MAPS_MAX / 2 && !open_machine(e)) {
-		*why = "libunicorn could not be set up";
-		return false;
-	}
 	e->visited.count = 0;
 	e->read_count = 0;
 	/* What is read of the image is not noted, so nothing is learnt of an object in it. */
 	e->fixed_fields = !image || self < image->start || self >= image->end;
 	e->abandoned = NULL;
+	e->wanted_copy = 0;
 	e->in_libc = e->in_linker = false;
 	e->self = self;
 	e->self_size = size;
@@ -435,10 +457,39 @@ bool pyr_emulator_traverse(struct pyr_emulator *e, pyr_addr function, pyr_addr s
 		if (pc != e->stop)
 			e->abandoned = "it takes too long";
 	}
-	if (failed || e->abandoned) {
-		*why = e->abandoned ? e->abandoned : e->api.uc_strerror(failed);
+	*why = e->abandoned ? e->abandoned : failed ? e->api.uc_strerror(failed) : NULL;
+	return !*why;
+}
+
+bool pyr_emulator_traverse(struct pyr_emulator *e, pyr_addr function, pyr_addr self, uint64_t size,
+			   struct pyr_emulated_call *ret, const char **why)
+{
+	bool done;
+
+	if (!pyr_peek(&e->reader, function, 1)) {
+		*why = "its code is not in the target, nor is its file here";
 		return false;
 	}
+	if ((e->maps > MAPS_MAX / 2 || e->copy_count > COPIES_MAX / 2) && !open_machine(e)) {
+		*why = "libunicorn could not be set up";
+		return false;
+	}
+	/* Where it writes is known once it has tried to: the call begins again each time. */
+	do {
+		done = run(e, function, self, size, why);
+		if (!pyr_emulator_restore(e)) {
+			e->maps = MAPS_MAX; /* all is set up anew */
+			*why = "it writes to memory";
+			return false;
+		}
+		if (!e->abandoned && e->wanted_copy && !pyr_emulator_make_copy(e, e->wanted_copy)) {
+			e->maps = MAPS_MAX;
+			*why = "it writes to memory in too many places";
+			return false;
+		}
+	} while (!e->abandoned && e->wanted_copy);
+	if (!done)
+		return false;
 	ret->visited = e->visited.data;
 	ret->visited_count = e->visited.count;
 	ret->fixed_fields = e->fixed_fields && visits_what_it_reads(e);

@@ -1,10 +1,14 @@
 /* A type's own tp_traverse, run in an emulator over the target's memory.
  *
- * The machine code is the target's; the memory is read-only; the visit function
- * is a trap that notes its argument. Nothing runs in the target. libunicorn
- * (2.x) is loaded at run time when it is there.
+ * The machine code is the target's; the visit function is a trap that notes its
+ * argument. Nothing runs in the target. libunicorn (2.x) is loaded at run time when it
+ * is there.
  *
- * The box: a call that writes outside of its own stack, makes a system call,
+ * What a call writes, outside of its own stack too, it writes to copies of the target's
+ * pages, which are the target's again after it: PyO3's functions note in a thread-local
+ * variable that the interpreter must not be called now, and lock the object.
+ *
+ * The box: a call that writes to what the process cannot write to, makes a system call,
  * runs an instruction of the VEX or EVEX encodings (which libunicorn 2.0 executes
  * wrongly), needs an IFUNC resolver, reads what the target does not hold, or takes
  * too long is abandoned, and all it visited is discarded. Jump slots that the

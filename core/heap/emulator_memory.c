@@ -27,23 +27,26 @@ static bool map_far(struct pyr_emulator *e, pyr_addr start, pyr_addr end)
 		return false;
 	far->emulator = e;
 	far->start = start;
+	far->end = end;
 	if (e->api.uc_mmio_map(e->uc, start, end - start, on_far_read, far, NULL, NULL))
 		return false;
 	e->far_count++;
 	return true;
 }
 
-static bool map_page(struct pyr_emulator *e, pyr_addr page)
+static bool fill(struct pyr_emulator *e, pyr_addr page)
 {
 	uint8_t bytes[4096];
-	pyr_error *err;
+	pyr_error *err = pyr_read(&e->reader, page, bytes, sizeof(bytes));
 
-	if ((err = pyr_read(&e->reader, page, bytes, sizeof(bytes)))) {
-		pyr_error_destroy(err);
-		return false;
-	}
-	return !e->api.uc_mem_map(e->uc, page, PAGE, PERMS_READ | PERMS_EXEC) &&
-	       !e->api.uc_mem_write(e->uc, page, bytes, sizeof(bytes));
+	pyr_error_destroy(err);
+	return !err && !e->api.uc_mem_write(e->uc, page, bytes, sizeof(bytes));
+}
+
+static bool map_page(struct pyr_emulator *e, pyr_addr page)
+{
+	return pyr_peek(&e->reader, page, 1) &&
+	       !e->api.uc_mem_map(e->uc, page, PAGE, PERMS_READ | PERMS_EXEC) && fill(e, page);
 }
 
 bool pyr_emulator_map(struct pyr_emulator *e, uint64_t address)
@@ -61,6 +64,53 @@ bool pyr_emulator_map(struct pyr_emulator *e, uint64_t address)
 	if (data && (s ? map_far(e, s->start, s->end) : map_far(e, m->start, m->end)))
 		return true;
 	return map_page(e, address & ~(PAGE - 1));
+}
+
+/* Take @page out of what is mapped. libunicorn would divide what is read piece by piece
+ * without telling the second part where it begins: that is mapped anew. */
+static bool take_out(struct pyr_emulator *e, pyr_addr page)
+{
+	unsigned i;
+
+	for (i = 0; i < e->far_count; i++) {
+		struct far *far = &e->fars[i];
+		pyr_addr start = far->start, end = far->end;
+
+		if (page < start || page >= end)
+			continue;
+		far->start = far->end = 0;
+		return !e->api.uc_mem_unmap(e->uc, start, end - start) &&
+		       (start == page || map_far(e, start, page)) &&
+		       (page + PAGE == end || map_far(e, page + PAGE, end));
+	}
+	return !e->api.uc_mem_unmap(e->uc, page, PAGE);
+}
+
+bool pyr_emulator_make_copy(struct pyr_emulator *e, pyr_addr address)
+{
+	pyr_addr page = address & ~(PAGE - 1);
+
+	if (e->copy_count == COPIES_MAX || e->maps + 3 > MAPS_MAX)
+		return false;
+	e->maps += 3; /* the page, and what lies on both sides of it */
+	if (!take_out(e, page) || e->api.uc_mem_map(e->uc, page, PAGE, PERMS_READ | PERMS_WRITE) ||
+	    !fill(e, page))
+		return false;
+	e->copies[e->copy_count].page = page;
+	e->copies[e->copy_count++].dirty = false;
+	return true;
+}
+
+bool pyr_emulator_restore(struct pyr_emulator *e)
+{
+	unsigned i;
+
+	for (i = 0; i < e->copy_count; i++) {
+		if (e->copies[i].dirty && !fill(e, e->copies[i].page))
+			return false;
+		e->copies[i].dirty = false;
+	}
+	return true;
 }
 
 pyr_addr pyr_emulator_unused(const struct pyr_target *target, uint64_t size)

@@ -33,9 +33,15 @@ static pyr_addr place(unsigned i)
 	return DATA + (uint64_t)i * GAP;
 }
 
+static bool writable; /* are the objects' pages? */
+
 static void add(struct mock_target *mock, pyr_addr start, const void *bytes, bool exec)
 {
-	struct pyr_mapping m = {.start = start, .end = start + PAGE, .read = true, .exec = exec};
+	struct pyr_mapping m = {.start = start,
+				.end = start + PAGE,
+				.read = true,
+				.write = writable && !exec,
+				.exec = exec};
 
 	mock_target_add(mock, start, bytes, PAGE);
 	assert_null(pyr_target_add_mapping(mock->target, &m));
@@ -104,7 +110,7 @@ static void what_leaves_the_box(void **state)
 		uint8_t code[16];
 		size_t size;
 	} rows[] = {
-		{"writes to the object", "writes", {0x48, 0x89, 0x77, 0x10, 0xc3}, 5},
+		{"writes to what is read-only", "writes", {0x48, 0x89, 0x77, 0x10, 0xc3}, 5},
 		{"syscall", "system call", {0x0f, 0x05, 0xc3}, 3},
 		{"cpuid", "processor", {0x0f, 0xa2, 0xc3}, 3},
 		{"vzeroupper", "AVX", {0xc5, 0xf8, 0x77, 0xc3}, 4},
@@ -141,6 +147,106 @@ static void what_leaves_the_box(void **state)
 	}
 }
 
+/* lock inc qword [rdi + 24]; je locked; push rbx; mov rbx, rdi; mov rdi, [rdi + 16];
+ * mov rax, rsi; mov rsi, rdx; call rax; lock dec qword [rbx + 24]; inc byte [rbx + 32];
+ * xor eax, eax; cmp byte [rbx + 32], 1; pop rbx; jne locked; ret; locked: hlt
+ * Visits its field while it holds a lock, and counts how often it did: more than once is
+ * an error, for the copy that was written to is the target's page again. */
+static const uint8_t visit_locked[] = {0xf0, 0x48, 0xff, 0x47, 0x18, 0x74, 0x27, 0x53, 0x48, 0x89,
+				       0xfb, 0x48, 0x8b, 0x7f, 0x10, 0x48, 0x89, 0xf0, 0x48, 0x89,
+				       0xd6, 0xff, 0xd0, 0xf0, 0x48, 0xff, 0x4b, 0x18, 0xfe, 0x43,
+				       0x20, 0x31, 0xc0, 0x80, 0x7b, 0x20, 0x01, 0x5b, 0x75, 0x06,
+				       0xc3, 0x90, 0x90, 0x90, 0x90, 0x90, 0xf4};
+
+static void writes_are_taken_back(void **state)
+{
+	struct pyr_emulated_call call;
+	struct pyr_emulator *emulator;
+	struct mock_target mock;
+	uint64_t lock, count;
+	const char *why = NULL;
+	enum way way;
+	unsigned i;
+
+	(void)state;
+	for (way = ALIGNED; way <= CALLBACK; way++) {
+		const uint8_t *bytes = data + (way == UNALIGNED ? 8 : 0);
+
+		memset(data, 0, sizeof(data));
+		writable = true;
+		if (!open(&mock, way, visit_locked, sizeof(visit_locked), &emulator))
+			skip();
+		for (i = 0; i < 2 * OBJECTS; i++) {
+			/* Every object twice, and those before and behind it. */
+			unsigned one = i / 2;
+
+			if (!pyr_emulator_traverse(emulator, CODE, place(one), 40, &call, &why))
+				fail_msg("object %u, way %d: %s", one, (int)way, why);
+			assert_int_equal(call.visited_count, 1);
+			assert_int_equal(call.visited[0], place(one + 1));
+			assert_false(call.fixed_fields);
+			memcpy(&lock, bytes + (size_t)one * PAGE + 24, 8);
+			memcpy(&count, bytes + (size_t)one * PAGE + 32, 8);
+			assert_int_equal(lock, 0);
+			assert_int_equal(count, 0);
+		}
+		pyr_emulator_destroy(emulator);
+		mock_target_deinit(&mock);
+		writable = false;
+	}
+}
+
+/* What is mapped as one is divided by the copies in it, and read on both sides of them. */
+static void copies_inside_of_a_mapping(void **state)
+{
+	static const unsigned places[] = {5, 0, 4, 6, 9, 5};
+	struct pyr_emulated_call call;
+	struct pyr_emulator *emulator;
+	struct mock_target mock;
+	struct pyr_mapping m = {
+		.start = DATA, .end = DATA + 10 * PAGE, .read = true, .write = true};
+	const char *why = NULL;
+	uint64_t self, next;
+	enum way way;
+	unsigned i;
+
+	(void)state;
+	for (way = ALIGNED; way <= CALLBACK; way++) {
+		uint8_t *bytes = data + (way == UNALIGNED ? 8 : 0);
+
+		memset(data, 0, sizeof(data));
+		memset(code, 0xf4, sizeof(code));
+		memcpy(code, visit_locked, sizeof(visit_locked));
+		memcpy(code + 1024, visit_field, sizeof(visit_field));
+		for (i = 0; i < 10; i++) {
+			next = DATA + i;
+			memcpy(bytes + (size_t)i * PAGE + 16, &next, 8);
+		}
+		mock_target_init(&mock, way == CALLBACK);
+		add(&mock, CODE, code, true);
+		mock_target_add(&mock, DATA, bytes, 10 * PAGE);
+		assert_null(pyr_target_add_mapping(mock.target, &m));
+		assert_null(pyr_target_finish(mock.target));
+		assert_null(pyr_emulator_create(mock.target, &emulator, &why));
+		if (!emulator) {
+			mock_target_deinit(&mock);
+			skip();
+		}
+		for (i = 0; i < 6 + 10; i++) {
+			unsigned page = i < 6 ? places[i] : i - 6;
+
+			self = DATA + (uint64_t)page * PAGE;
+			if (!pyr_emulator_traverse(emulator, i < 6 ? CODE : CODE + 1024, self, 40,
+						   &call, &why))
+				fail_msg("page %u, way %d: %s", page, (int)way, why);
+			assert_int_equal(call.visited_count, 1);
+			assert_int_equal(call.visited[0], DATA + page);
+		}
+		pyr_emulator_destroy(emulator);
+		mock_target_deinit(&mock);
+	}
+}
+
 static void absent_code_and_nothing_visited(void **state)
 {
 	static const uint8_t nothing[] = {0x31, 0xc0, 0xc3};
@@ -165,6 +271,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(objects_in_many_places),
 		cmocka_unit_test(what_leaves_the_box),
+		cmocka_unit_test(writes_are_taken_back),
+		cmocka_unit_test(copies_inside_of_a_mapping),
 		cmocka_unit_test(absent_code_and_nothing_visited),
 	};
 
