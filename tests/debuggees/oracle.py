@@ -190,13 +190,19 @@ def referents(there, changed):
     """Write what gc.get_referents() says of every tracked object that was `there` into
     referents.bin: its address, how many, and their addresses, as 64-bit words. Instead of how
     many there is NOT_TOLD of those that the questions have `changed`, and of what runs: that
-    has gone on since."""
+    has gone on since.
+
+    Returns the addresses of what they refer to and what is no object: freed, or a type that
+    was never made ready."""
     words = array.array("Q")
     frame = sys._getframe()
     while frame:
         changed.add(id(frame))
         frame = frame.f_back
     _asyncio = sys.modules.get("_asyncio")
+    # up to 3.11
+    unready = getattr(sys.modules.get("_testcapi"), "_test_structmembersType", None)
+    no_objects = [id(unready)] if unready else []
     for o in gc.get_objects():
         if id(o) not in there:
             continue
@@ -214,8 +220,10 @@ def referents(there, changed):
             # 3.12 visits objects that it has freed and keeps: freed once more, they would be in
             # the list of those twice, which every collection follows to its end
             PINNED.append(held)
+            no_objects.extend(id(r) for r in held if type(r).__name__ == "FutureIter")
     with open("referents.bin", "wb") as f:
         words.tofile(f)
+    return no_objects
 
 
 def collect(there):
@@ -280,7 +288,8 @@ def finish(planted, extra=None):
     pid = rows["core_pid"]
     try:
         # first: to ask planted objects can change them (a query set is evaluated)
-        referents(there, {id(type_name.__defaults__[0]), id(PINNED), id(forker), id(forker.__dict__)})
+        rows["no_objects"] = referents(there, {
+            id(type_name.__defaults__[0]), id(PINNED), id(forker), id(forker.__dict__)})
         rows.update(about())
         rows["planted"] = describe(planted)
         rows.update(extra() if extra else {})
