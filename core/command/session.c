@@ -424,11 +424,11 @@ pyr_error *pyr_session_collector_model(struct pyr_session *session, struct pyr_m
 	struct pyr_types *types;
 	pyr_error *err;
 
-	if (!session->heap && !session->tracked_model) {
-		if ((err = pyr_session_types(session, &types)) ||
-		    (err = build_tracked(session, types)))
-			return err;
-	}
+	/* Closes all when the core file is another one by now. */
+	if ((err = pyr_session_types(session, &types)))
+		return err;
+	if (!session->heap && !session->tracked_model && (err = build_tracked(session, types)))
+		return err;
 	if (!session->tracked_model)
 		return pyr_session_model(session, ret);
 	*ret = session->tracked_model;
