@@ -322,6 +322,32 @@ static pyr_error *make_groups(struct pyr_cycles *c, struct pyr_control *control)
 	return err;
 }
 
+static pyr_error *leave_out_modules(struct pyr_cycles *c)
+{
+	struct pyr_cycle_places *found = &c->found;
+	const struct pyr_heap *heap = c->model->heap;
+	bool *has = calloc((size_t)c->count + 1, sizeof(*has)); /* by first place of a cycle */
+	uint32_t place, i, kept = 0;
+
+	if (!has)
+		return pyr_error_no_memory();
+	for (place = 0; place < c->count; place++)
+		if (found->of[place] < c->count &&
+		    pyr_types_at(heap->types, heap->type[c->objects[place]])->shape ==
+			    PYR_SHAPE_MODULE)
+			has[found->of[place]] = true;
+	for (i = 0; i < found->count; i++) {
+		if (has[found->facts[i].first])
+			continue;
+		found->facts[kept] = found->facts[i];
+		found->kind[kept++] = found->kind[i];
+	}
+	c->with_modules = found->count - kept;
+	found->count = kept;
+	free(has);
+	return NULL;
+}
+
 static int most_first(const void *a, const void *b)
 {
 	const struct pyr_cycle_group *x = a, *y = b;
@@ -335,7 +361,8 @@ static int most_first(const void *a, const void *b)
 
 pyr_error *pyr_cycles_find(struct pyr_model *model, struct pyr_control *control,
 			   const uint32_t *objects, uint32_t count, const struct pyr_subset *subset,
-			   const uint64_t *weights, bool besides, struct pyr_cycles *ret)
+			   const uint64_t *weights, bool besides, bool without_modules,
+			   struct pyr_cycles *ret)
 {
 	struct pyr_cycles c = {
 		.model = model, .objects = objects, .count = count, .subset = subset};
@@ -356,7 +383,8 @@ pyr_error *pyr_cycles_find(struct pyr_model *model, struct pyr_control *control,
 	pyr_cycle_rough_deinit(&rough);
 	if (err)
 		return err;
-	err = make_groups(&c, control);
+	if (!without_modules || !(err = leave_out_modules(&c)))
+		err = make_groups(&c, control);
 	pyr_cycle_places_deinit(&c.found);
 	if (err) {
 		pyr_cycles_deinit(&c);

@@ -46,7 +46,7 @@ static pyr_error *find(struct pyr_context *context, struct pyr_model *model, siz
 	if (!(err = pyr_garbage_weigh(g, control, weights, NULL)) &&
 	    !(err = pyr_uncollected_why(g, control, &a->why)))
 		err = pyr_cycles_find(model, control, g->objects, g->count, &g->subset, weights,
-				      true, &a->cycles);
+				      true, false, &a->cycles);
 	free(weights);
 	return err;
 }

@@ -22,9 +22,9 @@ struct answer {
 	uint64_t *weights;
 	struct pyr_cycles cycles;
 	uint32_t *shown; /* groups, in the order of showing */
-	size_t shown_count, all;
-	uint64_t cycles_shown, objects_shown, modules; /* of all groups but the ones left out */
-	struct held *held;                             /* by index into shown */
+	size_t shown_count;
+	uint64_t cycles_shown, objects_shown; /* of all groups */
+	struct held *held;                    /* by index into shown */
 };
 
 static bool is_candidate(const struct pyr_heap *heap, const uint8_t *unreachable, uint32_t id,
@@ -73,20 +73,6 @@ static pyr_error *choose(struct pyr_context *context, struct answer *a, int gene
 				 &a->subset);
 }
 
-/* Modules are held by sys.modules for as long as the program runs: cycles that have
- * some are the program itself. */
-static bool has_module(const struct answer *a, const struct pyr_cycle_group *group)
-{
-	const struct pyr_heap *heap = a->model->heap;
-	uint32_t i;
-
-	for (i = 0; i < group->example_count; i++)
-		if (pyr_types_at(heap->types, heap->type[group->example[i]])->shape ==
-		    PYR_SHAPE_MODULE)
-			return true;
-	return false;
-}
-
 static pyr_error *select_groups(struct pyr_context *context, struct answer *a)
 {
 	const struct pyr_value *show = pyr_context_option(context, PYR_OPT_cycles_show);
@@ -99,19 +85,14 @@ static pyr_error *select_groups(struct pyr_context *context, struct answer *a)
 		return pyr_error_no_memory();
 	for (g = 0; g < a->cycles.groups.count; g++) {
 		group = &a->cycles.groups.data[g];
-		if (has_module(a, group)) {
-			a->modules += group->cycles;
-			continue;
-		}
-		a->all++;
 		a->cycles_shown += group->cycles;
 		a->objects_shown += group->objects;
-		if (show->given ? show->number == a->all : a->shown_count < context->limit)
+		if (show->given ? show->number == g + 1 : a->shown_count < context->limit)
 			a->shown[a->shown_count++] = g;
 	}
 	if (show->given && !a->shown_count)
 		return pyr_error_create(PYR_E_USAGE, "there is no group %llu: there are %zu",
-					(unsigned long long)show->number, a->all);
+					(unsigned long long)show->number, a->cycles.groups.count);
 	return NULL;
 }
 
@@ -208,7 +189,7 @@ static void print_json(struct pyr_context *context, const struct answer *a)
 
 	pyr_json_bool(json, "reachable", true);
 	pyr_json_uint(json, "cycles", a->cycles_shown);
-	pyr_json_uint(json, "cycles_with_modules", a->modules);
+	pyr_json_uint(json, "cycles_with_modules", a->cycles.with_modules);
 	pyr_json_begin_list(json, "groups");
 	for (k = 0; k < a->shown_count; k++) {
 		group = &a->cycles.groups.data[a->shown[k]];
@@ -217,7 +198,7 @@ static void print_json(struct pyr_context *context, const struct answer *a)
 			pyr_ring_sentence(context->session->types,
 					  &context->session->python->reader, &group->ring, &text);
 		pyr_json_begin_object(json, NULL);
-		pyr_json_uint(json, "group", k + 1);
+		pyr_json_uint(json, "group", a->shown[k] + 1);
 		pyr_json_string(json, "shape", group->shape);
 		pyr_json_uint(json, "count", group->cycles);
 		pyr_json_uint(json, "group_objects", group->objects);
@@ -230,7 +211,7 @@ static void print_json(struct pyr_context *context, const struct answer *a)
 		pyr_json_end_object(json);
 	}
 	pyr_json_end_list(json);
-	pyr_json_uint(json, "omitted", a->all - a->shown_count);
+	pyr_json_uint(json, "omitted", a->cycles.groups.count - a->shown_count);
 	pyr_strbuf_deinit(&text);
 }
 
@@ -290,9 +271,9 @@ static void print_text(struct pyr_context *context, const struct answer *a)
 		       "holder lets go.\n",
 		       pyr_counted(a->cycles_shown, "cycle is", "cycles are").text,
 		       pyr_counted(a->objects_shown, "object", "objects").text,
-		       pyr_counted(a->all, "kind", "kinds").text);
+		       pyr_counted(a->cycles.groups.count, "kind", "kinds").text);
 	pyr_cycles_table(context, a->cycles.groups.data, a->shown, a->shown_count);
-	pyr_context_more(context, a->shown_count, a->all, "group", "groups");
+	pyr_context_more(context, a->shown_count, a->cycles.groups.count, "group", "groups");
 	pyr_out_raw(context->out, "\n", 1);
 	for (k = 0; k < a->shown_count; k++) {
 		group = &a->cycles.groups.data[a->shown[k]];
@@ -304,12 +285,14 @@ static void print_text(struct pyr_context *context, const struct answer *a)
 		pyr_out_printf(context->out, "  %zu. %s\n", k + 1, pyr_strbuf_str(&text));
 		print_holders(context, a, &a->held[k]);
 	}
-	if (a->modules)
+	if (a->cycles.with_modules)
 		pyr_out_printf(context->out, "\n  %s left out that modules are part of\n",
-			       pyr_counted(a->modules, "cycle is", "cycles are").text);
+			       pyr_counted(a->cycles.with_modules, "cycle is", "cycles are").text);
 	pyr_strbuf_deinit(&text);
 }
 
+/* Modules are held by sys.modules for as long as the program runs: cycles that have some are
+ * the program itself. */
 pyr_error *pyr_cycles_reachable(struct pyr_context *context, int generation)
 {
 	struct answer a = {0};
@@ -320,7 +303,7 @@ pyr_error *pyr_cycles_reachable(struct pyr_context *context, int generation)
 	    !(err = pyr_session_model(context->session, &a.model)) &&
 	    !(err = choose(context, &a, generation)) &&
 	    !(err = pyr_cycles_find(a.model, &context->session->control, a.objects, a.count,
-				    &a.subset, a.weights, false, &a.cycles)) &&
+				    &a.subset, a.weights, false, true, &a.cycles)) &&
 	    !(err = select_groups(context, &a)) && !(err = find_holders(context, &a))) {
 		pyr_cycles_incomplete(context, context->session->model, false);
 		pyr_context_answer(context);

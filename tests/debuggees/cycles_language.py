@@ -236,11 +236,19 @@ def alive():
     return a
 
 
+def alive_with_a_module():
+    a, b = Node("in a module"), Node("in a module too")
+    a.partner, b.partner = b, a
+    a.module = types.ModuleType("within")
+    a.module.node = a
+    return a
+
+
 def main():
     sections = [nodes, slots, containers, classes, closures, exceptions, iterators, generics]
     gc.collect()
     gc.disable()
-    kept = alive()
+    kept, within = alive(), alive_with_a_module()
     for section in sections[:4]:
         for i in range(12):
             section(i)

@@ -212,6 +212,10 @@ def test_cycles_that_are_in_use(run):
     kept = run.planted["kept"]
     assert group["count"] == 1 and kept in {int(link["address"], 16) for link in group["ring"]}
     assert group["holder_count"] or group["root"]
+    assert answer["cycles_with_modules"] >= 2  # the one of `within` looks the same, but for its module
+    last = answer["groups"][-1]["group"]
+    shown, = shell.json("cycles --reachable --show %d" % last)
+    assert [g["group"] for g in shown["groups"]] == [last]
     members = {int(link["address"], 16) for g in answer["groups"] for link in g["ring"]}
     assert not members & addresses(garbage["objects"])
     assert "cycles are in use, of" in shell.text("cycles --reachable")[0]
