@@ -137,14 +137,31 @@ struct marker {
 	bool failed;
 };
 
+/* Visited more often than it is counted: told once, whoever reaches it first. */
+static void reach_negative(struct collector *c, uint32_t target)
+{
+	uint32_t first = atomic_load(&c->first_negative);
+
+	if (__atomic_exchange_n(&c->refs[target], PYR_COUNT_NONE, __ATOMIC_RELAXED) ==
+	    PYR_COUNT_NONE)
+		return;
+	atomic_fetch_add(&c->negative, 1);
+	while (target < first && !atomic_compare_exchange_weak(&c->first_negative, &first, target))
+		;
+}
+
 static void reach(struct marker *w, uint32_t target)
 {
 	struct collector *c = w->m->c;
+	int32_t refs = load(&c->refs[target]);
 
-	if (!in_set(load(&c->refs[target])))
+	if (!in_set(refs))
 		return;
 	/* Two markers may both come here: then both follow its references, to no harm. */
-	__atomic_store_n(&c->refs[target], PYR_COUNT_NONE, __ATOMIC_RELAXED);
+	if (refs < 0)
+		reach_negative(c, target);
+	else
+		__atomic_store_n(&c->refs[target], PYR_COUNT_NONE, __ATOMIC_RELAXED);
 	__builtin_prefetch(&c->graph->out_start[target]);
 	if (!pyr_vec_push(&w->stack, target))
 		w->failed = true;
@@ -233,14 +250,8 @@ static bool next_roots(struct marker *w)
 	end = n - begin < ROOTS ? n : (uint32_t)begin + ROOTS;
 	for (id = (uint32_t)begin; id < end; id++) {
 		refs = load(&c->refs[id]);
-		if (refs == 0 || !in_set(refs))
-			continue;
-		if (refs < 0) {
-			atomic_fetch_add(&c->negative, 1);
-			if (id < atomic_load(&c->first_negative))
-				atomic_store(&c->first_negative, id);
-		}
-		reach(w, id);
+		if (refs != 0 && in_set(refs))
+			reach(w, id);
 	}
 	return true;
 }
@@ -413,18 +424,4 @@ void pyr_collector_result_deinit(struct pyr_collector_result *result)
 {
 	free(result->objects);
 	memset(result, 0, sizeof(*result));
-}
-
-uint32_t pyr_collector_place(const uint32_t *sorted, uint32_t count, uint32_t id)
-{
-	uint32_t low = 0, high = count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (sorted[middle] < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < count && sorted[low] == id ? low : UINT32_MAX;
 }

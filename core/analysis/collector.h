@@ -40,7 +40,4 @@ pyr_error *pyr_collector_run(struct pyr_control *control, const struct pyr_colle
 			     int32_t *refs, struct pyr_collector_result *ret);
 void pyr_collector_result_deinit(struct pyr_collector_result *result);
 
-/* Is @id among the @count ids of @sorted? Its place, or UINT32_MAX. */
-uint32_t pyr_collector_place(const uint32_t *sorted, uint32_t count, uint32_t id);
-
 #endif

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
+
 #define SAMPLE 64u /* cycles of a kind whose names are asked first */
 #define COUNTED 3u /* more objects than these are just more */
 #define FEW 32u    /* keys that are sorted by insertion */
@@ -13,20 +15,13 @@ static uint64_t mix(uint64_t h, uint64_t v)
 	return h ^ h >> 29;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void sort_keys(uint64_t *keys, size_t count)
 {
 	uint64_t key;
 	size_t i, k;
 
 	if (count > FEW) {
-		qsort(keys, count, sizeof(*keys), by_value);
+		qsort(keys, count, sizeof(*keys), pyr_by_word);
 		return;
 	}
 	for (i = 1; i < count; i++) {

@@ -3,14 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
+
 #define DENSE 64u /* of so many objects one a member: all are looked at */
-
-static int by_place(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 pyr_error *pyr_cycle_members_init(const struct pyr_cycles *cycles, struct pyr_cycle_members *ret)
 {
@@ -60,7 +55,7 @@ static void follow(struct pyr_cycle_members *m, const struct pyr_cycle_facts *fa
 				found(m, place);
 		}
 	}
-	qsort(m->places.data, m->places.count, sizeof(*m->places.data), by_place);
+	qsort(m->places.data, m->places.count, sizeof(*m->places.data), pyr_by_number);
 	for (i = 0; i < m->places.count; i++)
 		m->index[m->places.data[i]] = (uint32_t)i;
 }

@@ -6,6 +6,7 @@
 #include "analysis/collector.h"
 #include "base/large.h"
 #include "base/parallel.h"
+#include "base/search.h"
 #include "runtime/access.h"
 
 #define GRAIN 16384u
@@ -46,6 +47,12 @@ static bool takes_part(const struct finder *f, uint8_t generation)
 	       (generation <= PYR_GEN_2 && generation <= f->garbage.generation);
 }
 
+static bool is_looked_at(const struct finder *f, uint32_t id)
+{
+	return takes_part(f, f->heap->generation[id]) &&
+	       f->heap->interpreter[id] == f->garbage.interpreter;
+}
+
 static int32_t count_of(const struct finder *f, struct pyr_reader *reader, size_t id)
 {
 	uint64_t word;
@@ -69,10 +76,7 @@ static pyr_error *read_counts(void *ctx, unsigned worker, size_t begin, size_t e
 	size_t i;
 
 	for (i = begin; i < end; i++) {
-		f->refs[i] = takes_part(f, f->heap->generation[i]) &&
-					     f->heap->interpreter[i] == f->garbage.interpreter
-				     ? count_of(f, reader, i)
-				     : PYR_COUNT_NONE;
+		f->refs[i] = is_looked_at(f, (uint32_t)i) ? count_of(f, reader, i) : PYR_COUNT_NONE;
 		considered += f->refs[i] != PYR_COUNT_NONE;
 	}
 	atomic_fetch_add(&f->considered, considered);
@@ -166,13 +170,6 @@ static void leave_out_decided(struct finder *f)
 		}
 }
 
-static int by_id(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static pyr_error *add_decided(struct finder *f, struct pyr_collector_result *result)
 {
 	uint32_t *all;
@@ -185,7 +182,7 @@ static pyr_error *add_decided(struct finder *f, struct pyr_collector_result *res
 	memcpy(all + result->count, f->decided.data, f->decided.count * sizeof(*all));
 	result->objects = all;
 	result->count += (uint32_t)f->decided.count;
-	qsort(all, result->count, sizeof(*all), by_id);
+	qsort(all, result->count, sizeof(*all), pyr_by_number);
 	return NULL;
 }
 
@@ -204,13 +201,15 @@ static void note_guess(void *ctx, const struct pyr_type *type, const char *why)
 		g->out_of_memory = true;
 }
 
+/* At what the collection does not look at it does not matter: of that a heap of tracked
+ * objects has none, and tells the same. */
 static bool has_guesses(const struct finder *f, uint32_t id)
 {
 	const struct pyr_graph *g = &f->model->graph;
 	uint64_t e;
 
 	for (e = g->out_start[id]; e < g->out_start[id + 1]; e++)
-		if (f->model->flags[e] & PYR_MODEL_INFERRED)
+		if (f->model->flags[e] & PYR_MODEL_INFERRED && is_looked_at(f, g->out[e]))
 			return true;
 	return false;
 }
@@ -228,8 +227,7 @@ static pyr_error *find_guessed(struct finder *f)
 	if (g.out_of_memory || !present)
 		err = pyr_error_no_memory();
 	for (id = 0; !err && id < f->heap->count; id++)
-		if (takes_part(f, f->heap->generation[id]) &&
-		    f->heap->interpreter[id] == f->garbage.interpreter && has_guesses(f, id))
+		if (is_looked_at(f, id) && has_guesses(f, id))
 			present[f->heap->type[id]] = true;
 	for (i = 0; !err && i < g.all.count; i++)
 		if (present[g.all.data[i].type] &&
@@ -413,7 +411,7 @@ static pyr_error *close_over(const struct finder *f, uint8_t *mark, const uint32
 				return pyr_error_no_memory();
 		}
 	if (out->count)
-		qsort(out->data, out->count, sizeof(*out->data), by_id);
+		qsort(out->data, out->count, sizeof(*out->data), pyr_by_number);
 	return NULL;
 }
 

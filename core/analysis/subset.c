@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/search.h"
 
 #define GRAIN 4096u /* words */
 
@@ -15,16 +16,7 @@ struct filling {
 /* How many of the sorted ids are below @bound. */
 static uint32_t below(const struct filling *f, uint64_t bound)
 {
-	uint32_t low = 0, high = f->subset->count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (f->ids[middle] < bound)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return (uint32_t)pyr_search(i, f->subset->count, f->ids[i] < bound);
 }
 
 static pyr_error *fill_words(void *ctx, unsigned worker, size_t begin, size_t end)

@@ -40,7 +40,15 @@
 		found_ == SIZE_MAX ? NULL : &list_[found_];                                        \
 	})
 
-/* For qsort() and bsearch(): addresses and other words, rising. */
+/* For qsort() and bsearch(): ids and other numbers of 32 bits, rising. */
+static inline int pyr_by_number(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* ... addresses and other words. */
 static inline int pyr_by_word(const void *a, const void *b)
 {
 	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
