@@ -147,10 +147,12 @@ static pyr_error *allocate(struct builder *b, uint64_t count)
 		       : pyr_error_no_memory();
 }
 
-/* An object outside of all arenas, or one that the scan of its arena missed. */
-static void put_other(struct builder *b, uint32_t id, const struct pyr_outside *o)
+/* An object outside of all arenas, or one that the scan of its arena missed. @reader: of the
+ * thread. */
+static void put_other(struct builder *b, struct pyr_reader *reader, uint32_t id,
+		      const struct pyr_outside *o)
 {
-	struct pyr_python *python = b->survey.python;
+	const struct pyr_layout *l = &b->survey.python->layout;
 	struct pyr_heap *h = b->heap;
 	uint64_t word;
 
@@ -160,11 +162,9 @@ static void put_other(struct builder *b, uint32_t id, const struct pyr_outside *
 	h->generation[id] = PYR_GEN_UNTRACKED;
 	if (!b->tracked)
 		return;
-	if (!pyr_try_u64(&python->reader,
-			 o->address + (pyr_addr)pyr_offset(&python->layout, PyObject, ob_refcnt),
-			 &word))
+	if (!pyr_try_u64(reader, o->address + (pyr_addr)pyr_offset(l, PyObject, ob_refcnt), &word))
 		word = 0;
-	h->refcount[id] = pyr_count_of(pyr_trait(&python->layout, immortal_encoding), word);
+	h->refcount[id] = pyr_count_of(pyr_trait(l, immortal_encoding), word);
 }
 
 /* @count objects of one block of the stream. */
@@ -188,7 +188,7 @@ static void put_run(struct builder *b, uint32_t id, const struct found *f, size_
 	}
 }
 
-static void copy_chunk(struct builder *b, const struct chunk *chunk)
+static void copy_chunk(struct builder *b, struct pyr_reader *reader, const struct chunk *chunk)
 {
 	const struct pyr_outside *missed = b->missed.data + chunk->missed;
 	struct stream *stream = &b->streams[chunk->worker];
@@ -199,7 +199,7 @@ static void copy_chunk(struct builder *b, const struct chunk *chunk)
 	while (i < end || m < chunk->missed_count) {
 		if (i == end ||
 		    (m < chunk->missed_count && missed[m].address < at(stream, i)->address)) {
-			put_other(b, id++, &missed[m++]);
+			put_other(b, reader, id++, &missed[m++]);
 			continue;
 		}
 		n = BLOCK - i % BLOCK < end - i ? BLOCK - i % BLOCK : end - i;
@@ -216,14 +216,14 @@ static void copy_chunk(struct builder *b, const struct chunk *chunk)
 static pyr_error *copy_stream(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct builder *b = ctx;
+	struct pyr_reader *reader = &b->survey.scanners[worker]->classifier.far;
 	size_t i;
 
-	(void)worker;
 	(void)end;
 	for (i = 0; i < b->survey.obmalloc.arenas.count; i++)
 		if (b->chunks[i].worker == begin)
-			copy_chunk(b, &b->chunks[i]);
-	return NULL;
+			copy_chunk(b, reader, &b->chunks[i]);
+	return pyr_reader_check(reader);
 }
 
 /* List nodes that the scan of the arenas missed belong among its objects. */
@@ -255,6 +255,7 @@ static pyr_error *move_inside(struct builder *b)
 static pyr_error *merge(struct builder *b)
 {
 	struct pyr_survey *s = &b->survey;
+	struct pyr_reader *reader = &s->scanners[0]->classifier.far;
 	const struct pyr_outside *outside = s->outside.data;
 	size_t i, o = 0, n;
 	uint64_t count;
@@ -274,7 +275,7 @@ static pyr_error *merge(struct builder *b)
 		for (; o < n && (i == s->obmalloc.arenas.count ||
 				 outside[o].address < s->obmalloc.arenas.data[i].address);
 		     o++)
-			put_other(b, id++, &outside[o]);
+			put_other(b, reader, id++, &outside[o]);
 		if (i < s->obmalloc.arenas.count) {
 			b->chunks[i].first = id;
 			id += (uint32_t)(b->chunks[i].count + b->chunks[i].missed_count);
