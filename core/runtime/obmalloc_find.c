@@ -40,7 +40,7 @@ static enum entry read_entry(const struct pyr_obmalloc *m, const struct arena_fi
 	ret->end = address + m->arena_size;
 	ret->first_pool = (address + m->pool_size - 1) & ~(pyr_addr)(m->pool_size - 1);
 	ret->pool_end = pool_address;
-	if (address >> 47 || (address & 15) || ret->first_pool > pool_address ||
+	if (address >> 47 || ret->end >> 47 || (address & 15) || ret->first_pool > pool_address ||
 	    pool_address > ret->end || pool_address & (m->pool_size - 1) ||
 	    ret->ntotalpools > m->arena_size / m->pool_size || ret->nfreepools > ret->ntotalpools)
 		return ENTRY_BAD;
