@@ -31,6 +31,7 @@ struct finder {
 	bool with_frozen;          /* as after gc.unfreeze() */
 	uint8_t *facts;            /* by type: LOOKED_*, WEAK where there can be weak references */
 	uint8_t *looked;           /* by index into garbage.objects */
+	PYR_VEC(uint32_t) exempt;  /* tracked objects that tp_is_gc keeps the collector off */
 	PYR_VEC(uint32_t) decided; /* what a running collection found unreachable */
 	struct pyr_garbage garbage;
 };
@@ -96,6 +97,47 @@ static pyr_error *read_all_counts(struct finder *f)
 	for (w = 0; w < f->workers; w++)
 		pyr_reader_deinit(&f->readers[w]);
 	return err;
+}
+
+/* visit_decref() and visit_reachable() pass over what _PyObject_IS_GC() denies, though it is
+ * in a generation and its own references are taken off: greenlet's tp_is_gc keeps alive what
+ * hangs on a C stack that is not there now. Only types and such extensions have a tp_is_gc. */
+static pyr_error *find_exempt(struct finder *f)
+{
+	uint32_t i, id, n = pyr_types_count(f->types);
+	pyr_addr *is_gc = calloc((size_t)n + 1, sizeof(*is_gc));
+	const struct pyr_type *type;
+	bool any = false, ok = true;
+
+	if (!is_gc)
+		return pyr_error_no_memory();
+	for (i = 0; i < n; i++) {
+		type = pyr_types_at(f->types, i);
+		if (!type->gc || type->shape == PYR_SHAPE_TYPE)
+			continue;
+		is_gc[i] =
+			pyr_get_addr(f->layout, f->reader, type->address, PyTypeObject, tp_is_gc);
+		any = any || is_gc[i];
+	}
+	for (id = 0; any && ok && id < f->heap->count; id++)
+		if (f->heap->type[id] < n && is_gc[f->heap->type[id]] &&
+		    (takes_part(f, f->heap->generation[id]) ||
+		     f->heap->generation[id] == PYR_GEN_PERMANENT) &&
+		    !pyr_holdings_is_gc(f->model->holdings, is_gc[f->heap->type[id]],
+					address_of(f, id)))
+			ok = pyr_vec_push(&f->exempt, id);
+	free(is_gc);
+	return ok ? pyr_reader_check(f->reader) : pyr_error_no_memory();
+}
+
+/* Held by more than can be taken off. */
+static void hold_exempt(struct finder *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->exempt.count; i++)
+		if (f->refs[f->exempt.data[i]] != PYR_COUNT_NONE)
+			f->refs[f->exempt.data[i]] = PYR_COUNT_MAX;
 }
 
 /* --- a collection in progress --- */
@@ -250,6 +292,7 @@ static pyr_error *run(struct finder *f, bool believe, struct pyr_collector_resul
 
 	if (err)
 		return err;
+	hold_exempt(f);
 	leave_out_decided(f);
 	return pyr_collector_run(f->control, &input, f->refs, ret);
 }
@@ -295,7 +338,7 @@ static pyr_error *find_unreachable(struct finder *f)
 	struct pyr_collector_result result, more;
 	pyr_error *err;
 
-	if ((err = run(f, false, &result)))
+	if ((err = find_exempt(f)) || (err = run(f, false, &result)))
 		return err;
 	if ((err = add_decided(f, &result))) {
 		pyr_collector_result_deinit(&result);
@@ -537,6 +580,7 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
 	free(f.refs);
 	free(f.facts);
 	free(f.looked);
+	pyr_vec_deinit(&f.exempt);
 	pyr_vec_deinit(&f.decided);
 	if (err) {
 		pyr_garbage_deinit(&f.garbage);

@@ -497,3 +497,16 @@ bool pyr_emulator_traverse(struct pyr_emulator *e, pyr_addr function, pyr_addr s
 	ret->read_count = e->read_count;
 	return true;
 }
+
+bool pyr_emulator_ask(struct pyr_emulator *e, pyr_addr function, pyr_addr self, int *ret,
+		      const char **why)
+{
+	struct pyr_emulated_call call;
+	uint64_t answer = 0;
+
+	if (!pyr_emulator_traverse(e, function, self, 0, &call, why))
+		return false;
+	e->api.uc_reg_read(e->uc, X86_RAX, &answer);
+	*ret = (int)(uint32_t)answer;
+	return true;
+}

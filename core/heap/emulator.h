@@ -54,5 +54,8 @@ struct pyr_emulated_call {
  * call was abandoned; *@why (static) then tells. */
 bool pyr_emulator_traverse(struct pyr_emulator *emulator, pyr_addr function, pyr_addr self,
 			   uint64_t size, struct pyr_emulated_call *ret, const char **why);
+/* The same of a @function that answers an int about @self, as tp_is_gc does. */
+bool pyr_emulator_ask(struct pyr_emulator *emulator, pyr_addr function, pyr_addr self, int *ret,
+		      const char **why);
 
 #endif

@@ -114,6 +114,14 @@ struct pyr_refs *pyr_holdings_refs(struct pyr_holdings *h)
 	return h->refs;
 }
 
+bool pyr_holdings_is_gc(struct pyr_holdings *h, pyr_addr is_gc, pyr_addr addr)
+{
+	const char *why;
+	int answer;
+
+	return h->emulator && pyr_emulator_ask(h->emulator, is_gc, addr, &answer, &why) && answer;
+}
+
 uint64_t pyr_holdings_damaged(const struct pyr_holdings *h)
 {
 	return h->damaged;

@@ -51,6 +51,10 @@ void pyr_holdings_recalled(struct pyr_holdings *holdings, uint64_t count);
 void pyr_holdings_bound(struct pyr_holdings *holdings, bool (*known)(void *ctx, pyr_addr target),
 			void *ctx);
 
+/* Does tp_is_gc, which is the function @is_gc, say that the collector may look at the object
+ * at @addr? False too where that cannot be known. */
+bool pyr_holdings_is_gc(struct pyr_holdings *holdings, pyr_addr is_gc, pyr_addr addr);
+
 /* What is told natively, for threads of their own. */
 struct pyr_refs *pyr_holdings_refs(struct pyr_holdings *holdings);
 

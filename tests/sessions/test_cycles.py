@@ -39,7 +39,9 @@ def test_the_set_is_cpythons(run):
             [hex(a) for a in sorted(ours - theirs)[:5]], [hex(a) for a in sorted(theirs - ours)[:5]])
     assert addresses(answer["finalizers"]) <= addresses(answer["finalizer_reachable"]) <= ours
     assert answer["negative"] == 0
-    if run.program.name.startswith("cycles_"):
+    if run.program.name == "cycles_exempt":
+        assert len(ours) >= 100
+    elif run.program.name.startswith("cycles_"):
         assert len(ours) >= 300
 
 
