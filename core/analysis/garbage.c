@@ -256,6 +256,31 @@ static bool has_guesses(const struct finder *f, uint32_t id)
 	return false;
 }
 
+static bool comes_before(const struct finder *f, uint32_t type, uint32_t other)
+{
+	const struct pyr_type *x = pyr_types_at(f->types, type),
+			      *y = pyr_types_at(f->types, other);
+	int order = strcmp(pyr_type_name(f->types, x), pyr_type_name(f->types, y));
+
+	return order ? order < 0 : x->address < y->address;
+}
+
+/* By name: the numbers of types differ from one run to the next. */
+static pyr_error *add_guessed(struct finder *f, struct pyr_guessed guessed)
+{
+	struct pyr_guessed *all;
+	size_t i;
+
+	if (!pyr_vec_push(&f->garbage.guessed, guessed))
+		return pyr_error_no_memory();
+	all = f->garbage.guessed.data;
+	for (i = f->garbage.guessed.count - 1;
+	     i && comes_before(f, guessed.type, all[i - 1].type); i--)
+		all[i] = all[i - 1];
+	all[i] = guessed;
+	return NULL;
+}
+
 /* Types that fell back to guesses, of objects that the collection looks at. */
 static pyr_error *find_guessed(struct finder *f)
 {
@@ -272,9 +297,8 @@ static pyr_error *find_guessed(struct finder *f)
 		if (is_looked_at(f, id) && has_guesses(f, id))
 			present[f->heap->type[id]] = true;
 	for (i = 0; !err && i < g.all.count; i++)
-		if (present[g.all.data[i].type] &&
-		    !pyr_vec_push(&f->garbage.guessed, g.all.data[i]))
-			err = pyr_error_no_memory();
+		if (present[g.all.data[i].type])
+			err = add_guessed(f, g.all.data[i]);
 	free(present);
 	pyr_vec_deinit(&g.all);
 	return err;

@@ -288,6 +288,7 @@ def test_nothing_false_without_the_binaries(name, program):
     assert len(ours) > 500 and ours <= set(run.oracle["collected"])
     guessed = answer["guessed"]
     assert guessed["types"] == len(guessed["names"]) > 5 and not answer["exact"]
+    assert [g["type"] for g in guessed["names"]] == sorted(g["type"] for g in guessed["names"])
     assert guessed["hidden"] > 0
     assert "so what they hold counts as in use" in re.sub(r"\s+", " ", shell.text("cycles")[0])
 
