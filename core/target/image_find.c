@@ -209,6 +209,10 @@ static bool looks_loaded(const struct pyr_image_finder *f, size_t first, size_t 
 	const struct pyr_mapping *v = f->target->mappings.data;
 	size_t i;
 
+	/* Shared memory without a file has this name (mm/shmem.c). A JIT's code may lie in it, and
+	 * no library. */
+	if (!strcmp(v[first].path, "/dev/zero"))
+		return false;
 	for (i = first; i < end; i++)
 		if (v[i].path && (v[i].exec || (f->phdr >= v[i].start && f->phdr < v[i].end)))
 			return true;

@@ -397,13 +397,14 @@ static void without_headers(void **state)
 	core_builder_write(&core, path, SIZE_MAX);
 }
 
-/* A library that was mapped as data is no image. */
+/* A library that was mapped as data is no image, nor is shared memory with code in it. */
 static void data_is_no_image(void **state)
 {
 	struct pyr_target_options options = {0};
-	struct core_builder_file files[2] = {
+	struct core_builder_file files[3] = {
 		{0x10000000, 0x10400000, 0, exe},
 		{0x20000000, 0x20001000, 0, "/usr/share/data"},
+		{0x30000000, 0x30001000, 0, "/dev/zero (deleted)"},
 	};
 	struct pyr_target *target;
 	struct core_builder b;
@@ -416,7 +417,8 @@ static void data_is_no_image(void **state)
 	core_builder_init(&b);
 	core_builder_segment(&b, 0x10000000, 0x400000, PF_R, bytes, 4096);
 	core_builder_segment(&b, 0x20000000, 0x1000, PF_R, NULL, 4096);
-	core_builder_files(&b, files, 2);
+	core_builder_segment(&b, 0x30000000, 0x1000, PF_R | PF_W | PF_X, NULL, 0);
+	core_builder_files(&b, files, 3);
 	core_builder_finish(&b);
 	core_builder_write(&b, path, SIZE_MAX);
 	target = open_core(&options);
