@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "analysis/collector.h"
+#include "analysis/garbage_internal.h"
 #include "base/large.h"
 #include "base/parallel.h"
 #include "base/search.h"
@@ -11,11 +12,6 @@
 
 #define GRAIN 16384u
 #define WORKERS_MAX 64u
-
-/* What was seen of an object that is unreachable. */
-#define LOOKED_DEL 1u      /* its type has tp_del */
-#define LOOKED_FINALIZE 2u /* ... tp_finalize */
-#define LOOKED_WEAK 4u     /* there are weak references to it */
 
 struct finder {
 	struct pyr_model *model;
@@ -29,8 +25,6 @@ struct finder {
 	int32_t *refs;
 	atomic_ullong considered;
 	bool with_frozen;          /* as after gc.unfreeze() */
-	uint8_t *facts;            /* by type: LOOKED_*, WEAK where there can be weak references */
-	uint8_t *looked;           /* by index into garbage.objects */
 	PYR_VEC(uint32_t) exempt;  /* tracked objects that tp_is_gc keeps the collector off */
 	PYR_VEC(uint32_t) decided; /* what a running collection found unreachable */
 	struct pyr_garbage garbage;
@@ -258,8 +252,7 @@ static bool has_guesses(const struct finder *f, uint32_t id)
 
 static bool comes_before(const struct finder *f, uint32_t type, uint32_t other)
 {
-	const struct pyr_type *x = pyr_types_at(f->types, type),
-			      *y = pyr_types_at(f->types, other);
+	const struct pyr_type *x = pyr_types_at(f->types, type), *y = pyr_types_at(f->types, other);
 	int order = strcmp(pyr_type_name(f->types, x), pyr_type_name(f->types, y));
 
 	return order ? order < 0 : x->address < y->address;
@@ -274,8 +267,8 @@ static pyr_error *add_guessed(struct finder *f, struct pyr_guessed guessed)
 	if (!pyr_vec_push(&f->garbage.guessed, guessed))
 		return pyr_error_no_memory();
 	all = f->garbage.guessed.data;
-	for (i = f->garbage.guessed.count - 1;
-	     i && comes_before(f, guessed.type, all[i - 1].type); i--)
+	for (i = f->garbage.guessed.count - 1; i && comes_before(f, guessed.type, all[i - 1].type);
+	     i--)
 		all[i] = all[i - 1];
 	all[i] = guessed;
 	return NULL;
@@ -384,200 +377,6 @@ static pyr_error *find_unreachable(struct finder *f)
 	return NULL;
 }
 
-/* --- what would be done with it --- */
-
-/* Of the types in the heap; any object's may be asked for then. */
-static pyr_error *find_facts(struct finder *f)
-{
-	const struct pyr_type *type;
-	uint32_t i, n = pyr_types_count(f->types);
-	uint8_t *facts = calloc((size_t)n + 1, 1);
-
-	if (!facts)
-		return pyr_error_no_memory();
-	f->facts = facts;
-	for (i = 0; i < n; i++) {
-		type = pyr_types_at(f->types, i);
-		if (pyr_get_addr(f->layout, f->reader, type->address, PyTypeObject, tp_finalize))
-			facts[i] |= LOOKED_FINALIZE;
-		if (pyr_get_addr(f->layout, f->reader, type->address, PyTypeObject, tp_del))
-			facts[i] |= LOOKED_DEL;
-		if (type->weaklistoffset)
-			facts[i] |= LOOKED_WEAK;
-	}
-	return pyr_reader_check(f->reader);
-}
-
-static pyr_error *look_at(void *ctx, unsigned worker, size_t begin, size_t end)
-{
-	struct finder *f = ctx;
-	struct pyr_reader *reader = f->workers > 1 ? &f->readers[worker] : f->reader;
-	pyr_addr weakref, offset;
-	uint32_t id, type;
-
-	for (; begin < end; begin++) {
-		id = f->garbage.objects[begin];
-		type = f->heap->type[id];
-		f->looked[begin] = f->facts[type];
-		if (!(f->facts[type] & LOOKED_WEAK))
-			continue;
-		offset = (pyr_addr)pyr_types_at(f->types, type)->weaklistoffset;
-		if (!pyr_try_u64(reader, address_of(f, id) + offset, &weakref) || !weakref)
-			f->looked[begin] &= (uint8_t)~LOOKED_WEAK;
-	}
-	return pyr_reader_check(reader);
-}
-
-static pyr_error *look_at_all(struct finder *f)
-{
-	pyr_error *err;
-	unsigned w;
-
-	if ((err = find_facts(f)))
-		return err;
-	f->looked = malloc((size_t)f->garbage.count + 1);
-	if (!f->looked)
-		return pyr_error_no_memory();
-	for (w = 0; w < f->workers; w++)
-		pyr_reader_init(&f->readers[w], f->types->python->target);
-	err = pyr_parallel(f->control, "looking for finalizers", f->workers, f->garbage.count,
-			   GRAIN, look_at, f);
-	for (w = 0; w < f->workers; w++)
-		pyr_reader_deinit(&f->readers[w]);
-	return err;
-}
-
-/* @list, which are of the set, and all of the set that they reach; sorted. `mark` is a
- * zeroed byte for each of the set. */
-static pyr_error *close_over(const struct finder *f, uint8_t *mark, const uint32_t *list,
-			     size_t count, void *vector)
-{
-	typedef PYR_VEC(uint32_t) ids;
-	const struct pyr_graph *graph = &f->model->graph;
-	const struct pyr_garbage *g = &f->garbage;
-	ids *out = vector;
-	uint32_t place;
-	uint64_t e;
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		mark[pyr_subset_place(&g->subset, list[i])] = 1;
-		if (!pyr_vec_push(out, list[i]))
-			return pyr_error_no_memory();
-	}
-	for (i = 0; i < out->count; i++)
-		for (e = graph->out_start[out->data[i]]; e < graph->out_start[out->data[i] + 1];
-		     e++) {
-			if (!(f->model->flags[e] & PYR_MODEL_TRAVERSED))
-				continue;
-			place = pyr_subset_place(&g->subset, graph->out[e]);
-			if (place == UINT32_MAX || mark[place])
-				continue;
-			mark[place] = 1;
-			if (!pyr_vec_push(out, graph->out[e]))
-				return pyr_error_no_memory();
-		}
-	if (out->count)
-		qsort(out->data, out->count, sizeof(*out->data), pyr_by_number);
-	return NULL;
-}
-
-/* move_legacy_finalizers(), move_legacy_finalizer_reachable() */
-static pyr_error *find_legacy(struct finder *f, uint8_t *mark)
-{
-	struct pyr_garbage *g = &f->garbage;
-	PYR_VEC(uint32_t) own = {0};
-	pyr_error *err = NULL;
-	uint32_t i;
-
-	for (i = 0; i < g->count && !err; i++)
-		if (f->looked[i] & LOOKED_DEL && !pyr_vec_push(&own, g->objects[i]))
-			err = pyr_error_no_memory();
-	if (!err && own.count)
-		err = close_over(f, mark, own.data, own.count, &g->legacy);
-	pyr_vec_deinit(&own);
-	return err;
-}
-
-/* finalize_garbage() */
-static pyr_error *find_finalizers(struct finder *f, uint8_t *mark)
-{
-	struct pyr_garbage *g = &f->garbage;
-	struct pyr_object_header header;
-	pyr_error *err;
-	uint32_t i;
-
-	for (i = 0; i < g->count; i++) {
-		if (mark[i] || !(f->looked[i] & LOOKED_FINALIZE))
-			continue;
-		err = pyr_object_header(f->types, f->reader, address_of(f, g->objects[i]), &header);
-		if (err)
-			pyr_error_destroy(err);
-		else if (!header.finalized && !pyr_vec_push(&g->finalizers, g->objects[i]))
-			return pyr_error_no_memory();
-	}
-	if (!g->finalizers.count)
-		return NULL;
-	if (pyr_is(f->layout, resurrection, SAVES_ALL)) {
-		if (!pyr_vec_reserve(&g->finalizer_reachable, g->count))
-			return pyr_error_no_memory();
-		memcpy(g->finalizer_reachable.data, g->objects, g->count * sizeof(*g->objects));
-		g->finalizer_reachable.count = g->count;
-		return NULL;
-	}
-	memset(mark, 0, g->count);
-	return close_over(f, mark, g->finalizers.data, g->finalizers.count,
-			  &g->finalizer_reachable);
-}
-
-/* handle_weakrefs(): callbacks of weak references that are not garbage themselves. */
-static pyr_error *find_callbacks(struct finder *f, const uint8_t *kept)
-{
-	struct pyr_garbage *g = &f->garbage;
-	const struct pyr_type *type;
-	pyr_addr weakref;
-	uint64_t steps;
-	uint32_t i, id;
-
-	for (i = 0; i < g->count; i++) {
-		if (kept[i] || !(f->looked[i] & LOOKED_WEAK))
-			continue;
-		type = pyr_types_at(f->types, f->heap->type[g->objects[i]]);
-		if (!pyr_try_u64(f->reader,
-				 address_of(f, g->objects[i]) + (pyr_addr)type->weaklistoffset,
-				 &weakref))
-			continue;
-		for (steps = 0; weakref && steps < f->heap->count; steps++) {
-			id = pyr_heap_id(f->heap, weakref);
-			if (pyr_get_addr(f->layout, f->reader, weakref, PyWeakReference,
-					 wr_callback) &&
-			    (id == PYR_NO_ID || pyr_subset_place(&g->subset, id) == UINT32_MAX) &&
-			    !pyr_vec_push(&g->callbacks, weakref))
-				return pyr_error_no_memory();
-			weakref = pyr_get_addr(f->layout, f->reader, weakref, PyWeakReference,
-					       wr_next);
-		}
-	}
-	return pyr_reader_check(f->reader);
-}
-
-static pyr_error *find_consequences(struct finder *f)
-{
-	struct pyr_garbage *g = &f->garbage;
-	uint8_t *mark = calloc((size_t)g->count + 1, 1);
-	pyr_error *err;
-
-	if (!mark)
-		return pyr_error_no_memory();
-	if (!(err = look_at_all(f)) && !(err = find_legacy(f, mark)) &&
-	    !(err = find_callbacks(f, mark)))
-		err = find_finalizers(f, mark);
-	g->exact = !g->finalizers.count && !g->callbacks.count && !g->guessed.count &&
-		   g->phase != PYR_COLLECTION_FINALIZING && f->heap->proven;
-	free(mark);
-	return err;
-}
-
 pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control, int generation,
 			    size_t interpreter, struct pyr_garbage *ret)
 {
@@ -600,20 +399,19 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
 	if (!(err = find_phase(&f)) && !(err = find_unreachable(&f)) &&
 	    !(err = pyr_subset_create(control, f.garbage.objects, f.garbage.count, f.heap->count,
 				      &f.garbage.subset)))
-		err = find_consequences(&f);
+		err = pyr_garbage_consequences(&f.garbage, control);
 	free(f.refs);
-	free(f.facts);
-	free(f.looked);
 	pyr_vec_deinit(&f.exempt);
 	pyr_vec_deinit(&f.decided);
 	if (err) {
 		pyr_garbage_deinit(&f.garbage);
 		return err;
 	}
-	if (f.garbage.phase == PYR_COLLECTION_STARTING ||
-	    f.garbage.phase == PYR_COLLECTION_COUNTING)
-		f.garbage.exact = !f.garbage.finalizers.count && !f.garbage.callbacks.count &&
-				  !f.garbage.guessed.count;
+	f.garbage.exact = !f.garbage.finalizers.count && !f.garbage.callbacks.count &&
+			  !f.garbage.guessed.count &&
+			  (f.garbage.phase == PYR_COLLECTION_STARTING ||
+			   f.garbage.phase == PYR_COLLECTION_COUNTING ||
+			   (f.garbage.phase == PYR_COLLECTION_NONE && f.heap->proven));
 	*ret = f.garbage;
 	return NULL;
 }
