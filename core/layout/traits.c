@@ -140,6 +140,12 @@ static void values(struct pyr_layout *l, unsigned minor)
 		SET(int_sizeof, ZERO_HAS_DIGIT);
 	else
 		SET(int_sizeof, ZERO_IS_EMPTY);
+	if (minor >= 11)
+		SET(static_type_names, CURRENT);
+	else if (minor == 10)
+		SET(static_type_names, ONE_STR_ITERATOR);
+	else
+		SET(static_type_names, UNQUALIFIED);
 	if (minor == 11 || minor == 12)
 		SET(static_type_sizeof, WITH_HEAD);
 	else

@@ -12,7 +12,8 @@ bool pyr_candidates_add(struct pyr_candidates *candidates, const struct pyr_cand
 	for (i = 0; i < candidates->list.count; i++) {
 		const struct pyr_candidate *c = &candidates->list.data[i];
 
-		if (c->runtime == one->runtime && c->interpreter == one->interpreter)
+		if (c->runtime == one->runtime && c->interpreter == one->interpreter &&
+		    c->interpreters == one->interpreters)
 			return true;
 	}
 	return pyr_vec_push(&candidates->list, *one);

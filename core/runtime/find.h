@@ -8,10 +8,22 @@
 struct pyr_candidate {
 	const struct pyr_image *image; /* that holds it; NULL: unknown */
 	pyr_addr runtime;              /* _PyRuntime; 0: not found, or 3.6 */
-	pyr_addr interpreter;          /* a PyInterpreterState; 0: ask the runtime */
-	pyr_addr generations;          /* 3.6: gcmodule.c's array, or 0 */
-	const char *found_by;          /* "symbol", "section", "cookie", "scan" */
+	/* What was seen is its interpreters.head, here: where _PyRuntime begins depends on the
+	 * version, and `runtime` is a guess (pyr_candidate_runtime()). 0: it is not. */
+	pyr_addr interpreters;
+	pyr_addr interpreter; /* a PyInterpreterState; 0: ask the runtime */
+	pyr_addr generations; /* 3.6: gcmodule.c's array, or 0 */
+	const char *found_by; /* "symbol", "section", "cookie", "scan" */
 };
+
+/* _PyRuntime, were the layout the target's. */
+static inline pyr_addr pyr_candidate_runtime(const struct pyr_candidate *c,
+					     const struct pyr_layout *layout)
+{
+	int32_t head = pyr_offset(layout, _PyRuntimeState, interpreters_head);
+
+	return c->interpreters && head >= 0 ? c->interpreters - (uint64_t)head : c->runtime;
+}
 
 struct pyr_candidates {
 	PYR_VEC(struct pyr_candidate) list;

@@ -139,10 +139,12 @@ static bool runtime_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t
 				continue;
 			c.runtime = addr + i - (uint64_t)scan->shapes.shapes[j].head;
 			c.image = pyr_target_image_at(scan->target, c.runtime);
+			c.interpreters = addr + i;
 			if (!pyr_candidates_add(scan->ret, &c)) {
 				scan->failed = true;
 				return false;
 			}
+			break; /* of one place one candidate: its layout is still to be chosen */
 		}
 	}
 	return true;

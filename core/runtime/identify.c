@@ -89,16 +89,15 @@ pyr_addr pyr_identify_main(const struct pyr_layout *layout, struct pyr_reader *r
 			   const struct pyr_candidate *candidate)
 {
 	struct pyr_raw raw = {layout, reader};
-	pyr_addr at = candidate->interpreter, next;
+	pyr_addr at = candidate->interpreter, runtime = pyr_candidate_runtime(candidate, layout),
+		 next;
 	unsigned i;
 
-	if (!at && candidate->runtime) {
-		at = pyr_raw_get(raw, candidate->runtime,
-				 PYR_FIELD(_PyRuntimeState, interpreters_main));
+	if (!at && runtime) {
+		at = pyr_raw_get(raw, runtime, PYR_FIELD(_PyRuntimeState, interpreters_main));
 		if (at)
 			return at;
-		at = pyr_raw_get(raw, candidate->runtime,
-				 PYR_FIELD(_PyRuntimeState, interpreters_head));
+		at = pyr_raw_get(raw, runtime, PYR_FIELD(_PyRuntimeState, interpreters_head));
 	}
 	/* New interpreters are put at the head: the main one is the last. */
 	for (i = 0; at && i < CHAIN_MAX; i++) {
@@ -113,11 +112,12 @@ pyr_addr pyr_identify_main(const struct pyr_layout *layout, struct pyr_reader *r
 /* Do the interpreter's own links hold? Enough where sys is gone (finalization). */
 static bool structure_holds(struct pyr_raw raw, const struct pyr_candidate *c, pyr_addr main)
 {
-	pyr_addr thread = pyr_raw_get(raw, main, PYR_FIELD(PyInterpreterState, threads_head));
+	pyr_addr thread = pyr_raw_get(raw, main, PYR_FIELD(PyInterpreterState, threads_head)),
+		 runtime = pyr_candidate_runtime(c, raw.layout);
 	uint64_t word;
 
-	if (c->runtime && pyr_has(raw.layout, PyInterpreterState, runtime) &&
-	    pyr_raw_get(raw, main, PYR_FIELD(PyInterpreterState, runtime)) != c->runtime)
+	if (runtime && pyr_has(raw.layout, PyInterpreterState, runtime) &&
+	    pyr_raw_get(raw, main, PYR_FIELD(PyInterpreterState, runtime)) != runtime)
 		return false;
 	return thread && pyr_raw_field(raw, thread, PYR_FIELD(PyThreadState, interp), &word) &&
 	       word == main;

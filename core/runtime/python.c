@@ -53,12 +53,13 @@ static pyr_error *open_candidate(struct pyr_target *target, const struct pyr_can
 		return pyr_error_no_memory();
 	python->target = target;
 	python->image = candidate->image;
-	python->runtime = candidate->runtime;
 	python->generations = candidate->generations;
 	python->found_by = candidate->found_by;
 	pyr_reader_init(&python->reader, target);
-	if ((err = pyr_identify(python, candidate, options)) ||
-	    (err = pyr_python_fill_interpreters(python, candidate)) ||
+	if ((err = pyr_identify(python, candidate, options)))
+		goto fail;
+	python->runtime = pyr_candidate_runtime(candidate, &python->layout);
+	if ((err = pyr_python_fill_interpreters(python, candidate)) ||
 	    (err = pyr_python_fill_threads(python)))
 		goto fail;
 	if (!python->runtime && python->interpreters.count) {

@@ -103,9 +103,18 @@ static const struct place {
 #define TYPE_PLACE(module, key, name) {module, key, name, false},
 #define VALUE_PLACE(module, key, name) {module, key, name, true},
 #include "runtime/type_places.def"
-#undef TYPE_PLACE
-#undef VALUE_PLACE
 };
+
+static char *name_at(const struct pyr_types *types, const struct place *place)
+{
+	enum pyr_trait_value is = pyr_trait(pyr_types_layout(types), static_type_names);
+
+#define TYPE_WAS(value, now, old)                                                                  \
+	if (is <= PYR_TRAIT(static_type_names, value) && !strcmp(place->name, now))                \
+		return strdup(old);
+#include "runtime/type_places.def"
+	return strdup(place->name);
+}
 
 static const struct place *find_place(const char *module, const char *key, bool is_value)
 {
@@ -137,7 +146,7 @@ static void add_inferred(struct pyr_types *types, pyr_addr type, const char *mod
 	struct pyr_inferred_name entry = {.address = type};
 
 	entry.rank = place ? RANK_TABLE : rank_of(module, key);
-	entry.name = place ? strdup(place->name) : join(module, key);
+	entry.name = place ? name_at(types, place) : join(module, key);
 	if (!entry.name || !pyr_vec_push(&types->state->inferred, entry))
 		free(entry.name);
 }
@@ -149,7 +158,7 @@ static void add_type_of(struct pyr_types *types, struct pyr_reader *reader, pyr_
 	struct pyr_inferred_name entry = {.rank = RANK_TABLE};
 
 	entry.address = pyr_get_addr(pyr_types_layout(types), reader, value, PyObject, ob_type);
-	entry.name = strdup(place->name);
+	entry.name = name_at(types, place);
 	if (!entry.name || !pyr_vec_push(&types->state->inferred, entry))
 		free(entry.name);
 }

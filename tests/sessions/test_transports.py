@@ -213,17 +213,29 @@ def equal_but_for_names(session, oracle):
     assert info["python"] == oracle["python"]
 
 
-@pytest.mark.parametrize("name", ["3.7", "3.10", "3.11", "3.13", "system", "3.13-debian", "3.14-debian", "3.15-debian"])
-def test_core_whose_binaries_are_gone(name, tmp_path, gap):
-    """Nothing but the core: the files it names do not exist (here: in an empty --sysroot).
+def without_binaries(interpreter, gap):
+    """The start of a command line: what follows runs where the interpreter's files do not exist."""
+    if interpreter.root:
+        return []  # nor do they here
+    if os.geteuid():
+        gap("only root can hide files in a mount namespace")
+    exe = os.path.realpath(interpreter.exe)
+    prefix = os.path.dirname(os.path.dirname(exe))
+    if prefix != "/usr":
+        return ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', prefix]
+    return ["unshare", "--mount", "sh", "-c", 'mount --bind /dev/null "$0" && mount -t tmpfs none "$1" && shift && '
+            'exec "$@"', exe, "/usr/lib/python%d.%d" % interpreter.minor]
 
-    Numbers of the collector stay exact; what is inferred is said."""
+
+@pytest.mark.parametrize("name", ["3.%d" % minor for minor in range(7, 14)] + ["system", "3.13-debian", "3.14-debian",
+                                                                                 "3.15-debian"])
+def test_core_whose_binaries_are_gone(name, gap):
+    """Numbers of the collector stay exact; what is inferred is said."""
     run = programs.core_of(interpreter_or_gap(name, gap), TOY)
-    (tmp_path / "empty").mkdir()
-    shell = Shell(core=run.core, options=["--sysroot", str(tmp_path / "empty")])
+    shell = Shell(core=run.core, prefix=without_binaries(run.interpreter, gap))
     equal_but_for_names(shell, run.oracle)
     text, = shell.text("info")
-    assert "inferred" in text and "missing" in text, text
+    assert "inferred" in text and "missing here" in text and os.path.basename(run.interpreter.exe) + ":" in text, text
 
 
 def test_core_of_a_deleted_interpreter(tmp_path, gap):

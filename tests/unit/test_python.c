@@ -238,9 +238,10 @@ static bool proposes(struct target *t, rung *find)
 	ok(t->python, find(t->target, &t->py->reader, &candidates));
 	for (i = 0; i < candidates.list.count; i++) {
 		const struct pyr_candidate *c = &candidates.list.data[i];
+		pyr_addr runtime = pyr_candidate_runtime(c, &t->py->layout);
 
-		if (c->runtime ? c->runtime == t->py->runtime
-			       : c->interpreter == t->py->interpreters.data[0].address)
+		if (runtime ? runtime == t->py->runtime
+			    : c->interpreter == t->py->interpreters.data[0].address)
 			found = true;
 	}
 	pyr_vec_deinit(&candidates.list);
