@@ -269,6 +269,7 @@ static void init_kind(const struct pyr_classifier *c, struct pyr_kind *kind,
 	kind->exact_class = fills_class(type);
 	kind->leaf = is_leaf(type);
 	kind->owns_buffer = owns_buffer(type->shape);
+	kind->more_buffers = type->pre_header || pyr_shape_buffers_references(type->shape);
 }
 
 struct pyr_kind *pyr_classifier_learn(struct pyr_classifier *c, pyr_addr address, unsigned slot)
@@ -495,7 +496,7 @@ void pyr_kind_buffers(struct pyr_classifier *c, const struct pyr_kind *kind, pyr
 		      void *ctx)
 {
 	const struct pyr_layout *l = c->layout;
-	struct unnamed unnamed = {fn, ctx};
+	struct unnamed unnamed;
 	uint64_t n;
 
 	switch (kind->type->shape) {
@@ -524,6 +525,8 @@ void pyr_kind_buffers(struct pyr_classifier *c, const struct pyr_kind *kind, pyr
 	default:
 		break;
 	}
-	if (kind->type->pre_header || pyr_shape_buffers_references(kind->type->shape))
+	if (__builtin_expect(kind->more_buffers, 0)) {
+		unnamed = (struct unnamed){fn, ctx};
 		pyr_reference_buffers(c->types, &c->far, kind->type, addr, tell_unnamed, &unnamed);
+	}
 }

@@ -36,10 +36,11 @@ struct pyr_kind {
 	bool probed;     /* the first instance was measured both ways */
 	bool inexact;    /* the type may define its own __sizeof__ */
 	bool gc;
-	bool has_count;   /* ob_size counts items that lie behind basicsize */
-	bool exact_class; /* instances fill their size class: need, rounded up */
-	bool leaf;        /* instances hold no references */
-	bool owns_buffer; /* may have what pyr_kind_buffers() tells */
+	bool has_count;    /* ob_size counts items that lie behind basicsize */
+	bool exact_class;  /* instances fill their size class: need, rounded up */
+	bool leaf;         /* instances hold no references */
+	bool owns_buffer;  /* may have what pyr_kind_buffers() tells */
+	bool more_buffers; /* ... and pyr_reference_buffers() */
 	bool is_str;
 	/* What the worker counted; meaning is the client's. */
 	struct pyr_tally all, tracked;
