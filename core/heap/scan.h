@@ -64,18 +64,26 @@ void pyr_scanner_buffer(void *scanner, pyr_addr start, uint64_t size);
 void pyr_scanner_range(struct pyr_scanner *s, pyr_addr start, uint64_t size);
 void pyr_scanner_link(struct pyr_scanner *s, pyr_addr next);
 
+static inline __attribute__((always_inline)) void pyr_scanner_word(struct pyr_scanner *s,
+								   uint64_t word)
+{
+	if (word < PYR_LOWEST_ADDRESS)
+		return;
+	if (!(word & 7) && pyr_pages_has(s->outside, word) &&
+	    __builtin_expect(s->recent[(word >> 3) & (PYR_RECENT - 1)] != word, 0))
+		pyr_scanner_note_slow(s, word);
+}
+
+/* The words of [p, end), whose length is a multiple of 8. Two at a time: most are nothing, and
+ * the loop itself would cost as much as they do. */
 static inline void pyr_scanner_words(struct pyr_scanner *s, const uint8_t *p, const uint8_t *end)
 {
-	uint64_t word;
-
-	for (; p + 8 <= end; p += 8) {
-		word = pyr_load64(p);
-		if (word < PYR_LOWEST_ADDRESS)
-			continue;
-		if (!(word & 7) && pyr_pages_has(s->outside, word) &&
-		    __builtin_expect(s->recent[(word >> 3) & (PYR_RECENT - 1)] != word, 0))
-			pyr_scanner_note_slow(s, word);
+	for (end -= 8; p < end; p += 16) {
+		pyr_scanner_word(s, pyr_load64(p));
+		pyr_scanner_word(s, pyr_load64(p + 8));
 	}
+	if (p == end)
+		pyr_scanner_word(s, pyr_load64(p));
 }
 
 /* The links of a list node enter the sums that prove the lists closed (lists.h). */
