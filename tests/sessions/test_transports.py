@@ -217,8 +217,8 @@ def without_binaries(interpreter, gap):
     """The start of a command line: what follows runs where the interpreter's files do not exist."""
     if interpreter.root:
         return []  # nor do they here
-    if os.geteuid():
-        gap("only root can hide files in a mount namespace")
+    if os.geteuid() or subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode:
+        gap("files can not be hidden in a mount namespace here")  # not root, or a root that is no mount
     exe = os.path.realpath(interpreter.exe)
     prefix = os.path.dirname(os.path.dirname(exe))
     if prefix != "/usr":
