@@ -11,9 +11,11 @@ import sys
 
 import lldb
 
-_HERE = os.path.dirname(os.path.realpath(__file__))
-sys.path[:0] = [os.path.join(_HERE, "..", "gdb")]
+# Not for longer than it takes: the directory of gdb's scripts has a pyretain.py too, which lldb
+# would find when this one is imported again.
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "gdb"))
 import pyretain_ctypes as api  # noqa: E402  pylint: disable=wrong-import-position
+del sys.path[0]
 
 ET_CORE = 4
 
@@ -231,9 +233,14 @@ class PyretainCommand(object):
         return adapter.help()
 
 
-adapter = LldbAdapter(__file__)
+# Imported again (lldb reloads the module), the session stays what it is.
+adapter = globals().get("adapter") or LldbAdapter(__file__)
+registered = globals().get("registered") or set()  # the debuggers that have the commands, by number
 
 
 def __lldb_init_module(debugger, internal_dict):
+    if debugger.GetID() in registered:
+        return
+    registered.add(debugger.GetID())
     for name in ("pyretain", "pyr"):
         debugger.HandleCommand("command script add -c %s.PyretainCommand %s" % (__name__, name))

@@ -1,5 +1,6 @@
 """What only a debugger's user sees: aliases, expressions, convenience variables, completion,
 help, Ctrl-C, and a model that is made anew when the debuggee ran."""
+import glob
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ import matrix
 import programs
 import sessions
 from sessions import Gdb, Lldb
-from test_transports import exe_for
+from test_transports import build_in, exe_for
 
 NAME = "3.11" if matrix.by_name("3.11") else "system"
 
@@ -182,10 +183,60 @@ def test_lldb_says_in_one_line_what_is_wrong(toy):
 
 def test_adapters_hold_no_table_of_their_own():
     """Commands are declared once: the adapters name none of them."""
-    for adapter in ("gdb", "lldb"):
-        with open(os.path.join(matrix.TOP, adapter, "pyretain.py")) as f:
+    for adapter in glob.glob(os.path.join(matrix.TOP, "[gl]*db", "*.py")):
+        with open(adapter) as f:
             text = f.read()
         for command in ("census", "threads", "referrers"):
             assert not re.search(r"[\"']%s[\"']" % command, text), (adapter, command)
 
 
+@pytest.mark.parametrize("root", [None, "trixie", "sid"])
+def test_every_gdb_loads_it_by_itself(root, gap, tmp_path):
+    """From an auto-load script, which sources it: again for each program, and once more by hand. The
+    names of other scripts, which gdb runs in the same namespace, are theirs."""
+    if root and (not matrix.roots.complete(root) or os.geteuid()):
+        gap("the root %s is not here" % root)
+    build = build_in("trixie", gap) if root else None
+    python = os.path.join(matrix.roots.path(root) if root else "/", "usr/bin/python3")
+    python = "/" + os.path.relpath(os.path.realpath(python), matrix.roots.path(root) if root else "/")
+    directory = os.path.join(matrix.scratch(), "auto-load-%s" % root)
+    script = os.path.join(directory, python[1:] + "-gdb.py")
+    os.makedirs(os.path.dirname(script), exist_ok=True)
+    adapter = os.path.join(matrix.TOP, "gdb", "pyretain.py")
+    with open(script, "w") as f:
+        f.write("import gdb\nadapter, re, invoke = 'mine', 'mine', 'mine'\ngdb.execute('source %s')\n" % adapter)
+    argv = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set confirm off",
+            "-iex", "set auto-load scripts-directory " + directory, "-iex", "add-auto-load-safe-path " + directory]
+    for line in ("file " + python, "file", "file " + python, "source " + adapter, "pyr help census",
+                 "complete pyr ce", "pyr info", "python print([adapter, re, invoke])"):
+        argv += ["-ex", line]
+    done = subprocess.run(sessions.inside(matrix.roots.path(root), argv, build) if root else argv, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=120,
+                          env=dict(os.environ, DEBUGINFOD_URLS="", PYTHONPATH=""))
+    assert "Traceback" not in done.stdout and "rror:" not in done.stdout, done.stdout
+    assert "--generation" in done.stdout and "\npyr census\n" in done.stdout, done.stdout
+    assert "there is no process and no core" in done.stdout, done.stdout
+    assert "['mine', 'mine', 'mine']" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("root, debugger", [(None, None), ("trixie", "/usr/bin/lldb-19"), ("sid", "/usr/bin/lldb-22")])
+def test_lldb_imports_it_twice(root, debugger, gap, tmp_path):
+    if root and (not matrix.roots.complete(root) or os.geteuid()):
+        gap("the root %s is not here" % root)
+    link = os.path.join(matrix.scratch(), "import-twice-%s" % root)
+    os.makedirs(link, exist_ok=True)
+    adapter = os.path.join(matrix.TOP, "lldb", "pyretain.py")
+    link = os.path.join(link, "pyretain.py")
+    if not os.path.lexists(link):
+        os.symlink(adapter, link)
+    build = build_in("trixie", gap) if root else None
+    lldb = Lldb(debugger=debugger, root=matrix.roots.path(root) if root else None)
+    argv = [debugger or sessions.lldbs()[0], "--no-lldbinit", "-b"]
+    for line in ("command script import " + adapter, "command script import " + adapter,
+                 "command script import " + link, "pyr help census"):
+        argv += ["-o", line]
+    done = subprocess.run(sessions.inside(lldb.root, argv, build) if root else argv, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=120,
+                          env=dict(os.environ, TERM="dumb", **lldb.environment()))
+    assert "Traceback" not in done.stdout and "error" not in done.stdout, done.stdout
+    assert "--generation" in done.stdout, done.stdout
