@@ -87,7 +87,7 @@ check: deps
 help:
 	@echo "make            the library and the command, in $(BUILD)/"
 	@echo "make deps       install the distribution's packages that are needed"
-	@echo "make demo       a leaking service, its core, and a session on it"
+	@echo "make demo       a leaking service, its core (kept in $(BUILD)/demo), and a session on it"
 	@echo "make check      all tests (PYTEST='-k census' narrows them; MATRIX=full: gaps are failures)"
 	@echo "make unit       the unit tests alone, in $(BUILD)/tests/unit/"
 	@echo "make bench      speed and memory against CPython's own, as ratios"

@@ -57,12 +57,15 @@ def worker():
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--requests", type=int, default=40000)
+    parser.add_argument("--rate", type=float, default=0, help="requests per second (default: as fast as it can)")
     parser.add_argument("--ready", help="file to create when the requests are served")
     options = parser.parse_args()
     for index in range(2):
         threading.Thread(target=worker, name="worker-%d" % (index + 1), daemon=True).start()
     for number in range(options.requests):
         REQUESTS.put(number)
+        if options.rate and number % 100 == 99:
+            time.sleep(100 / options.rate)
     REQUESTS.join()
     if options.ready:
         with open(options.ready, "w") as file:
