@@ -200,9 +200,14 @@ def compare(shown, printed, known=None):
         raise Differs("\n".join(difflib.unified_diff(masked(shown), masked(printed), "the document", "printed",
                                                      lineterm="", n=1)) + "\n\n--- printed:\n" + printed)
     meaning = dict(known or {})
+    names = {real: ours for ours, real in meaning.items()}
     for ours, real in zip(numbers, found.groups()):
-        if ours.startswith("0x") and meaning.setdefault(ours, real) != real:
-            raise Differs("the document's %s is %s and %s\n\n--- printed:\n%s" % (ours, meaning[ours], real, printed))
+        if ours.startswith("0x"):
+            if meaning.setdefault(ours, real) != real:
+                raise Differs("the document's %s is %s and %s\n\n--- printed:\n%s" % (ours, meaning[ours], real, printed))
+            if names.setdefault(real, ours) != ours:
+                raise Differs("the document has %s and %s for one address\n\n--- printed:\n%s"
+                              % (names[real], ours, printed))
         if re.match(r"\d{4,}$", ours):
             meaning.setdefault(ours, real)
     return meaning
