@@ -62,7 +62,8 @@ eval "$elsewhere" 'gdb --batch -nx -iex "set pagination off" -iex "set debuginfo
 # gdb's own words on loading a core are not the point here.
 sed -n '/^# /,$p' "$work/gdb.log"
 
-say "Now you. The core is kept: $work/core.shop, $(du -h "$work/core.shop" | cut -f1) on the disk (make clean removes it). Three ways to go on:"
+room=$(du -h "$work/core.shop" | cut -f1)
+say "Now you. The core is kept: $work/core.shop ($room on the disk; make clean removes it). Three ways to go on:"
 next() { printf '\n%s\n    %s\n' "$1" "$2"; }
 next "What do the objects of each type keep alive?" "$build/pyretain -c $work/core.shop census --retained"
 next "Ask more, in a shell: help lists the commands, Tab completes." "$build/pyretain -c $work/core.shop"

@@ -204,7 +204,8 @@ def compare(shown, printed, known=None):
     for ours, real in zip(numbers, found.groups()):
         if ours.startswith("0x"):
             if meaning.setdefault(ours, real) != real:
-                raise Differs("the document's %s is %s and %s\n\n--- printed:\n%s" % (ours, meaning[ours], real, printed))
+                raise Differs("the document's %s is %s and %s\n\n--- printed:\n%s"
+                              % (ours, meaning[ours], real, printed))
             if names.setdefault(real, ours) != ours:
                 raise Differs("the document has %s and %s for one address\n\n--- printed:\n%s"
                               % (names[real], ours, printed))

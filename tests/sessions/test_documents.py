@@ -19,7 +19,8 @@ import programs
 import sessions
 from documents import Step
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/how-it-works.md", "docs/adding-a-cpython-version.md"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/how-it-works.md",
+             "docs/adding-a-cpython-version.md"]
 SECTIONS = [(document, section) for document in DOCUMENTS
             for section in sorted({row.section for row in documents.parse(os.path.join(matrix.TOP, document))})]
 # Make's targets that a test cannot make: it is part of the first itself, the second installs packages, the
@@ -404,13 +405,15 @@ def test_the_examples_of_the_commands_pages_run(tmp_path):
 
 def test_what_differs_is_seen():
     """The comparison by itself: what may be another, and what may not."""
-    shown = "Held by __main__.A[…] since Apr 28 2025: 12 objects, 3.5 MiB.\n\n  WHO   SIZE  VALUE\n  0x7f01  56 B  <Plain obj…\n" \
-        "  …\n\nrefcount 2: 1 attribute, 1 not found\n"
+    shown = "Held by __main__.A[…] since Apr 28 2025: 12 objects, 3.5 MiB.\n\n  WHO   SIZE  VALUE\n" \
+        "  0x7f01  56 B  <Plain obj…\n  …\n\nrefcount 2: 1 attribute, 1 not found\n"
     right = "Held by __main__.A[…] since May 1 2026: 1,012 objects, 350.5 KiB.\n\n  WHO       SIZE  VALUE\n" \
-        "  0x7fff9901  156 B  <Plain object that is longer…\n  more\n  and more\n\nrefcount 2: 1 attribute, 1 not found\n"
+        "  0x7fff9901  156 B  <Plain object that is longer…\n  more\n  and more\n\n" \
+        "refcount 2: 1 attribute, 1 not found\n"
     meaning = documents.compare(shown, right)
     assert meaning["0x7f01"] == "0x7fff9901"
-    assert documents.translate("object 0x7f010203 0x7f01", dict(meaning, **{"0x7f010203": "0x99"})) == "object 0x99 0x7f01"
+    meaning["0x7f010203"] = "0x99"
+    assert documents.translate("object 0x7f010203 0x10", meaning) == "object 0x99 0x10"
     for ours, theirs in (("Held", "Kept"), ("WHO  ", "WHOM "), ("350.5 KiB", "some"), ("refcount 2", "refcount 3"),
                          ("1 not found", "0 not found"), ("<Plain object", "<Fancy object"), ("0x7fff9901", "none"),
                          ("refcount 2: 1 attribute, 1 not found\n", ""), ("1 not found\n", "1 not found\nand more\n")):

@@ -210,8 +210,9 @@ def test_every_gdb_loads_it_by_itself(root, gap, tmp_path):
     for line in ("file " + python, "file", "file " + python, "source " + adapter, "pyr help census",
                  "complete pyr ce", "pyr info", "python print([adapter, re, invoke])"):
         argv += ["-ex", line]
-    done = subprocess.run(sessions.inside(matrix.roots.path(root), argv, build) if root else argv, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=120,
+    argv = sessions.inside(matrix.roots.path(root), argv, build) if root else argv
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True, timeout=120,
                           env=dict(os.environ, DEBUGINFOD_URLS="", PYTHONPATH=""))
     assert "Traceback" not in done.stdout and "rror:" not in done.stdout, done.stdout
     assert "--generation" in done.stdout and "\npyr census\n" in done.stdout, done.stdout
