@@ -1,27 +1,22 @@
-/* What /proc/PID/pagemap says: entries, and the ioctl that scans them. */
+/* What /proc/PID/pagemap says of the pages of a range. */
 #ifndef PYR_TARGET_PAGEMAP_H
 #define PYR_TARGET_PAGEMAP_H
 
-#include <stdint.h>
-#include <sys/ioctl.h>
+#include "target/procfs.h"
 
-/* Documentation/admin-guide/mm/pagemap.rst */
-#define PYR_PAGEMAP_PRESENT (1ull << 63)
-#define PYR_PAGEMAP_SWAPPED (1ull << 62)
-#define PYR_PAGEMAP_FILE (1ull << 61)
+/* Bits of @flags. */
+#define PYR_PAGES_PRESENT 1u /* in memory */
+#define PYR_PAGES_SWAPPED 2u /* in swap */
+#define PYR_PAGES_FILE 4u    /* of a file or of shared memory */
+#define PYR_PAGES_ZERO 8u    /* the page of zeros that stands for what was only read */
 
-/* include/uapi/linux/fs.h since Linux 6.7; not in every header that is about. */
-struct pyr_scan_region {
-	uint64_t start, end, categories;
-};
-struct pyr_scan_arg {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-#define PYR_SCAN_IOCTL _IOWR('f', 16, struct pyr_scan_arg)
-#define PYR_SCAN_FILE (1ull << 2)
-#define PYR_SCAN_PRESENT (1ull << 3)
-#define PYR_SCAN_SWAPPED (1ull << 4)
-#define PYR_SCAN_ZERO (1ull << 5) /* the page of zeros */
+typedef pyr_error *pyr_pages_fn(void *ctx, pyr_addr start, pyr_addr end, unsigned flags);
+
+/* Calls @fn for the pages of [start, end) that are in memory or in swap, upwards, in ranges
+ * of equal flags that do not overlap. @files: also those that still belong to a mapped file.
+ * Pages that the kernel only has a marker for, such as the guard pages of glibc 2.42's thread
+ * stacks (MADV_GUARD_INSTALL), are in neither place. The process has a pagemap. */
+pyr_error *pyr_pagemap_each(const struct pyr_process *process, pyr_addr start, pyr_addr end,
+			    bool files, pyr_pages_fn *fn, void *ctx);
 
 #endif

@@ -5,15 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "target/pagemap.h"
 #include "target/procfs.h"
-
-#define PAGEMAP_CHUNK 65536u
-#define SCAN_REGIONS 4096u
 
 void pyr_vma_list_deinit(struct pyr_vma_list *list)
 {
@@ -110,119 +106,40 @@ pyr_error *pyr_process_maps(const struct pyr_process *process, struct pyr_vma_li
 	return NULL;
 }
 
-/* Joined to the last range, but not to one that was there before @first. */
-static bool add_pages(struct pyr_range_list *ranges, size_t first, pyr_addr start, pyr_addr end)
+struct resident {
+	struct pyr_range_list *ranges;
+	size_t first; /* what was there before is not joined to */
+	uint64_t page_size, *swapped;
+};
+
+static pyr_error *add_resident(void *ctx, pyr_addr start, pyr_addr end, unsigned flags)
 {
+	struct resident *r = ctx;
 	struct pyr_range *last =
-		ranges->v.count > first ? &ranges->v.data[ranges->v.count - 1] : NULL;
+		r->ranges->v.count > r->first ? &r->ranges->v.data[r->ranges->v.count - 1] : NULL;
 	struct pyr_range fresh = {.start = start, .end = end};
 
-	/* walk_end may lie before the last region that was answered (seen on Linux
-	 * 6.18): then the next call answers some again. */
-	if (last && start < last->end)
-		fresh.start = last->end;
-	if (fresh.start >= fresh.end)
-		return true;
-	if (last && last->end == fresh.start) {
+	if (flags & PYR_PAGES_SWAPPED)
+		*r->swapped += (end - start) / r->page_size;
+	if (last && last->end == start) {
 		last->end = end;
-		return true;
+		return NULL;
 	}
-	return pyr_vec_push(&ranges->v, fresh);
-}
-
-/* By ioctl, which skips what has no page tables: an address space may reserve
- * terabytes. *scanned is false when this kernel has no such thing. */
-static pyr_error *scan_pagemap(const struct pyr_process *process, pyr_addr start, pyr_addr end,
-			       bool files, struct pyr_range_list *ranges, uint64_t *swapped,
-			       bool *scanned)
-{
-	struct pyr_scan_arg arg = {
-		.size = sizeof(arg), .start = start, .end = end, .vec_len = SCAN_REGIONS};
-	struct pyr_scan_region *regions = malloc(SCAN_REGIONS * sizeof(*regions));
-	size_t first = ranges->v.count;
-	pyr_error *err = NULL;
-	long n, i;
-
-	if (!regions)
-		return pyr_error_no_memory();
-	arg.vec = (uintptr_t)regions;
-	arg.category_anyof_mask = PYR_SCAN_PRESENT | PYR_SCAN_SWAPPED;
-	arg.category_inverted = arg.category_mask = files ? 0 : PYR_SCAN_FILE;
-	arg.return_mask = PYR_SCAN_SWAPPED;
-	*scanned = true;
-	while (arg.start < end && !err) {
-		n = ioctl(process->pagemap, PYR_SCAN_IOCTL, &arg);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			/* An exited process has no pages; nor has what the kernel hides. */
-			*scanned = errno != ENOTTY && errno != EINVAL;
-			break;
-		}
-		for (i = 0; i < n && !err; i++) {
-			if (regions[i].categories & PYR_SCAN_SWAPPED)
-				*swapped +=
-					(regions[i].end - regions[i].start) / process->page_size;
-			if (!add_pages(ranges, first, regions[i].start, regions[i].end))
-				err = pyr_error_no_memory();
-		}
-		if (arg.walk_end <= arg.start)
-			break;
-		arg.start = arg.walk_end;
-	}
-	free(regions);
-	return err;
-}
-
-static pyr_error *read_pagemap(const struct pyr_process *process, pyr_addr start, pyr_addr end,
-			       bool files, struct pyr_range_list *ranges, uint64_t *swapped)
-{
-	uint64_t page = process->page_size, *entries;
-	size_t first = ranges->v.count, i, want;
-	pyr_error *err = NULL;
-	pyr_addr addr = start;
-	ssize_t n;
-
-	entries = malloc(PAGEMAP_CHUNK * sizeof(*entries));
-	if (!entries)
-		return pyr_error_no_memory();
-	while (addr < end && !err) {
-		want = (end - addr) / page < PAGEMAP_CHUNK ? (end - addr) / page : PAGEMAP_CHUNK;
-		n = pread(process->pagemap, entries, want * sizeof(*entries),
-			  (off_t)(addr / page * sizeof(*entries)));
-		if (n <= 0)
-			break;
-		for (i = 0; i < (size_t)n / sizeof(*entries) && !err; i++) {
-			uint64_t e = entries[i];
-			pyr_addr at = addr + i * page;
-
-			if (!(e & (PYR_PAGEMAP_PRESENT | PYR_PAGEMAP_SWAPPED)) ||
-			    (e & PYR_PAGEMAP_FILE && !files))
-				continue;
-			*swapped += !!(e & PYR_PAGEMAP_SWAPPED);
-			if (!add_pages(ranges, first, at, at + page))
-				err = pyr_error_no_memory();
-		}
-		addr += (size_t)n / sizeof(*entries) * page;
-	}
-	free(entries);
-	return err;
+	return pyr_vec_push(&r->ranges->v, fresh) ? NULL : pyr_error_no_memory();
 }
 
 pyr_error *pyr_process_resident(const struct pyr_process *process, pyr_addr start, pyr_addr end,
 				bool files, struct pyr_range_list *ranges, uint64_t *swapped)
 {
 	struct pyr_range whole = {.start = start, .end = end};
-	bool scanned = false;
-	pyr_error *err;
+	struct resident r = {.ranges = ranges,
+			     .first = ranges->v.count,
+			     .page_size = process->page_size,
+			     .swapped = swapped};
 
 	if (process->pagemap < 0)
 		return pyr_vec_push(&ranges->v, whole) ? NULL : pyr_error_no_memory();
-	if (!process->no_scan &&
-	    ((err = scan_pagemap(process, start, end, files, ranges, swapped, &scanned)) ||
-	     scanned))
-		return err;
-	return read_pagemap(process, start, end, files, ranges, swapped);
+	return pyr_pagemap_each(process, start, end, files, add_resident, &r);
 }
 
 /* /proc/PID/mem also reads pages that the process itself may not (PROT_NONE). */
