@@ -61,6 +61,8 @@ static char *tp_name(struct pyr_reader *reader, pyr_addr name)
 	return clean(text);
 }
 
+/* As type_repr() has it: where __module__ is missing or no str (Cython 3.1's own types have a
+ * descriptor there), the name is tp_name's. */
 static char *heap_name(struct pyr_types *types, struct pyr_reader *reader,
 		       const struct pyr_type_raw *raw)
 {
@@ -77,6 +79,12 @@ static char *heap_name(struct pyr_types *types, struct pyr_reader *reader,
 	dict = pyr_type_dict_raw(types, reader, raw->address, raw->flags);
 	module = str_value(types, reader,
 			   dict ? pyr_dict_get(types, reader, dict, "__module__") : 0);
+	if (!module && (text = tp_name(reader, raw->name)) && strchr(text, '.')) {
+		free(qualname);
+		return text;
+	}
+	if (!module)
+		free(text);
 	text = join(module ? module : "builtins", qualname);
 	free(module);
 	free(qualname);

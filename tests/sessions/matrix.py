@@ -2,7 +2,8 @@
 
 An `Interpreter` knows how to run a debuggee, on this machine or inside a Debian root
 (tests/roots.py); the matrix is the list of those that answered, and every gap has a
-reason. With MATRIX=full a gap is a failure (test_matrix.py)."""
+reason. With MATRIX=full a gap is a failure (test_matrix.py). With PYRETAIN_TEST_ONLY=system the
+matrix is the system's Python, here as in the unit tests, and nothing else is missed."""
 import functools
 import glob
 import os
@@ -114,8 +115,13 @@ class Interpreter(object):
         return all(m in self.about["modules"] for m in modules)
 
 
+# Tested once, as `system`, and not as its version too.
+SYSTEM = os.path.realpath("/usr/bin/python3")
+
+
 def pyenv_pythons():
-    """{'3.8': path}: the newest patch level of each minor that pyenv or PATH has."""
+    """{'3.8': path}: the newest patch level of each minor that pyenv or PATH has, besides the
+    system's own."""
     found = {}
     home = os.environ.get("PYENV_ROOT")
     if not home and shutil.which("pyenv"):
@@ -130,7 +136,7 @@ def pyenv_pythons():
     for minor in range(6, 16):
         name = "3.%d" % minor
         for path in ("/usr/local/bin/python" + name, "/usr/bin/python" + name):
-            if name not in found and os.path.exists(path):
+            if name not in found and os.path.exists(path) and os.path.realpath(path) != SYSTEM:
                 found[name] = path
     return found
 
@@ -172,7 +178,7 @@ def scratch():
 @functools.lru_cache(maxsize=None)
 def matrix():
     """(interpreters, gaps): gaps is a list of (name, reason)."""
-    found, gaps = [], []
+    found, gaps, absent = [], [], []
 
     def consider(interpreter, wanted=None):
         why = interpreter.probe()
@@ -184,13 +190,14 @@ def matrix():
             found.append(interpreter)
         return not why
 
-    pythons = pyenv_pythons()
-    for name in PYENV:
+    only_system = "PYRETAIN_TEST_ONLY" in os.environ  # `make quick`
+    pythons = {} if only_system else pyenv_pythons()
+    for name in [] if only_system else PYENV:
         if name in pythons:
             consider(Interpreter(name, pythons[name]), name)
         else:
-            gaps.append((name, "neither pyenv nor /usr has it"))
-    for name in STRIPPED:
+            absent.append((name, "neither pyenv nor /usr has it"))
+    for name in [] if only_system else STRIPPED:
         if name not in pythons:
             gaps.append((name + "-stripped", "no %s to copy" % name))
         elif not shutil.which("strip"):
@@ -203,10 +210,11 @@ def matrix():
                 "LD_LIBRARY_PATH": directory,
                 "PYTHONHOME": os.path.dirname(os.path.dirname(os.path.realpath(pythons[name])))}), name)
     if os.path.exists("/usr/bin/python3"):
-        consider(Interpreter("system", os.path.realpath("/usr/bin/python3")))
+        consider(Interpreter("system", SYSTEM))
     else:
         gaps.append(("system", "no /usr/bin/python3"))
-    for name, root, python in DEBIAN:
+    gaps[:0] = [gap for gap in absent if gap[0] not in ["%d.%d" % i.minor for i in found]]
+    for name, root, python in [] if only_system else DEBIAN:
         try:
             if os.environ.get("MATRIX") == "full":
                 roots.make(root)
@@ -226,6 +234,11 @@ def by_name(name):
         if interpreter.name == name:
             return interpreter
     return None
+
+
+def preferably(name):
+    """That interpreter, or the system's: for tests that any one of them can answer."""
+    return by_name(name) or by_name("system")
 
 
 def describe():

@@ -106,7 +106,7 @@ def test_rows_add_up_to_the_resident_set(interpreter, tmp_path):
 
 
 def test_what_a_person_reads(gap):
-    run = programs.core_of(matrix.by_name("3.11"), PROGRAMS["toy"])
+    run = programs.core_of(matrix.preferably("3.11"), PROGRAMS["toy"])
     text, quick = shell_for(run).text("memory", "memory --quick")
     assert text.startswith("The core holds ")
     assert "live Python objects" in text and "total" in text
@@ -116,7 +116,7 @@ def test_what_a_person_reads(gap):
 
 @pytest.mark.parametrize("debugger", [Gdb, Lldb])
 def test_the_same_in_debuggers(debugger, gap):
-    run = programs.core_of(matrix.by_name("3.11"), PROGRAMS["toy"])
+    run = programs.core_of(matrix.preferably("3.11"), PROGRAMS["toy"])
     try:
         asked = debugger(core=run.core, exe=run.interpreter.exe)
         theirs, their_malloc = asked.json("memory", "malloc")
@@ -130,7 +130,7 @@ def test_the_same_in_debuggers(debugger, gap):
 
 def test_a_core_cut_short(tmp_path):
     """What is not there is not counted, and that it is not there is said."""
-    run = programs.core_of(matrix.by_name("3.11"), PROGRAMS["toy"])
+    run = programs.core_of(matrix.preferably("3.11"), PROGRAMS["toy"])
     path = str(tmp_path / "core")
     with open(run.core, "rb") as source, open(path, "wb") as cut:
         cut.write(source.read(os.path.getsize(run.core) * 2 // 3))
@@ -146,7 +146,7 @@ def test_through_a_debugger(tmp_path, gap):
     resident: whole mappings are told, and so it is said."""
     if not shutil.which("gdbserver"):
         gap("no gdbserver")
-    with programs.held(matrix.by_name("3.11"), PROGRAMS["toy"], str(tmp_path)) as run:
+    with programs.held(matrix.preferably("3.11"), PROGRAMS["toy"], str(tmp_path)) as run:
         truth = rollup(run.pid)
         direct = Gdb(pid=run.pid, exe=run.interpreter.exe).json("memory --quick")[0]
         with stub(run.pid) as address:

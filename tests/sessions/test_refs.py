@@ -14,7 +14,7 @@ from conftest import needs_emulator, pairs
 from sessions import Gdb, Lldb, Shell, shell_for
 from test_transports import exe_for
 
-ONE = "3.11" if matrix.by_name("3.11") else "system"
+ONE = matrix.preferably("3.11").name
 
 
 def number(address):

@@ -12,14 +12,13 @@ import pytest
 
 import matrix
 import programs
-from sessions import Gdb, Lldb, Shell, shell_for
+from sessions import Gdb, Lldb, Shell, sanitizer_env, shell_for
 from test_damaged import check
 from test_transports import equal, exe_for
 
 ASAN = os.path.join(matrix.TOP, "build-asan")
 UBSAN = os.path.join(matrix.TOP, "build-ubsan")
-ENV = dict(os.environ, UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1",
-           ASAN_OPTIONS="detect_leaks=1:abort_on_error=0")
+ENV = sanitizer_env()
 NAMES = [i.name for i in matrix.matrix()[0]]
 
 

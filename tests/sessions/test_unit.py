@@ -16,15 +16,20 @@ def binaries(build):
 
 
 SANITIZED = os.environ.get("PYRETAIN_TEST_ASAN_BUILD", "build-asan")
+SLOW = ("test_extensions",)  # it compiles extension modules
 
 
-@pytest.mark.parametrize("binary", binaries(os.path.basename(sessions.BUILD)) + binaries(SANITIZED),
-                         ids=lambda p: os.path.relpath(p, matrix.TOP).replace("/tests/unit", "") if isinstance(p, str) else None)
+def parameters(build):
+    return [pytest.param(path, id="%s/%s" % (build, os.path.basename(path)),
+                         marks=[pytest.mark.slow] if os.path.basename(path) in SLOW else [])
+            for path in binaries(build)]
+
+
+@pytest.mark.parametrize("binary", parameters(os.path.basename(sessions.BUILD)) + parameters(SANITIZED))
 def test_unit(binary):
     done = subprocess.run([binary], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          universal_newlines=True, timeout=300, cwd=matrix.TOP,
-                          env=dict(os.environ, UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1",
-                                   ASAN_OPTIONS="detect_leaks=1"))
+                          universal_newlines=True, timeout=600, cwd=matrix.TOP,
+                          env=sessions.sanitizer_env())
     print(done.stdout)
     assert done.returncode == 0, done.stdout[-6000:]
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "between.h"
 #include "runtime/gclist.h"
 
 #define BASE UINT64_C(0x7f0000000000)
@@ -75,7 +76,7 @@ static size_t walk(struct fixture *f, bool collecting, pyr_addr *broken)
 	while ((n = pyr_gc_list_next(&list, objects, 7)))
 		for (i = 0; i < n; i++, count++) {
 			index = (objects[i] - 16 - BASE) / 32;
-			assert_in_range(index, 1, NODES);
+			assert_between(index, 1, NODES);
 			assert_false(seen[index]);
 			seen[index] = true;
 		}
@@ -149,7 +150,7 @@ static void cyclic(void **state)
 		while ((n = pyr_gc_list_next(&list, objects, 1024)))
 			count += n;
 		assert_int_equal(list.broken != 0, 1);
-		assert_in_range(count, 3000, 20000);
+		assert_between(count, 3000, 20000);
 	}
 	drop(&f);
 }

@@ -133,7 +133,8 @@ static void totals_equal_mallinfo2(void **state)
 				 0);
 	pthread_barrier_wait(&barrier);
 	churn(42, slot);
-	/* More small blocks than the tcache takes: the rest goes to a fastbin. */
+	/* More small blocks than the tcache takes: the rest goes to a fastbin, where
+	 * there are some. */
 	for (i = 0; i < 60; i++)
 		small[i] = malloc(40);
 	for (i = 0; i < 60; i++)
@@ -157,7 +158,8 @@ static void totals_equal_mallinfo2(void **state)
 	assert_int_equal(ours.uordblks, m.uordblks);
 	assert_int_equal(ours.fordblks, m.fordblks);
 	assert_int_equal(ours.keepcost, m.keepcost);
-	assert_true(ours.smblks > 0);
+	/* There was something to get wrong, unless this glibc has no fastbins any more. */
+	assert_true(glibc.layout >= PYR_GLIBC_2_43 ? ours.smblks == 0 : ours.smblks > 0);
 
 	/* The chunk walk finds the same free chunks that the bins list. */
 	assert_null(pyr_glibc_walk(&glibc, &reader, &visitor));

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "layout/tables.h"
+#include "between.h"
 #include "loaded_layout.h"
 
 /* Offsets that pages of debuggers' output and CPython's headers agree on. */
@@ -257,7 +258,7 @@ static void test_versions(void **state)
 	size_t n = pyr_layout_versions(PYR_MACHINE_X86_64, versions, 64);
 
 	(void)state;
-	assert_in_range(n, 10, 64);
+	assert_between(n, 10, 64);
 	assert_int_equal(versions[0] >> 16, 0x030f);
 	assert_int_equal(versions[n - 1] >> 16, 0x0306);
 	for (size_t i = 1; i < n; i++)
@@ -384,7 +385,7 @@ static void test_debug_offsets_damaged(void **state)
 		if (err)
 			assert_memory_equal(&layout, &other, sizeof(layout));
 		for (int f = 0; f < PYR_F_COUNT; f++)
-			assert_in_range((int64_t)layout.fields[f].offset + 1, 0, 64 << 20);
+			assert_between((int64_t)layout.fields[f].offset + 1, 0, 64 << 20);
 		pyr_error_destroy(err);
 	}
 }

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "between.h"
 #include "target/headroom.h"
 #include "target/live.h"
 #include "target/reader.h"
@@ -254,7 +255,7 @@ static void test_without_stopping(void **state)
 	assert_true(target->inconsistent);
 	assert_int_equal(target->pause_ns, 0);
 	/* Beside that it ran: pages that it unmapped between the look and the copy. */
-	assert_in_range(target->incomplete.count, 1, 2);
+	assert_between(target->incomplete.count, 1, 2);
 	assert_non_null(strstr(target->incomplete.data[target->incomplete.count - 1], "--no-stop"));
 	assert_true(target->threads.count >= 3);
 	pyr_target_destroy(target);
@@ -616,6 +617,7 @@ static void test_copy_in_file(void **state)
 	struct pyr_copy *copies[2];
 	struct pyr_target *targets[2];
 	const char *dir = pyr_copy_directory(NULL);
+	uint64_t compared = 0;
 	pid_t pid = start();
 	size_t i, k;
 
@@ -648,8 +650,21 @@ static void test_copy_in_file(void **state)
 		const struct pyr_segment *b = &targets[1]->segments.data[k];
 
 		assert_true(a->start == b->start && a->end == b->end);
-		assert_memory_equal(a->bytes, b->bytes, a->end - a->start);
+		/* What was copied; the rest is terabytes of nothing under AddressSanitizer. */
+		for (i = 0; i < view.plan.ranges.v.count; i++) {
+			const struct pyr_range *r = &view.plan.ranges.v.data[i];
+			pyr_addr from = r->start > a->start ? r->start : a->start;
+			pyr_addr to = r->end < a->end ? r->end : a->end;
+
+			if (from >= to)
+				continue;
+			assert_int_equal(memcmp(a->bytes + (from - a->start),
+						b->bytes + (from - a->start), to - from),
+					 0);
+			compared += to - from;
+		}
 	}
+	assert_between(compared, PAGES * PAGE, view.plan.bytes);
 	for (i = 0; i < 2; i++) {
 		pyr_target_destroy(targets[i]);
 		pyr_copy_destroy(copies[i]);

@@ -72,7 +72,7 @@ static void neighbours_become_one_segment(void **state)
 
 static void errors_name_the_address(void **state)
 {
-	static const uint8_t bytes[16] = "abc\0defghijklmno";
+	static const uint8_t bytes[17] = "abc\0defghijklmno"; /* with the NUL */
 	struct mock_target mock;
 	struct pyr_reader r;
 	uint8_t buf[32];
