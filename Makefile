@@ -2,8 +2,10 @@
 BUILD   ?= build
 CC      ?= cc
 PREFIX  ?= /usr/local
-CFLAGS  ?= -O2 -g
-WARN    := -Wall -Wextra -Werror
+CFLAGS  ?= $(if $(SANITIZE),-O1,-O2) -g
+# WERROR=1: a warning is an error. For those who change the code (continuous integration
+# sets it), not for those who build it: the next compiler has warnings that this one has not.
+WARN    := -Wall -Wextra $(if $(WERROR),-Werror)
 CPPFLAGS += -Icore -Icore/include
 override CFLAGS += -std=gnu11 -fPIC -fvisibility=hidden -pthread $(WARN)
 # SANITIZE=address,undefined (with a BUILD of its own): what `make check` also runs.
@@ -23,9 +25,23 @@ UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(w
 BENCH   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 
 .PHONY: all unit docs check-docs install uninstall format lint deps check bench bench-extremes clean help
-all: $(BUILD)/libpyretain.so $(BUILD)/pyretain
+all: $(BUILD)/libpyretain.so $(BUILD)/pyretain $(BUILD)/.emulator
 
-$(BUILD)/%.o: %.c
+# Asked once, before the first compilation: is there what it needs?
+$(BUILD)/.toolchain:
+	@mkdir -p $(@D)
+	@printf '#include <%s>\n' stdlib.h gelf.h zstd.h lz4frame.h zlib.h histedit.h layout/libdwarf.h | \
+		$(CC) $(CPPFLAGS) -E -x c - >/dev/null 2>$@.errors || { echo "The compiler or the header of a library is missing" \
+		"(see $@.errors). First, to install what is needed: make deps"; exit 1; }
+	@rm -f $@.errors && touch $@
+
+# libunicorn is loaded at run time; without it answers are less complete. Installed when that
+# takes no question and no password, otherwise named.
+$(BUILD)/.emulator:
+	@mkdir -p $(@D)
+	@tools/deps.sh --unasked emulator && touch $@
+
+$(BUILD)/%.o: %.c | $(BUILD)/.toolchain
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -84,11 +100,22 @@ deps:
 check: deps
 	@MAKE="$(MAKE)" tools/check.sh $(PYTEST)
 
+# While one works: what changed is built; the unit tests and the sessions on the system's Python.
+quick:
+	@MAKE="$(MAKE)" QUICK=1 tools/check.sh $(PYTEST)
+
+# For editors: how each file is compiled.
+.PHONY: quick compile_commands.json
+compile_commands.json:
+	@$(MAKE) -s --always-make --dry-run BUILD=$(BUILD) all unit $(BENCH) | /usr/bin/python3 tools/compile_commands.py >$@.new
+	@mv $@.new $@
+
 help:
 	@echo "make            the library and the command, in $(BUILD)/"
 	@echo "make deps       install the distribution's packages that are needed"
 	@echo "make demo       a leaking service, its core (kept in $(BUILD)/demo), and a session on it"
 	@echo "make check      all tests (PYTEST='-k census' narrows them; MATRIX=full: gaps are failures)"
+	@echo "make quick      the unit tests, and the sessions on the system's Python alone"
 	@echo "make unit       the unit tests alone, in $(BUILD)/tests/unit/"
 	@echo "make bench      speed and memory against CPython's own, as ratios"
 	@echo "make bench-extremes  a list nested 10 million deep, a dict of 50 million entries"
@@ -96,6 +123,7 @@ help:
 	@echo "make layouts    the layout tables from the debug info that this machine has"
 	@echo "make install    into PREFIX=$(PREFIX) (DESTDIR before it); make uninstall removes it"
 	@echo "make format     clang-format; make lint checks it and runs cppcheck"
+	@echo "make compile_commands.json  for editors: how each file is compiled"
 
 # Heaps of 1 and 10 million objects: a census, and the references, against CPython's own
 # gc.collect(), in one run. The extremes need 5 GB of memory, and as much disk for a core.

@@ -13,15 +13,24 @@ FULL = os.environ.get("MATRIX") == "full"
 os.environ.setdefault("PYRETAIN_TEST_SEED", str(random.SystemRandom().randrange(10 ** 6)))
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest makes itself a directory
 def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: left out by `make quick`")
     config.addinivalue_line("markers", "xdist_group(name): tests that share one interpreter's cores")
     if not hasattr(config, "workerinput"):
+        if not config.option.basetemp:
+            config.option.basetemp = os.path.join(matrix.scratch(), "pytest")
         matrix.matrix()  # before the workers start: they find the scratch directory and what is in it
 
 
 def pytest_unconfigure(config):
     if not hasattr(config, "workerinput") and not os.environ.get("PYRETAIN_TEST_KEEP"):
         shutil.rmtree(matrix.scratch(), ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items):
+    """What takes longest begins first: no worker is left alone with it at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/sessions/test_unit.py"))
 
 
 def pytest_report_header(config):
@@ -35,6 +44,10 @@ def pytest_terminal_summary(terminalreporter):
         for report in reports:
             gaps.update(value for name, value in getattr(report, "user_properties", ()) if name == "gap")
     terminalreporter.section("matrix")
+    # an interpreter that is not here is said once, by the matrix
+    absent = [name for name, why in matrix.matrix()[1]]
+    gaps = [gap for gap in gaps if not any(gap in (name + " is not here", "no " + name) or gap.startswith(name + ": ")
+                                           for name in absent)]
     for line in matrix.describe() + sorted("gap: " + gap for gap in gaps):
         terminalreporter.write_line(line)
 

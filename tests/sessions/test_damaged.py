@@ -10,6 +10,7 @@ import matrix
 import programs
 from sessions import Shell
 
+pytestmark = pytest.mark.slow
 SEED = int(os.environ["PYRETAIN_TEST_SEED"])  # conftest.py draws it, and pytest's header prints it
 CODES = {"not_python", "unsupported_build", "unknown_layout", "unreadable", "corrupt", "not_an_object", "freed",
          "no_such_thread", "no_permission", "target_gone", "no_space", "interrupted", "usage", "bad_file"}

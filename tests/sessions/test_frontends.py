@@ -15,7 +15,7 @@ import sessions
 from sessions import Gdb, Lldb
 from test_transports import build_in, exe_for
 
-NAME = "3.11" if matrix.by_name("3.11") else "system"
+NAME = matrix.preferably("3.11").name
 
 
 @pytest.fixture
@@ -190,6 +190,7 @@ def test_adapters_hold_no_table_of_their_own():
             assert not re.search(r"[\"']%s[\"']" % command, text), (adapter, command)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("root", [None, "trixie", "sid"])
 def test_every_gdb_loads_it_by_itself(root, gap, tmp_path):
     """From an auto-load script, which sources it: again for each program, and once more by hand. The

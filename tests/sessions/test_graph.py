@@ -37,6 +37,7 @@ def test_native_walks_equal_the_emulator(run, graph_bench, gap):
 SHAPES = {"deep": 1000000, "wide": 2000000}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interpreter", every_interpreter()[-1:])
 @pytest.mark.parametrize("shape", sorted(SHAPES))
 def test_extreme_shapes(shape, interpreter, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 import matrix
 
+pytestmark = pytest.mark.slow
 GENERATOR = os.path.join(matrix.TOP, "build", "pyretain-layouts")
 
 
