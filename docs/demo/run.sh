@@ -33,9 +33,11 @@ elsewhere=
 [ "$(realpath "$build")" = "$(realpath build)" ] || elsewhere="PYRETAIN_LIBRARY=$(realpath "$build")/libpyretain.so "
 
 say "1. A shop service that has served 40000 requests ($("$python" --version), as the distribution ships it)"
-# Where the kernel lets only parents trace (Yama), the service allows the others.
+# Where the kernel lets only parents trace (Yama), the service allows the others. It ends with this
+# script, whatever ends that (make demo | head).
 "$python" -c 'import ctypes, os, sys
 ctypes.CDLL(None).prctl(0x59616d61, ctypes.c_ulong(-1), 0, 0, 0)
+ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)
 os.execv(sys.argv[1], sys.argv[1:])' "$python" $here/shop.py --ready "$work/ready" >"$work/shop.log" 2>&1 &
 pid=$!
 tries=0

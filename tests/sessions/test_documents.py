@@ -323,6 +323,24 @@ def test_the_demo_prints_what_to_do_next(place, demo):
         assert status == 0 and re.search(r"[\d,]+ objects of \d+ types", out), (command, out)
 
 
+def test_the_demo_leaves_no_process(place, demo):
+    """Not even where nobody reads to the end."""
+    status, out = place.shell("docs/demo/run.sh build | head -2")
+    assert status == 0 and "A shop service" in out
+    end = time.time() + 10
+    while True:
+        left = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                if os.readlink("/proc/%s/cwd" % pid) == os.path.realpath(place.top):
+                    with open("/proc/%s/cmdline" % pid) as f:
+                        left.append(f.read().replace("\0", " "))
+        if not left or time.time() > end:
+            break
+        time.sleep(0.1)
+    assert left == []
+
+
 def test_the_demo_runs_as_an_ordinary_user(gap):
     """From sources of their own, where the kernel may write no core; and the build is in another place."""
     home = tempfile.mkdtemp(prefix="ordinary.", dir=matrix.scratch())
