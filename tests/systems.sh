@@ -77,15 +77,15 @@ run() {
 make_root() {
 	mkdir -p "$cache/archives/$1/partial"
 	run mmdebstrap --quiet --mode=root --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' \
-		--dpkgopt=force-unsafe-io --include=git,make,ca-certificates,sudo "$1" "$work/$1" "$mirror" || return
-	apt_settings >"$work/$1/etc/apt/apt.conf.d/80machine"
-	sed -n 's/.*CaInfo "\(.*\)";/\1/p' "$work/$1/etc/apt/apt.conf.d/80machine" | while read -r file; do
-		install -D -m 644 "$file" "$work/$1$file"
-	done
-	cp /etc/resolv.conf /etc/hosts "$work/$1/etc/"
-	chroot "$work/$1" useradd --create-home --shell /bin/bash newcomer
-	echo "newcomer ALL=(ALL) NOPASSWD: ALL" >"$work/$1/etc/sudoers.d/newcomer"
-	chmod 440 "$work/$1/etc/sudoers.d/newcomer"
+		--dpkgopt=force-unsafe-io --include=git,make,ca-certificates,sudo,passwd "$1" "$work/$1" "$mirror" &&
+		apt_settings >"$work/$1/etc/apt/apt.conf.d/80machine" &&
+		sed -n 's/.*CaInfo "\(.*\)";/\1/p' "$work/$1/etc/apt/apt.conf.d/80machine" | while read -r file; do
+			install -D -m 644 "$file" "$work/$1$file" || exit
+		done &&
+		cp /etc/resolv.conf /etc/hosts "$work/$1/etc/" &&
+		chroot "$work/$1" useradd --create-home --shell /bin/bash newcomer &&
+		echo "newcomer ALL=(ALL) NOPASSWD: ALL" >"$work/$1/etc/sudoers.d/newcomer" &&
+		chmod 440 "$work/$1/etc/sudoers.d/newcomer"
 }
 
 # in_root ROOT SUITE USER COMMAND
