@@ -100,7 +100,7 @@ command_line() {
 }
 
 have_lists() {
-	for list in /var/lib/apt/lists/*_Packages*; do [ -e "$list" ] && return 0; done
+	for list in "${APT_LISTS:-/var/lib/apt/lists}"/*_Packages*; do [ -e "$list" ] && return 0; done
 	return 1
 }
 
@@ -146,11 +146,11 @@ if [ -n "$absent" ] || ! have_lists; then
 fi
 if [ -n "$absent" ]; then
 	[ -z "$unasked" ] || exit 0
-	echo "deps: this distribution has no package$absent" >&2
+	echo "deps: this distribution has no package$(echo "$absent" | sed "s/|/ or /g")" >&2
 	exit 1
 fi
 [ -z "$absent_extra" ] || [ -n "$unasked" ] ||
-	echo "deps: this distribution has no package$absent_extra; going on without"
+	echo "deps: this distribution has no package$(echo "$absent_extra" | sed "s/|/ or /g"); going on without"
 [ -n "$needed_names$extra_names" ] || exit 0
 
 echo "deps: installing$needed_names$extra_names"
