@@ -82,7 +82,7 @@ static pyr_error *one_thread(struct pyr_context *context, size_t index, bool fir
 
 	if ((err = pyr_thread_frames(context->session->types, &python->reader, index, &frames)))
 		return err;
-	if (frames.truncated)
+	if (frames.truncated && !python->target->stacks_lost)
 		pyr_context_incomplete(context, "the stack of thread %llu: %s",
 				       (unsigned long long)thread->native_id,
 				       frames.why ? frames.why : "cut");

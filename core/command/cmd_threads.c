@@ -90,7 +90,7 @@ pyr_error *pyr_cmd_threads(struct pyr_context *context)
 		if (err)
 			break;
 		read++;
-		if (frames[i].truncated)
+		if (frames[i].truncated && !python->target->stacks_lost)
 			pyr_context_incomplete(
 				context, "the stack of thread %llu: %s",
 				(unsigned long long)python->threads.data[i].native_id,

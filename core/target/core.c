@@ -484,6 +484,43 @@ static void mark_filtered(struct pyr_target *target)
 					   "dumped: see /proc/PID/coredump_filter, bit 0");
 }
 
+/* Whether the bytes that a thread pushed last are all zeros; it has called something, so they
+ * were not. */
+static bool stack_is_zeros(const struct pyr_target *target, pyr_addr sp)
+{
+	size_t i, n;
+
+	for (i = 0; i < target->segments.count; i++) {
+		const struct pyr_segment *s = &target->segments.data[i];
+
+		if (sp < s->start || sp >= s->end)
+			continue;
+		n = s->end - sp < 1024 ? s->end - sp : 1024;
+		while (n && !s->bytes[sp - s->start + n - 1])
+			n--;
+		return !n;
+	}
+	return false;
+}
+
+/* gdb's gcore reads a mapping in chunks of a megabyte and leaves out those that it cannot read
+ * whole: a thread's stack is in one with its guard page where glibc 2.42 made that page. */
+static void mark_lost_stacks(struct pyr_target *target)
+{
+	size_t i, lost = 0;
+
+	for (i = 0; i < target->threads.count; i++)
+		lost += stack_is_zeros(target, target->threads.data[i].sp);
+	if (!lost)
+		return;
+	target->stacks_lost = true;
+	pyr_target_mark_incomplete(target,
+				   "the core has only zeros for the stacks of %zu of %zu threads: "
+				   "gdb's gcore cannot read past their guard pages; a core that "
+				   "the kernel writes has them",
+				   lost, (size_t)target->threads.count);
+}
+
 static pyr_error *build_target(struct core_parts *c, const struct pyr_target_options *options)
 {
 	pyr_error *err;
@@ -496,6 +533,7 @@ static pyr_error *build_target(struct core_parts *c, const struct pyr_target_opt
 	if (err || (err = pyr_target_find_images(c->target, options)))
 		return err;
 	mark_filtered(c->target);
+	mark_lost_stacks(c->target);
 	return NULL;
 }
 

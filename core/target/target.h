@@ -97,6 +97,8 @@ struct pyr_target {
 	 * 1.2 GiB of 2.0 GiB"); shown, and "incomplete" in JSON. Owned strings. */
 	PYR_VEC(char *) incomplete;
 
+	bool stacks_lost; /* cores: zeros stand for stacks, as mark_lost_stacks() says */
+
 	/* Live targets: which pages were in memory at that instant; NULL: not known. Owned. */
 	struct pyr_residency *residency;
 	/* Live targets: how long the process was stopped, nanoseconds; 0 if never. */

@@ -177,13 +177,14 @@ def _make_core(run):
 
 
 def gcore(run, path):
-    """gdb's gcore of the held process `run`, written to `path`."""
+    """gdb's gcore of the held process `run`, written to `path`; what gdb said."""
     done = subprocess.run(["gdb", "-nx", "-batch", "-ex", "set pagination off", "-iex", "set auto-load off",
                            "-iex", "set debuginfod enabled off", "-p", str(run.pid),
                            "-ex", "gcore " + path, "-ex", "detach"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           universal_newlines=True, timeout=180)
     assert os.path.exists(path), done.stdout[-2000:]
+    return done.stdout
 
 
 def core_of(interpreter, program):

@@ -41,3 +41,17 @@ def test_nothing_is_missing_and_nothing_in_swap(interpreter, gap, tmp_path):
         assert "incomplete" not in answer, answer["incomplete"]
     assert answers[3]["swapped"] == 0
     assert "swap" not in text.lower() and "incomplete" not in text
+
+
+@pytest.mark.parametrize("interpreter", [i for i in matrix.matrix()[0] if i.minor >= (3, 14)][:1], ids=repr)
+def test_stacks_that_gcore_left_out(interpreter, gap, tmp_path):
+    """It is said once, and not thread by thread."""
+    with programs.held(interpreter, programs.PROGRAMS["threads_and_generators"], str(tmp_path)) as run:
+        core = str(tmp_path / "core.gcore")
+        log = programs.gcore(run, core)
+    if not [line for line in log.splitlines() if "Memory read failed" in line and "0xffffffffff" not in line]:
+        gap("gdb's gcore leaves out no stack (%s)" % interpreter)
+    shell = Shell(core=core, options=interpreter.target_options())
+    for answer in shell.json("info", "threads", "stack"):
+        lost = [line for line in answer["incomplete"] if "stack" in line]
+        assert len(lost) == 1 and "the stacks of 4 of 5 threads" in lost[0] and "guard pages" in lost[0]
