@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define PF_EXITING 4u /* include/linux/sched.h; in the ninth field of stat */
 #define CAP_SYS_PTRACE_BIT 19
 
 pyr_error *pyr_process_gone(const struct pyr_process *process)
@@ -142,12 +143,28 @@ static bool have_ptrace_capability(void)
 	return have;
 }
 
+/* A process that exits gives up its memory first; from then on its files are root's. */
+static bool is_exiting(const struct pyr_process *process)
+{
+	char *text = slurp(process->dir, "stat", NULL), *p = text ? strrchr(text, ')') : NULL;
+	unsigned flags;
+	bool exiting = !p; /* nothing is left of it */
+	char state;
+
+	if (p && sscanf(p + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) == 2)
+		exiting = state == 'Z' || state == 'X' || flags & PF_EXITING;
+	free(text);
+	return exiting;
+}
+
 pyr_error *pyr_process_no_permission(const struct pyr_process *process)
 {
 	const char *who = process->name;
 	int pid = (int)process->pid, scope = 0;
 	char *yama;
 
+	if (is_exiting(process))
+		return pyr_process_gone(process);
 	if (process->uid != geteuid() && geteuid() != 0)
 		return pyr_error_create(
 			PYR_E_NO_PERMISSION,

@@ -509,6 +509,46 @@ static void test_exits_meanwhile(void **state)
 	pyr_control_deinit(&control);
 }
 
+/* The same, asked by somebody without privileges: an exiting process gives up its memory
+ * before it is gone, and is then readable by root alone. */
+static void test_exits_meanwhile_unprivileged(void **state)
+{
+	struct pyr_target_options options = {.max_pause = 5};
+	struct pyr_control control;
+	struct pyr_target *target;
+	pid_t asker = fork(), pid;
+	pyr_error *err;
+	int round, status;
+
+	(void)state;
+	if (asker == 0) {
+		pyr_control_init(&control);
+		if (!geteuid() && (setgid(65534) || setuid(65534)))
+			_exit(1);
+		prctl(PR_SET_DUMPABLE, 1); /* what changed its user is protected */
+		for (round = 0; round < ROUNDS(200); round++) {
+			pid = fork();
+			if (pid == 0) {
+				usleep((useconds_t)round * 20);
+				_exit(0);
+			}
+			usleep((useconds_t)round * 20);
+			err = pyr_target_open_pid(&control, pid, &options, &target);
+			if (!err)
+				pyr_target_destroy(target);
+			else if (err->code != PYR_E_TARGET_GONE)
+				_exit(2 + (int)err->code);
+			pyr_error_destroy(err);
+			finish(pid);
+		}
+		_exit(0);
+	}
+	assert_true(asker > 0);
+	waitpid(asker, &status, 0);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void test_no_permission(void **state)
 {
 	struct pyr_target_options options = {.max_pause = 5};
@@ -784,6 +824,7 @@ int main(void)
 		cmocka_unit_test(test_traced_by_another),
 		cmocka_unit_test(test_who_is_not_there),
 		cmocka_unit_test(test_exits_meanwhile),
+		cmocka_unit_test(test_exits_meanwhile_unprivileged),
 		cmocka_unit_test(test_no_permission),
 		cmocka_unit_test(test_in_place),
 		cmocka_unit_test(test_copy_in_file),
