@@ -25,7 +25,7 @@ UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(w
 BENCH   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 
 .PHONY: all unit docs check-docs install uninstall format lint deps check bench bench-extremes clean help
-all: $(BUILD)/libpyretain.so $(BUILD)/pyretain $(BUILD)/.emulator
+all: $(BUILD)/libpyretain.so $(BUILD)/pyretain $(if $(DESTDIR),,$(BUILD)/.emulator)
 
 # Asked once, before the first compilation: is there what it needs?
 $(BUILD)/.toolchain:
@@ -36,7 +36,7 @@ $(BUILD)/.toolchain:
 	@rm -f $@.errors && touch $@
 
 # libunicorn is loaded at run time; without it answers are less complete. Installed when that
-# takes no question and no password, otherwise named.
+# takes no question and no password, otherwise named; nothing is when a package is made (DESTDIR).
 $(BUILD)/.emulator:
 	@mkdir -p $(@D)
 	@tools/deps.sh --unasked emulator && touch $@

@@ -108,15 +108,20 @@ def type_name(t, names={}, module=type.__dict__["__module__"], qualname=type.__d
     """`module.qualname`, as `type` itself tells it, whatever a metaclass says.
 
     A heap type made by C code under a name without a dot has no module, and Cython's
-    function type has a descriptor of that name; CPython calls a type without module
-    builtin (PyType_FromSpec's warning), and so is it called here."""
+    function type has a descriptor of that name. Then repr() shows tp_name, which may have a
+    dot; and where it has none, CPython calls the type builtin (PyType_FromSpec's warning)."""
     name = names.get(t)
     if name is None:
         try:
             where = module.__get__(t)
         except AttributeError:
             where = None
-        name = names[t] = "%s.%s" % (where if isinstance(where, str) else "builtins", qualname.__get__(t))
+        if isinstance(where, str):
+            name = "%s.%s" % (where, qualname.__get__(t))
+        else:
+            name = type.__repr__(t)[len("<class '"):-len("'>")]
+            name = name if "." in name else "builtins." + qualname.__get__(t)
+        names[t] = name
     return name
 
 

@@ -159,7 +159,9 @@ def test_through_a_debugger(tmp_path, gap):
     # where all pages are touched it is the same, however it is read
     for name in ("objects", "python_blocks", "malloc_free", "malloc_cached"):
         assert abs(ours[name] - theirs[name]) <= 16 * PAGE, name
-    assert malloc["mallinfo2"]["arena"] > 0 and "incomplete" not in malloc
+    assert malloc["mallinfo2"]["arena"] > 0
+    # through a stub mapped chunks are looked for only beside what is known; others are missed, and said
+    assert all("mapped chunks" in line for line in malloc.get("incomplete", ()))
 
 
 # --- the experiments ---
