@@ -14,8 +14,8 @@ override CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-
 endif
 
 # The command's own sources; all others are the library's.
-MAIN_SRC := core/command/main.c core/command/front_shell.c core/command/front_terminal.c
-LIB_SRC := $(filter-out $(MAIN_SRC) core/layout/gen/%,$(sort $(wildcard core/*/*.c)))
+MAIN_SRC := $(sort $(wildcard core/cli/*.c))
+LIB_SRC := $(filter-out $(MAIN_SRC) core/layout/gen/% core/command/gen/%,$(sort $(wildcard core/*/*.c core/analysis/*/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIBS    := -lelf -lzstd -llz4 -lz -ldl -lm
 
@@ -84,7 +84,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/share/pyretain $(DESTDIR)$(PREFIX)/lib/pyretain
 
 # The C sources that people write: not the generated tables.
-SOURCES = $(sort $(wildcard core/*/*.[ch] core/*/gen/*.[ch] tests/unit/*.[ch] tests/bench/*.[ch]))
+SOURCES = $(sort $(wildcard core/*/*.[ch] core/analysis/*/*.[ch] core/*/gen/*.[ch] tests/unit/*.[ch] tests/bench/*.[ch]))
 format:
 	clang-format -i $(SOURCES)
 lint:

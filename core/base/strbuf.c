@@ -128,3 +128,27 @@ char *pyr_strbuf_take(struct pyr_strbuf *buf)
 	memset(buf, 0, sizeof(*buf));
 	return text;
 }
+
+bool pyr_utf8_is_valid(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	unsigned c = 0, least = 0;
+	int more = 0;
+
+	for (; *p; p++) {
+		if (more) {
+			if ((*p & 0xc0) != 0x80)
+				return false;
+			c = c << 6 | (*p & 0x3f);
+			if (--more == 0 && (c < least || c > 0x10ffff || (c >> 11) == 0x1b))
+				return false;
+		} else if (*p >= 0x80) {
+			more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
+			if (*p < 0xc0 || *p >= 0xf8)
+				return false;
+			c = *p & (0x3f >> more);
+			least = more == 1 ? 0x80 : more == 2 ? 0x800 : 0x10000;
+		}
+	}
+	return more == 0;
+}

@@ -28,4 +28,7 @@ const char *pyr_strbuf_str(const struct pyr_strbuf *buf);
 /* Take the string, to be freed by the caller; NULL when an append failed. */
 char *pyr_strbuf_take(struct pyr_strbuf *buf);
 
+/* Is @text UTF-8, without surrogates? For C strings of the target, which may hold anything. */
+bool pyr_utf8_is_valid(const char *text);
+
 #endif

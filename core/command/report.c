@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "command/context.h"
-#include "runtime/object.h"
+#include "values/object.h"
 
 void pyr_report_target(const struct pyr_session *session, struct pyr_strbuf *out)
 {

@@ -6,9 +6,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "command/retention.h"
-#include "analysis/garbage.h"
+#include "views/retention.h"
+#include "analysis/collection/garbage.h"
 #include "target/debugger.h"
+#include "values/thread_names.h"
 
 pyr_session *pyr_session_create(void)
 {
@@ -343,8 +344,11 @@ pyr_error *pyr_session_python(struct pyr_session *session, struct pyr_python **r
 
 	if ((err = pyr_session_target(session, &target)))
 		return err;
-	if (!session->python && (err = pyr_python_open(target, &options, &session->python)))
-		return err;
+	if (!session->python) {
+		if ((err = pyr_python_open(target, &options, &session->python)))
+			return err;
+		pyr_threads_name(session->python);
+	}
 	*ret = session->python;
 	return NULL;
 }

@@ -3,12 +3,12 @@
 #ifndef PYR_COMMAND_SESSION_H
 #define PYR_COMMAND_SESSION_H
 
-#include "analysis/ledger.h"
-#include "heap/model.h"
-#include "heap/roots.h"
+#include "analysis/retention/ledger.h"
+#include "graph/model.h"
+#include "roots/roots.h"
 #include "pyretain.h"
 #include "runtime/python.h"
-#include "runtime/types.h"
+#include "types/types.h"
 #include "target/target.h"
 
 enum pyr_origin { PYR_ORIGIN_NONE, PYR_ORIGIN_CORE, PYR_ORIGIN_PID, PYR_ORIGIN_DEBUGGER };

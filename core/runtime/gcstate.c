@@ -3,9 +3,9 @@
 #include "runtime/gclist.h"
 #include "runtime/raw.h"
 
-static struct pyr_raw raw_of(struct pyr_types *types, struct pyr_reader *reader)
+static struct pyr_raw raw_of(const struct pyr_python *python, struct pyr_reader *reader)
 {
-	return (struct pyr_raw){&pyr_types_python(types)->layout, reader};
+	return (struct pyr_raw){&python->layout, reader};
 }
 
 static void read_generation(struct pyr_raw raw, pyr_addr generation, struct pyr_gc_state *s,
@@ -181,11 +181,10 @@ static void read_static(const struct pyr_python *python, struct pyr_raw raw, str
 		pyr_try_u64(raw.reader, at, &s->callbacks);
 }
 
-pyr_error *pyr_gc_states_read(struct pyr_types *types, struct pyr_reader *reader,
+pyr_error *pyr_gc_states_read(const struct pyr_python *python, struct pyr_reader *reader,
 			      struct pyr_gc_state **ret, size_t *count)
 {
-	const struct pyr_python *python = pyr_types_python(types);
-	struct pyr_raw raw = raw_of(types, reader);
+	struct pyr_raw raw = raw_of(python, reader);
 	bool shared = !pyr_is(&python->layout, gc_location, INTERPRETER);
 	size_t n = shared ? 1 : python->interpreters.count, i;
 	struct pyr_gc_state *states;

@@ -2,7 +2,7 @@
 #ifndef PYR_RUNTIME_GCSTATE_H
 #define PYR_RUNTIME_GCSTATE_H
 
-#include "runtime/types.h"
+#include "runtime/python.h"
 
 #define PYR_GC_GENERATIONS 3
 
@@ -32,7 +32,7 @@ struct pyr_gc_state {
 };
 
 /* @ret is an array of *count states for pyr_gc_states_destroy(). */
-pyr_error *pyr_gc_states_read(struct pyr_types *types, struct pyr_reader *reader,
+pyr_error *pyr_gc_states_read(const struct pyr_python *python, struct pyr_reader *reader,
 			      struct pyr_gc_state **ret, size_t *count);
 void pyr_gc_states_destroy(struct pyr_gc_state *states, size_t count);
 

@@ -263,7 +263,6 @@ pyr_error *pyr_python_open(struct pyr_target *target, const struct pyr_python_op
 		pyr_python_destroy(ladder.best);
 		return err;
 	}
-	pyr_python_name_threads(ladder.best);
 	*ret = ladder.best;
 	return NULL;
 }

@@ -33,7 +33,8 @@ struct pyr_python_thread {
 	uint64_t native_id; /* kernel tid, from the thread state or matched by TLS; 0 unknown */
 	ssize_t os_thread;  /* index into target->threads, or -1: no such OS thread any more */
 	bool holds_gil;     /* of its interpreter; false when unknown */
-	char *name;         /* threading's name for it ("MainThread"), or NULL; owned */
+	char *name;         /* threading's name for it ("MainThread"), or NULL; owned.
+			     * values/thread_names.h fills it in */
 };
 
 struct pyr_python {

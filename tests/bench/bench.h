@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "heap/heap.h"
+#include "objects/heap.h"
 
 static inline double on_clock(clockid_t clock)
 {

@@ -4,9 +4,9 @@
 #define _GNU_SOURCE
 #include <string.h>
 
-#include "analysis/census.h"
+#include "analysis/census/census.h"
 #include "bench.h"
-#include "heap/survey.h"
+#include "objects/survey.h"
 
 /* Of this thread alone: rates are those of one core, however busy the machine. */
 static double cpu(void)

@@ -6,10 +6,10 @@
 #define _GNU_SOURCE
 #include <string.h>
 
-#include "analysis/dominators.h"
+#include "analysis/retention/dominators.h"
 #include "bench.h"
-#include "heap/emulator.h"
-#include "heap/model.h"
+#include "references/emulator.h"
+#include "graph/model.h"
 
 /* Of all threads. */
 static double cpu(void)

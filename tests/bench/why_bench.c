@@ -2,8 +2,8 @@
  * what is retained. Prints "name value" lines; tests/bench/bench.py turns them into
  * ratios. */
 #define _GNU_SOURCE
-#include "analysis/retained.h"
-#include "analysis/telling.h"
+#include "analysis/retention/retained.h"
+#include "analysis/retention/telling.h"
 #include "bench.h"
 
 #define TARGETS 2000u

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_OPENED_H
 #define TESTS_UNIT_OPENED_H
 
-#include "analysis/ledger.h"
+#include "analysis/retention/ledger.h"
 #include "pythons.h"
 
 struct opened {

@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "heap/emulator.h"
-#include "heap/holdings.h"
+#include "references/emulator.h"
+#include "references/holdings.h"
 #include "opened.h"
 
 struct told {

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "heap/buffers.h"
+#include "objects/buffers.h"
 #include "native/glibc.h"
 #include "opened.h"
 

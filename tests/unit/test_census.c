@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-#include "analysis/census.h"
-#include "analysis/find.h"
-#include "heap/survey.h"
+#include "analysis/census/census.h"
+#include "analysis/census/find.h"
+#include "objects/survey.h"
 #include "pythons.h"
 
 /* Tells numbers and addresses, one "word number" a line, and waits. */

@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "analysis/collector.h"
+#include "analysis/collection/collector.h"
 #include "base/search.h"
-#include "heap/model.h"
+#include "graph/model.h"
 
 #define BOTH (PYR_MODEL_TRAVERSED | PYR_MODEL_OWNED)
 #define MAX_NODES 400u

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "analysis/cycle_members.h"
+#include "analysis/collection/cycle_members.h"
 #include "random.h"
 
 #define NODES_MAX 300u

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "heap/emulator.h"
+#include "references/emulator.h"
 #include "mock_target.h"
 
 #define PAGE 4096u

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "heap/emulator_pure.h"
+#include "references/emulator_pure.h"
 
 #define SIZE 1024u
 #define BASE UINT64_C(0x7f0000000000)

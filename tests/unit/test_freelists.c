@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "mock_target.h"
-#include "runtime/freelists.h"
+#include "pymalloc/freelists.h"
 
 #define INTERPRETER 0x560000000000u
 #define OBJECTS 0x7f0000000000u

@@ -13,10 +13,10 @@
 
 #include <cmocka.h>
 
-#include "analysis/garbage.h"
-#include "analysis/shares.h"
+#include "analysis/collection/garbage.h"
+#include "analysis/collection/shares.h"
 #include "opened.h"
-#include "runtime/object.h"
+#include "values/object.h"
 
 /* Strings and tuples (which the collection lets go of) that a node alone owns, that the first
  * and the last share, and so on to the middle; chains whose every link is held twice; what is

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "analysis/dominators.h"
+#include "analysis/retention/dominators.h"
 #include "base/parallel.h"
 #include "random.h"
 

@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "heap/index.h"
-#include "heap/pages.h"
-#include "heap/scan.h"
+#include "objects/index.h"
+#include "objects/pages.h"
+#include "objects/scan.h"
 #include "random.h"
 
 static int by_value(const void *a, const void *b)

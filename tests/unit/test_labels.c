@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "heap/fold.h"
+#include "names/fold.h"
 #include "opened.h"
 #include "runtime/access.h"
 

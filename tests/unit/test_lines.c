@@ -11,7 +11,7 @@
 
 #include "pythons.h"
 #include "random.h"
-#include "runtime/lines.h"
+#include "frames/lines.h"
 
 /* For each code object: C kind firstlineno table-in-hex, then R start end line for
  * each range of instructions (line 0: none), then an empty line. */

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "analysis/memory.h"
+#include "analysis/memory/memory.h"
 #include "mock_target.h"
 #include "native/mappings.h"
 #include "target/residency.h"

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "heap/model.h"
+#include "graph/model.h"
 #include "opened.h"
 #include "references.h"
 

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "opened.h"
-#include "runtime/object.h"
+#include "values/object.h"
 
 struct tally {
 	unsigned objects, types, inexact, reprs, attributes, entries, wrong;

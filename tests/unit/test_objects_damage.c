@@ -12,7 +12,7 @@
 #include "mock_target.h"
 #include "random.h"
 #include "runtime/access.h"
-#include "runtime/object.h"
+#include "values/object.h"
 
 #define BASE 0x7f0000100000u
 #define SIZE 0x20000u

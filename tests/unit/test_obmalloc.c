@@ -8,10 +8,10 @@
 
 #include <cmocka.h>
 
-#include "analysis/arenas.h"
+#include "analysis/memory/arenas.h"
 #include "mock_target.h"
 #include "random.h"
-#include "runtime/obmalloc.h"
+#include "pymalloc/obmalloc.h"
 
 #define INTERPRETER 0x560000000000u
 #define ARENAS 0x560000100000u

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "analysis/paths.h"
+#include "analysis/retention/paths.h"
 #include "random.h"
 
 #define NODES_MAX 48

@@ -14,7 +14,8 @@
 
 #include "pythons.h"
 #include "runtime/find.h"
-#include "runtime/frames.h"
+#include "frames/frames.h"
+#include "values/thread_names.h"
 #include "runtime/gcstate.h"
 #include "runtime/interpreters.h"
 
@@ -164,7 +165,7 @@ static void check_facts(struct target *t, FILE *facts)
 	unsigned long long a, b;
 	int number;
 
-	ok(t->python, pyr_gc_states_read(t->types, &t->py->reader, &gc, &gcs));
+	ok(t->python, pyr_gc_states_read(t->py, &t->py->reader, &gc, &gcs));
 	ok(t->python, pyr_gc_count_objects(t->py, &t->py->reader, gc, gcs));
 	ok(t->python, pyr_thread_frames(t->types, &t->py->reader, 0, &frames));
 	check(t, !frames.truncated);
@@ -313,6 +314,7 @@ static void ask(const struct python *python)
 	pyr_control_init(&t.control);
 	ok(python, pyr_target_open_pid(&t.control, process.pid, &options, &t.target));
 	ok(python, pyr_python_open(t.target, NULL, &t.py));
+	pyr_threads_name(t.py);
 	ok(python, pyr_types_create(t.py, &t.types));
 	kept = fmemopen(facts, size, "r");
 	check_facts(&t, kept);

@@ -14,10 +14,10 @@
 
 #include <cmocka.h>
 
-#include "analysis/retained.h"
-#include "analysis/telling.h"
+#include "analysis/retention/retained.h"
+#include "analysis/retention/telling.h"
 #include "opened.h"
-#include "runtime/object.h"
+#include "values/object.h"
 
 #define SAMPLES 120u
 #define LARGEST 40u

@@ -14,8 +14,8 @@
 
 #include "opened.h"
 #include "runtime/access.h"
-#include "runtime/bytecode.h"
-#include "runtime/object.h"
+#include "frames/bytecode.h"
+#include "values/object.h"
 
 #define EXPLAINED_MIN 0.995
 
