@@ -37,13 +37,13 @@ void pyr_args_deinit(struct pyr_args *args);
 bool pyr_value_matches(const struct pyr_value *value, const char *text);
 
 /* --- one line into words, as a POSIX shell would --- */
-struct pyr_words {
+struct pyr_argv {
 	char **argv; /* NULL-terminated */
 	int argc;
 	bool open; /* the last word is unfinished: no blank after it */
 };
 /* Usage error on a quote that does not end, unless @lenient. */
-pyr_error *pyr_words_split(const char *line, bool lenient, struct pyr_words *ret);
-void pyr_words_deinit(struct pyr_words *words);
+pyr_error *pyr_argv_split(const char *line, bool lenient, struct pyr_argv *ret);
+void pyr_argv_deinit(struct pyr_argv *words);
 
 #endif

@@ -280,11 +280,11 @@ int pyr_run_line(pyr_session *session, const char *line, const struct pyr_sink *
 {
 	static const char *const nothing[] = {"", NULL};
 	struct pyr_args args = {0};
-	struct pyr_words words;
+	struct pyr_argv words;
 	pyr_error *err;
 	int status;
 
-	if ((err = pyr_words_split(line, false, &words))) {
+	if ((err = pyr_argv_split(line, false, &words))) {
 		args.wants_json = strstr(line, "--json") != NULL;
 		print_error(session, sink, &args, err);
 		status = err->code == PYR_E_USAGE ? 2 : 1;
@@ -293,6 +293,6 @@ int pyr_run_line(pyr_session *session, const char *line, const struct pyr_sink *
 	}
 	status = words.argc ? pyr_run(session, words.argc, (const char *const *)words.argv, sink)
 			    : pyr_run(session, 1, nothing, sink);
-	pyr_words_deinit(&words);
+	pyr_argv_deinit(&words);
 	return status;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "views/retention.h"
+#include "views/retention_cache.h"
 #include "analysis/collection/garbage.h"
 #include "target/debugger.h"
 #include "values/thread_names.h"
@@ -32,7 +32,7 @@ static void forget_tracked(struct pyr_session *session)
 
 void pyr_session_close(struct pyr_session *session)
 {
-	pyr_retention_destroy(session->retention);
+	pyr_retention_cache_destroy(session->retention);
 	session->retention = NULL;
 	free(session->unreachable);
 	session->unreachable = NULL;
@@ -43,7 +43,7 @@ void pyr_session_close(struct pyr_session *session)
 	pyr_model_destroy(session->model);
 	session->model = NULL;
 	forget_tracked(session);
-	pyr_holdings_destroy(session->holdings);
+	pyr_traverse_destroy(session->holdings);
 	session->holdings = NULL;
 	pyr_heap_destroy(session->heap);
 	session->heap = NULL;
@@ -382,7 +382,7 @@ pyr_error *pyr_session_heap(struct pyr_session *session, struct pyr_heap **ret)
 	return NULL;
 }
 
-pyr_error *pyr_session_holdings(struct pyr_session *session, struct pyr_holdings **ret)
+pyr_error *pyr_session_traverse(struct pyr_session *session, struct pyr_traverse **ret)
 {
 	struct pyr_heap *heap;
 	pyr_error *err;
@@ -390,7 +390,7 @@ pyr_error *pyr_session_holdings(struct pyr_session *session, struct pyr_holdings
 	if ((err = pyr_session_heap(session, &heap)))
 		return err;
 	if (!session->model && !session->holdings &&
-	    (err = pyr_holdings_create(heap->types, &session->holdings)))
+	    (err = pyr_traverse_create(heap->types, &session->holdings)))
 		return err;
 	*ret = session->model ? session->model->holdings : session->holdings;
 	return NULL;

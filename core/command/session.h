@@ -1,4 +1,4 @@
-/* A session: a source, and what has been learnt about it so far. Each layer is
+/* A session: a source, and what has been learned about it so far. Each layer is
  * opened on first use and kept until the source changes. */
 #ifndef PYR_COMMAND_SESSION_H
 #define PYR_COMMAND_SESSION_H
@@ -28,7 +28,7 @@ struct pyr_session {
 	struct pyr_python *python;
 	struct pyr_types *types;
 	struct pyr_heap *heap;
-	struct pyr_holdings *holdings; /* while there is no model; NULL: not asked for */
+	struct pyr_traverse *holdings; /* while there is no model; NULL: not asked for */
 	struct pyr_model *model;
 	/* The tracked objects alone, while there is no model of all; NULL: not asked for. */
 	struct pyr_heap *tracked_heap;
@@ -36,7 +36,7 @@ struct pyr_session {
 	struct pyr_roots *roots;
 	struct pyr_ledger *ledger;
 	uint8_t *unreachable;            /* by object; see pyr_garbage_mark() */
-	struct pyr_retention *retention; /* command/retention.h */
+	struct pyr_retention_cache *retention; /* command/retention.h */
 
 	/* What the core file was when it was opened: another file in its place is another target.
 	 */
@@ -56,7 +56,7 @@ pyr_error *pyr_session_python(struct pyr_session *session, struct pyr_python **r
 pyr_error *pyr_session_types(struct pyr_session *session, struct pyr_types **ret);
 pyr_error *pyr_session_heap(struct pyr_session *session, struct pyr_heap **ret);
 /* What single objects hold: the model's if there is one, else without building it. */
-pyr_error *pyr_session_holdings(struct pyr_session *session, struct pyr_holdings **ret);
+pyr_error *pyr_session_traverse(struct pyr_session *session, struct pyr_traverse **ret);
 /* With its references; the predecessors are added by who needs them. */
 pyr_error *pyr_session_model(struct pyr_session *session, struct pyr_model **ret);
 /* What the collector goes by: of the tracked objects alone where that tells the same, which

@@ -155,7 +155,7 @@ static void sentence(struct pyr_context *context, const struct pyr_arenas *a)
 		       "%s of pymalloc hold %s: ", pyr_counted(s->arenas, "arena", "arenas").text,
 		       pyr_bytes(s->bytes).text);
 	pyr_out_printf(context->out, "%s (%s) in use by %s, %s free.\n",
-		       pyr_bytes(s->bytes_in_use).text, pyr_share(s->bytes_in_use, s->bytes).text,
+		       pyr_bytes(s->bytes_in_use).text, pyr_release_count(s->bytes_in_use, s->bytes).text,
 		       pyr_counted(s->blocks_used, "block", "blocks").text,
 		       pyr_bytes(s->bytes_partly_used + s->bytes_free_pools).text);
 	pyr_out_style(context->out, PYR_STYLE_PLAIN);
@@ -176,7 +176,7 @@ static void row(struct pyr_table *table, const char *what, uint64_t bytes, uint6
 		return;
 	pyr_table_text(table, what);
 	pyr_table_text(table, pyr_bytes(bytes).text);
-	pyr_table_text(table, pyr_share(bytes, whole).text);
+	pyr_table_text(table, pyr_release_count(bytes, whole).text);
 	pyr_table_text(table, detail);
 }
 
@@ -251,7 +251,7 @@ static void print_classes(struct pyr_context *context, const struct pyr_arenas *
 		pyr_table_text(&table, pyr_count(c->blocks_used).text);
 		pyr_table_text(&table, pyr_count(c->blocks_free).text);
 		pyr_table_text(&table,
-			       pyr_share(c->blocks_used, c->blocks_used + c->blocks_free).text);
+			       pyr_release_count(c->blocks_used, c->blocks_used + c->blocks_free).text);
 		pyr_table_text(&table, pyr_bytes(c->blocks_used * c->size).text);
 		pyr_table_text(&table, pyr_bytes(c->blocks_free * c->size).text);
 	}

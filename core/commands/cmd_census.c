@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "views/census_rows.h"
-#include "views/retention.h"
+#include "views/retention_cache.h"
 
 static void totals_json(struct pyr_context *context, const struct pyr_census *census)
 {
@@ -104,8 +104,8 @@ static void sentence(struct pyr_context *context, const struct pyr_census *censu
 	pyr_out_style(out, PYR_STYLE_PLAIN);
 	if (groups->filtered)
 		pyr_out_printf(out, " %s of all objects, %s of all bytes.",
-			       pyr_share(groups->count, census->objects).text,
-			       pyr_share(groups->bytes, census->bytes).text);
+			       pyr_release_count(groups->count, census->objects).text,
+			       pyr_release_count(groups->bytes, census->bytes).text);
 	else if (generation < 0)
 		pyr_out_printf(
 			out, " The collector tracks %s: %s in generation 0, %s in 1, %s in 2%s%s.",
@@ -173,7 +173,7 @@ static void print_text(struct pyr_context *context, const struct pyr_census *cen
 			pyr_table_text(&table, pyr_count(row->gc_count).text);
 		pyr_table_cell(&table, "%s%s", row->inexact_size ? "~" : "",
 			       pyr_bytes(row->bytes).text);
-		pyr_table_text(&table, pyr_share(row->bytes, census->bytes).text);
+		pyr_table_text(&table, pyr_release_count(row->bytes, census->bytes).text);
 		if (retained)
 			pyr_table_text(&table, pyr_bytes(row->retained).text);
 	}
@@ -188,7 +188,7 @@ static void print_text(struct pyr_context *context, const struct pyr_census *cen
 /* By type index; the caller frees. */
 static pyr_error *retained_by_type(struct pyr_context *context, uint64_t **ret, uint32_t *count)
 {
-	struct pyr_retention *retention;
+	struct pyr_retention_cache *retention;
 	pyr_error *err;
 
 	if ((err = pyr_session_retained(context->session, &retention)))

@@ -2,11 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "views/route_find.h"
+#include "views/path_search.h"
 
 struct answer {
 	struct pyr_context *context;
-	struct pyr_retention *retention;
+	struct pyr_retention_cache *retention;
 	struct pyr_dominated tree;
 	bool whole;     /* of all objects, not of `start` */
 	uint32_t start; /* an object */
@@ -138,23 +138,23 @@ static void print_json(struct answer *a)
 static char *held_as(struct answer *a, uint32_t node)
 {
 	const struct pyr_root *root = NULL;
-	struct pyr_route_finder finder;
+	struct pyr_path_search finder;
 	struct pyr_path path = {0};
-	struct pyr_route route;
+	struct pyr_printable_path route;
 	char *text = NULL;
 	pyr_error *err;
 
-	pyr_route_finder_init(&finder, a->context, a->retention, node, NULL);
-	err = pyr_route_find(&finder, PYR_PHASE_POSSIBLE, &path, &root);
+	pyr_printable_path_finder_init(&finder, a->context, a->retention, node, NULL);
+	err = pyr_path_search_next(&finder, PYR_PHASE_POSSIBLE, &path, &root);
 	if (!err && path.count &&
-	    !(err = pyr_route_make(a->context, a->retention, root, &path, false, &route))) {
+	    !(err = pyr_printable_path_make(a->context, a->retention, root, &path, false, &route))) {
 		text = route.expression;
 		route.expression = NULL;
-		pyr_route_deinit(&route);
+		pyr_printable_path_deinit(&route);
 	}
 	pyr_error_destroy(err); /* interrupted: told at the end */
 	pyr_path_deinit(&path);
-	pyr_route_finder_deinit(&finder);
+	pyr_printable_path_finder_deinit(&finder);
 	return text;
 }
 
@@ -171,7 +171,7 @@ static void print_row(struct answer *a, struct pyr_table *table, const struct pl
 	char *held = held_as(a, p->node);
 
 	pyr_table_text(table, pyr_bytes(bytes).text);
-	pyr_table_text(table, pyr_share(bytes, retained(a)->bytes).text);
+	pyr_table_text(table, pyr_release_count(bytes, retained(a)->bytes).text);
 	pyr_table_text(table, pyr_bytes(retained(a)->sizes[p->node]).text);
 	pyr_table_text(table, pyr_address(address_of(a, p->node)).text);
 	pyr_table_cell(table, "%*s%s", (int)indent, "", pyr_short_type(name_of(a, p->node)));
@@ -240,7 +240,7 @@ static pyr_error *print_tree(struct answer *a)
  * other object. */
 static uint32_t headline(const struct answer *a)
 {
-	const struct pyr_telling *telling = a->retention->telling;
+	const struct pyr_edge_costs *telling = a->retention->telling;
 	const struct pyr_heap *heap = a->retention->model->heap;
 	uint32_t node = a->rows.data[0], child, most;
 	const struct pyr_type *type;
@@ -254,8 +254,8 @@ static uint32_t headline(const struct answer *a)
 		if (most == PYR_NOT_REACHABLE)
 			break;
 		type = pyr_types_at(heap->types, heap->type[node]);
-		if (!pyr_telling_is_namespace(telling, node) &&
-		    !pyr_telling_is_modules(telling, node) && type->shape != PYR_SHAPE_MODULE &&
+		if (!pyr_edge_costs_is_namespace(telling, node) &&
+		    !pyr_edge_costs_is_modules(telling, node) && type->shape != PYR_SHAPE_MODULE &&
 		    retained(a)->tree.retained[most] < retained(a)->tree.retained[node] / 10 * 9)
 			break;
 		node = most;
@@ -283,7 +283,7 @@ static void sentence(struct answer *a)
 			held ? "" : "the object at ",
 			held ? held : pyr_address(address_of(a, top)).text,
 			pyr_short_type(name_of(a, top)), pyr_bytes(r->tree.retained[top]).text,
-			pyr_share(r->tree.retained[top], r->bytes).text);
+			pyr_release_count(r->tree.retained[top], r->bytes).text);
 	pyr_out_style(out, PYR_STYLE_PLAIN);
 	pyr_out_text(out, "\n");
 	free(held);
@@ -405,7 +405,7 @@ static void print_types(struct answer *a, const struct type_row *rows, uint32_t 
 		if (!a->whole)
 			continue;
 		pyr_table_text(&table, pyr_bytes(rows[i].retained).text);
-		pyr_table_text(&table, pyr_share(rows[i].retained, retained(a)->bytes).text);
+		pyr_table_text(&table, pyr_release_count(rows[i].retained, retained(a)->bytes).text);
 	}
 	pyr_table_finish(&table);
 	pyr_context_more(a->context, shown, count, "type", "types");

@@ -102,7 +102,7 @@ static void explained_rows(struct pyr_context *context, struct pyr_table *table,
 		pyr_table_text(table, "");
 		pyr_table_cell(table, "%s inferred (%s): the code of some types cannot be had",
 			       pyr_counted(model->inferred, "reference is", "references are").text,
-			       pyr_share(model->inferred, model->graph.edges).text);
+			       pyr_release_count(model->inferred, model->graph.edges).text);
 	}
 	pyr_table_text(table, "explained");
 	pyr_table_cell(table, "%.2f %% of all counted references were found (%s of %s)",

@@ -4,8 +4,8 @@
 
 #include "analysis/memory/chunks.h"
 #include "analysis/memory/memory.h"
-#include "views/holder.h"
-#include "views/native_view.h"
+#include "views/held_as.h"
+#include "views/native_memory.h"
 #include "views/show.h"
 
 #define LARGEST 10u /* chunks that are told one by one to a person */
@@ -68,11 +68,11 @@ static pyr_error *learn(struct pyr_context *context, struct answer *a)
 
 static pyr_error *find_holders(struct pyr_context *context, struct answer *a)
 {
-	struct pyr_retention *retention;
+	struct pyr_retention_cache *retention;
 	pyr_error *err;
 	size_t i;
 
-	if ((err = pyr_session_retention(context->session, &retention)))
+	if ((err = pyr_session_retention_cache(context->session, &retention)))
 		return err;
 	a->has_holders = true;
 	for (i = 0; i < HOLDERS_MAX && i < a->chunks.largest.count; i++) {
@@ -458,7 +458,7 @@ static void print_owners(struct pyr_context *context, const struct answer *a)
 		pyr_table_text(&table, pyr_strbuf_str(&text));
 		pyr_table_text(&table, pyr_count(g->count).text);
 		pyr_table_text(&table, pyr_bytes(g->bytes).text);
-		pyr_table_text(&table, pyr_share(g->bytes, a->chunks.bytes).text);
+		pyr_table_text(&table, pyr_release_count(g->bytes, a->chunks.bytes).text);
 		pyr_table_text(&table, pyr_bytes(g->largest).text);
 		pyr_table_text(&table, pyr_address(example).text);
 		if (g->example_id != PYR_NO_ID)
@@ -523,7 +523,7 @@ static void print_sizes(struct pyr_context *context, const struct answer *a)
 		pyr_table_cell(&table, s->up_to > 1024 ? "<= %s" : "%s", pyr_bytes(s->up_to).text);
 		pyr_table_text(&table, pyr_count(s->count).text);
 		pyr_table_text(&table, pyr_bytes(s->bytes).text);
-		pyr_table_text(&table, pyr_share(s->bytes, a->chunks.bytes).text);
+		pyr_table_text(&table, pyr_release_count(s->bytes, a->chunks.bytes).text);
 		pyr_table_text(&table, pyr_bytes(s->python_bytes).text);
 		pyr_table_text(&table, pyr_bytes(s->bytes - s->python_bytes).text);
 	}

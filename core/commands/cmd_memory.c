@@ -4,7 +4,7 @@
 
 #include "analysis/collection/garbage.h"
 #include "analysis/memory/memory.h"
-#include "views/native_view.h"
+#include "views/native_memory.h"
 #include "views/show_waste.h"
 #include "roots/zombie_frames.h"
 #include "runtime/gcstate.h"
@@ -292,7 +292,7 @@ static void print_text(struct pyr_context *context, const struct answer *a)
 		how(a, c, &text);
 		pyr_table_text(&table, pyr_memory_text(c));
 		pyr_table_text(&table, known(a, c) ? pyr_bytes(m->bytes[c]).text : "?");
-		pyr_table_text(&table, known(a, c) ? pyr_share(m->bytes[c], m->total).text : "");
+		pyr_table_text(&table, known(a, c) ? pyr_release_count(m->bytes[c], m->total).text : "");
 		if (swap)
 			pyr_table_text(&table, pyr_bytes(m->swapped[c]).text);
 		pyr_table_text(&table, pyr_strbuf_str(&text));
@@ -319,12 +319,12 @@ static void print_text(struct pyr_context *context, const struct answer *a)
 
 /* --- what is asked of the heap --- */
 
-static void mark(struct answer *a, const struct pyr_address_set *gone)
+static void mark(struct answer *a, const struct pyr_address_bitmap *gone)
 {
 	pyr_addr addr;
 	uint32_t id;
 
-	for (addr = 0; pyr_address_set_next(gone, &addr); addr += 8)
+	for (addr = 0; pyr_address_bitmap_next(gone, &addr); addr += 8)
 		if ((id = pyr_heap_id(a->view.heap, addr)) != PYR_NO_ID)
 			a->garbage[id >> 6] |= UINT64_C(1) << (id & 63);
 }
@@ -334,7 +334,7 @@ static pyr_error *find_garbage(struct pyr_context *context, struct answer *a)
 	struct pyr_control *control = &context->session->control;
 	const struct pyr_python *python = context->session->python;
 	size_t i, interpreters = python->interpreters.count;
-	struct pyr_address_set gone;
+	struct pyr_address_bitmap gone;
 	struct pyr_garbage g;
 	struct pyr_model *model;
 	pyr_error *err;
@@ -355,7 +355,7 @@ static pyr_error *find_garbage(struct pyr_context *context, struct answer *a)
 		if (!(err = pyr_garbage_weigh(&g, control, NULL, &gone))) {
 			a->unreachable += g.count;
 			mark(a, &gone);
-			pyr_address_set_deinit(&gone);
+			pyr_address_bitmap_deinit(&gone);
 		}
 		pyr_garbage_deinit(&g);
 		if (err)

@@ -6,7 +6,7 @@
 #include "views/show.h"
 
 struct answer {
-	struct pyr_asked object;
+	struct pyr_object_argument object;
 	uint64_t size;
 	bool has_size, exact_size;
 	bool has_ledger;
@@ -81,7 +81,7 @@ static void print_json(struct pyr_context *context, struct answer *a)
 {
 	struct pyr_json *json = context->json;
 
-	pyr_asked_json(context, &a->object);
+	pyr_object_argument_json(context, &a->object);
 	pyr_json_int(json, "refcount", a->object.header.refcount);
 	pyr_json_bool(json, "immortal", a->object.header.immortal);
 	if (a->has_ledger)
@@ -160,7 +160,7 @@ static void print_text(struct pyr_context *context, struct answer *a, const char
 		       pyr_address(a->object.address).text);
 	pyr_out_style(out, PYR_STYLE_PLAIN);
 	pyr_out_text(out, "\n");
-	pyr_asked_print(context, &a->object);
+	pyr_object_argument_print(context, &a->object);
 	if (!a->object.listed)
 		pyr_out_styled(out, PYR_STYLE_WARNING,
 			       "  It looks like an object, but is none of those that were found in "

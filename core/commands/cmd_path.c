@@ -1,7 +1,7 @@
 /* path: a chain of references from one object to another. */
 #include <string.h>
 
-#include "views/route_find.h"
+#include "views/path_search.h"
 
 struct ends {
 	uint32_t from, to;
@@ -22,7 +22,7 @@ static const char *name_of(struct pyr_context *context, uint32_t node)
 }
 
 static void print_json(struct pyr_context *context, const struct ends *ends,
-		       const struct pyr_route *route)
+		       const struct pyr_printable_path *route)
 {
 	struct pyr_heap *heap = context->session->heap;
 	struct pyr_json *json = context->json;
@@ -32,13 +32,13 @@ static void print_json(struct pyr_context *context, const struct ends *ends,
 	pyr_json_bool(json, "found", route->count > 0);
 	pyr_json_begin_list(json, "paths");
 	if (route->count)
-		pyr_route_json(context, route);
+		pyr_printable_path_json(context, route);
 	pyr_json_end_list(json);
 	pyr_json_uint(json, "omitted", 0);
 }
 
 static void print_text(struct pyr_context *context, const struct ends *ends,
-		       const struct pyr_route *route)
+		       const struct pyr_printable_path *route)
 {
 	struct pyr_heap *heap = context->session->heap;
 
@@ -54,16 +54,16 @@ static void print_text(struct pyr_context *context, const struct ends *ends,
 		       name_of(context, ends->from), name_of(context, ends->to),
 		       pyr_counted(route->display.steps.count, "step", "steps").text,
 		       route->expression);
-	pyr_route_print(context, route);
+	pyr_printable_path_print(context, route);
 }
 
 pyr_error *pyr_cmd_path(struct pyr_context *context)
 {
-	struct pyr_path_costs costs = {.cost = pyr_telling_cost};
+	struct pyr_path_costs costs = {.cost = pyr_edge_costs_of};
 	struct pyr_path_query query = {.source = is_from};
-	struct pyr_retention *retention;
+	struct pyr_retention_cache *retention;
 	struct pyr_resolved from, to;
-	struct pyr_route route = {0};
+	struct pyr_printable_path route = {0};
 	struct pyr_path path;
 	struct pyr_heap *heap;
 	struct ends ends;
@@ -74,7 +74,7 @@ pyr_error *pyr_cmd_path(struct pyr_context *context)
 				    context->args->arguments[0].number, &from)) ||
 	    (err = pyr_heap_resolve(heap, &context->session->control,
 				    context->args->arguments[1].number, &to)) ||
-	    (err = pyr_session_retention(context->session, &retention)))
+	    (err = pyr_session_retention_cache(context->session, &retention)))
 		return err;
 	ends.from = from.id;
 	ends.to = query.target = to.id;
@@ -84,7 +84,7 @@ pyr_error *pyr_cmd_path(struct pyr_context *context)
 				 &query, &path)))
 		return err;
 	if (path.count &&
-	    (err = pyr_route_make(context, retention, NULL, &path,
+	    (err = pyr_printable_path_make(context, retention, NULL, &path,
 				  pyr_context_option(context, PYR_OPT_path_raw)->given, &route))) {
 		pyr_path_deinit(&path);
 		return err;
@@ -95,6 +95,6 @@ pyr_error *pyr_cmd_path(struct pyr_context *context)
 	else
 		print_text(context, &ends, &route);
 	pyr_path_deinit(&path);
-	pyr_route_deinit(&route);
+	pyr_printable_path_deinit(&route);
 	return NULL;
 }

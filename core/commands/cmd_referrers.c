@@ -16,7 +16,7 @@ struct row {
 
 struct listing {
 	struct pyr_context *context;
-	const struct pyr_asked *asked;
+	const struct pyr_object_argument *asked;
 	struct pyr_object_ledger ledger;
 	bool raw, failed;
 	uint64_t holders, printed;
@@ -175,7 +175,7 @@ static void print_text(struct listing *l)
 	size_t i, shown = l->rows.count;
 
 	print_sentence(l);
-	pyr_asked_print(l->context, l->asked);
+	pyr_object_argument_print(l->context, l->asked);
 	if (l->holders && l->holders <= SORTED_MAX)
 		qsort(l->rows.data, l->rows.count, sizeof(*l->rows.data), by_rank);
 	if (shown > l->context->limit)
@@ -278,7 +278,7 @@ static pyr_error *print_json(struct listing *l)
 	pyr_error *err;
 	size_t i;
 
-	pyr_asked_json(l->context, l->asked);
+	pyr_object_argument_json(l->context, l->asked);
 	pyr_json_int(json, "refcount", l->asked->header.refcount);
 	pyr_json_bool(json, "immortal", l->asked->header.immortal);
 	pyr_json_begin_list(json, "referrers");
@@ -307,7 +307,7 @@ pyr_error *pyr_cmd_referrers(struct pyr_context *context)
 		.raw = pyr_context_option(context, PYR_OPT_referrers_raw)->given,
 	};
 	struct pyr_session *session = context->session;
-	struct pyr_asked asked;
+	struct pyr_object_argument asked;
 	pyr_error *err;
 
 	if ((err = pyr_context_resolve_listed(context, context->args->arguments[0].number,

@@ -10,7 +10,7 @@ enum { FIRST, LAST, BUCKETS };
 
 struct listing {
 	struct pyr_context *context;
-	const struct pyr_asked *asked;
+	const struct pyr_object_argument *asked;
 	bool raw, failed, folded;
 	uint64_t references, inferred;
 	uint64_t distinct;
@@ -105,7 +105,7 @@ static void print_text(struct listing *l)
 	pyr_object_words(l->context, l->asked, &name);
 	if (!l->references) {
 		pyr_out_styled(out, PYR_STYLE_STRONG, "%s holds nothing.\n", pyr_strbuf_str(&name));
-		pyr_asked_print(l->context, l->asked);
+		pyr_object_argument_print(l->context, l->asked);
 		pyr_strbuf_deinit(&name);
 		return;
 	}
@@ -114,7 +114,7 @@ static void print_text(struct listing *l)
 	pyr_out_styled(out, PYR_STYLE_STRONG, " to %s.\n",
 		       pyr_counted(l->distinct, "object", "objects").text);
 	pyr_strbuf_deinit(&name);
-	pyr_asked_print(l->context, l->asked);
+	pyr_object_argument_print(l->context, l->asked);
 	pyr_out_text(out, "\n");
 	if (l->raw)
 		pyr_table_init(&table, out, raw_columns, 5);
@@ -180,13 +180,13 @@ static bool folded_json(void *ctx, const struct pyr_chain *chain)
 	return true;
 }
 
-static pyr_error *print_json(struct listing *l, struct pyr_holdings *holdings)
+static pyr_error *print_json(struct listing *l, struct pyr_traverse *holdings)
 {
 	struct pyr_session *session = l->context->session;
 	struct pyr_json *json = l->context->json;
 	pyr_error *err;
 
-	pyr_asked_json(l->context, l->asked);
+	pyr_object_argument_json(l->context, l->asked);
 	pyr_json_begin_list(json, "references");
 	err = pyr_held_each(holdings, session->heap, &session->control, l->asked->header.type,
 			    l->asked->address, true, row_json, l);
@@ -209,12 +209,12 @@ pyr_error *pyr_cmd_refs(struct pyr_context *context)
 		.raw = pyr_context_option(context, PYR_OPT_refs_raw)->given,
 	};
 	struct pyr_session *session = context->session;
-	struct pyr_holdings *holdings;
-	struct pyr_asked asked;
+	struct pyr_traverse *holdings;
+	struct pyr_object_argument asked;
 	pyr_error *err;
 
 	if ((err = pyr_context_resolve(context, context->args->arguments[0].number, &asked)) ||
-	    (err = pyr_session_holdings(session, &holdings)))
+	    (err = pyr_session_traverse(session, &holdings)))
 		return err;
 	l.asked = &asked;
 	l.seen = calloc((size_t)session->heap->count / 64 + 1, sizeof(*l.seen));

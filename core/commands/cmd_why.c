@@ -2,15 +2,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "views/route_find.h"
-#include "views/why_merged.h"
+#include "views/path_search.h"
+#include "views/why_patterns.h"
 #include "views/why_words.h"
 
 struct answer {
 	struct pyr_context *context;
-	struct pyr_retention *retention;
+	struct pyr_retention_cache *retention;
 	uint32_t object;
-	PYR_VEC(struct pyr_route) routes;
+	PYR_VEC(struct pyr_printable_path) routes;
 	bool more; /* another path is there that was not asked for */
 	bool held; /* from an exact or lasting root */
 	enum pyr_unheld unheld;
@@ -30,7 +30,7 @@ static bool has_remainder(void *ctx, uint32_t node, unsigned *cost)
 /* No root reaches it: does something that has more references than were found? */
 static pyr_error *why_not(struct answer *a)
 {
-	struct pyr_path_costs costs = {.cost = pyr_telling_cost, .ctx = a->retention->telling};
+	struct pyr_path_costs costs = {.cost = pyr_edge_costs_of, .ctx = a->retention->telling};
 	struct pyr_path_query query = {.target = a->object, .source = has_remainder, .ctx = a};
 	struct pyr_path path;
 	pyr_error *err;
@@ -54,15 +54,15 @@ static pyr_error *ask(struct answer *a, uint64_t wanted, bool raw)
 {
 	const struct pyr_value *exclude = pyr_context_option(a->context, PYR_OPT_why_exclude);
 	const struct pyr_root *root = NULL;
-	struct pyr_route_finder finder;
-	struct pyr_route route;
+	struct pyr_path_search finder;
+	struct pyr_printable_path route;
 	struct pyr_path path = {0};
 	pyr_error *err = NULL;
 	unsigned last_phase = PYR_PHASE_POSSIBLE;
 
-	pyr_route_finder_init(&finder, a->context, a->retention, a->object, exclude);
+	pyr_printable_path_finder_init(&finder, a->context, a->retention, a->object, exclude);
 	while (!err && a->routes.count <= wanted) {
-		if ((err = pyr_route_find(&finder, last_phase, &path, &root)) || !path.count)
+		if ((err = pyr_path_search_next(&finder, last_phase, &path, &root)) || !path.count)
 			break;
 		if (a->routes.count == wanted) {
 			a->more = true;
@@ -73,15 +73,15 @@ static pyr_error *ask(struct answer *a, uint64_t wanted, bool raw)
 			a->held = true;
 			last_phase = PYR_PHASE_LASTING;
 		}
-		pyr_route_block(&finder, &path, root);
-		err = pyr_route_make(a->context, a->retention, root, &path, raw, &route);
+		pyr_printable_path_block(&finder, &path, root);
+		err = pyr_printable_path_make(a->context, a->retention, root, &path, raw, &route);
 		if (!err && !pyr_vec_push(&a->routes, route)) {
-			pyr_route_deinit(&route);
+			pyr_printable_path_deinit(&route);
 			err = pyr_error_no_memory();
 		}
 	}
 	pyr_path_deinit(&path);
-	pyr_route_finder_deinit(&finder);
+	pyr_printable_path_finder_deinit(&finder);
 	if (!err && !a->held)
 		err = why_not(a);
 	return err;
@@ -101,7 +101,7 @@ static void print_json(struct answer *a)
 		pyr_type_name(heap->types, pyr_types_at(heap->types, heap->type[a->object])));
 	pyr_json_begin_list(json, "paths");
 	for (i = 0; i < a->routes.count; i++)
-		pyr_route_json(a->context, &a->routes.data[i]);
+		pyr_printable_path_json(a->context, &a->routes.data[i]);
 	pyr_json_end_list(json);
 	pyr_json_bool(json, "unreachable", !a->routes.count && a->unheld == PYR_UNHELD_GARBAGE);
 	pyr_json_bool(json, "more_paths", a->more);
@@ -180,7 +180,7 @@ static pyr_error *print_text(struct answer *a)
 		pyr_out_text(out, "\n");
 		if (a->routes.count > 1)
 			pyr_out_printf(out, "%zu. %s\n", i + 1, a->routes.data[i].expression);
-		pyr_route_print(a->context, &a->routes.data[i]);
+		pyr_printable_path_print(a->context, &a->routes.data[i]);
 	}
 	if (a->more && a->routes.count > 1)
 		pyr_out_text(out, "\n  … and there are other paths (--paths N shows more)\n");
@@ -206,7 +206,7 @@ pyr_error *pyr_cmd_why(struct pyr_context *context)
 	if ((err = pyr_session_heap(context->session, &heap)) ||
 	    (err = pyr_heap_resolve(heap, &context->session->control,
 				    context->args->arguments[0].number, &where)) ||
-	    (err = pyr_session_retention(context->session, &a.retention)))
+	    (err = pyr_session_retention_cache(context->session, &a.retention)))
 		return err;
 	a.object = where.id;
 	err = ask(&a, paths->number ? paths->number : 1,
@@ -219,7 +219,7 @@ pyr_error *pyr_cmd_why(struct pyr_context *context)
 			err = print_text(&a);
 	}
 	for (i = 0; i < a.routes.count; i++)
-		pyr_route_deinit(&a.routes.data[i]);
+		pyr_printable_path_deinit(&a.routes.data[i]);
 	pyr_vec_deinit(&a.routes);
 	return err;
 }

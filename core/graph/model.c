@@ -5,8 +5,8 @@
 
 #include "base/large.h"
 #include "base/parallel.h"
-#include "graph/bound.h"
-#include "graph/gatherer.h"
+#include "graph/bound_guesses.h"
+#include "graph/edge_collector.h"
 #include "graph/interned.h"
 #include "references/refs_internal.h"
 
@@ -40,7 +40,7 @@ struct late {
 };
 
 struct worker {
-	struct pyr_gatherer soon, late;
+	struct pyr_edge_collector soon, late;
 	PYR_VEC(uint32_t) left; /* to the late passes */
 	uint64_t recalled;
 	bool out_of_memory;
@@ -48,7 +48,7 @@ struct worker {
 
 struct seen_type {
 	const struct pyr_type *type;
-	const struct pyr_plan *plan;
+	const struct pyr_traverse_plan *plan;
 };
 
 struct pass {
@@ -76,24 +76,24 @@ static void defer(struct worker *w, uint32_t id)
 		w->out_of_memory = true;
 }
 
-static void look_ahead(struct pass *p, struct pyr_gatherer *c, size_t id, size_t end)
+static void look_ahead(struct pass *p, struct pyr_edge_collector *c, size_t id, size_t end)
 {
 	uint32_t type;
 
 	if (id + FAR < end && p->routes[p->heap->type[id + FAR]] == ROUTE_APART)
-		pyr_gatherer_expect(c, p->heap->address[id + FAR]);
+		pyr_edge_collector_expect(c, p->heap->address[id + FAR]);
 	if (id + NEAR >= end)
 		return;
 	type = p->heap->type[id + NEAR];
 	if (p->routes[type] == ROUTE_APART)
-		pyr_gatherer_expect_more(c, p->types[type].plan, p->heap->address[id + NEAR]);
+		pyr_edge_collector_expect_more(c, p->types[type].plan, p->heap->address[id + NEAR]);
 }
 
 static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct pass *p = ctx;
 	struct worker *w = &p->w[worker];
-	struct pyr_gatherer *c = &w->soon;
+	struct pyr_edge_collector *c = &w->soon;
 	struct chunk *chunk = &p->chunks[begin / CHUNK];
 	const struct seen_type *seen;
 	size_t id;
@@ -111,7 +111,7 @@ static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t en
 			break;
 		case ROUTE_APART:
 			seen = &p->types[p->heap->type[id]];
-			if (!pyr_gatherer_walk(c, seen->type, seen->plan, (uint32_t)id,
+			if (!pyr_edge_collector_walk(c, seen->type, seen->plan, (uint32_t)id,
 					       p->heap->address[id]))
 				defer(w, (uint32_t)id);
 			break;
@@ -120,7 +120,7 @@ static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t en
 			break;
 		}
 	}
-	pyr_gatherer_flush(c);
+	pyr_edge_collector_flush(c);
 	chunk->late_count = w->left.count - chunk->late;
 	chunk->told = pyr_edge_stream_count(&c->stream) - chunk->from;
 	if (w->out_of_memory || pyr_edge_stream_failed(&c->stream))
@@ -131,7 +131,7 @@ static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t en
 /* --- the others --- */
 
 /* Of each type so many are walked first, by the calling thread, which learns from them;
- * then one of CHECK_EVERY, to check what was learnt. The rest are walked by all threads as
+ * then one of CHECK_EVERY, to check what was learned. The rest are walked by all threads as
  * far as that goes, and what remains by the calling thread. */
 #define TEACH 64u
 #define CHECK_EVERY 256u
@@ -161,15 +161,15 @@ static pyr_error *gather(struct pass *p)
 	return NULL;
 }
 
-static void begin_late(struct pyr_gatherer *c, struct late *late)
+static void begin_late(struct pyr_edge_collector *c, struct late *late)
 {
 	c->owner = late->id;
 	late->from = pyr_edge_stream_count(&c->stream);
 }
 
-static pyr_error *end_late(struct pyr_gatherer *c, struct late *late, size_t by)
+static pyr_error *end_late(struct pyr_edge_collector *c, struct late *late, size_t by)
 {
-	pyr_gatherer_flush(c);
+	pyr_edge_collector_flush(c);
 	late->count = c->counts[late->id];
 	late->by = (uint16_t)by;
 	late->done = true;
@@ -179,16 +179,16 @@ static pyr_error *end_late(struct pyr_gatherer *c, struct late *late, size_t by)
 
 static pyr_error *walk_late(struct pass *p, struct late *late, bool check)
 {
-	struct pyr_gatherer *c = &p->w[0].late;
+	struct pyr_edge_collector *c = &p->w[0].late;
 	const struct pyr_type *type = p->types[p->heap->type[late->id]].type;
 	pyr_addr addr = p->heap->address[late->id];
 
 	begin_late(c, late);
 	if (check)
-		pyr_holdings_check(p->model->holdings, &c->reader, type, addr, pyr_gatherer_take,
+		pyr_traverse_check(p->model->holdings, &c->reader, type, addr, pyr_edge_collector_take,
 				   c);
 	else
-		pyr_holdings_walk(p->model->holdings, &c->reader, type, addr, pyr_gatherer_take, c);
+		pyr_traverse_walk(p->model->holdings, &c->reader, type, addr, pyr_edge_collector_take, c);
 	return end_late(c, late, 0);
 }
 
@@ -214,7 +214,7 @@ static pyr_error *teach(struct pass *p)
 static pyr_error *recall(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct pass *p = ctx;
-	struct pyr_gatherer *c = &p->w[worker].late;
+	struct pyr_edge_collector *c = &p->w[worker].late;
 	bool damaged;
 	pyr_error *err;
 
@@ -227,11 +227,11 @@ static pyr_error *recall(void *ctx, unsigned worker, size_t begin, size_t end)
 			continue;
 		begin_late(c, late);
 		/* Settled by now. */
-		if (seen->plan && pyr_plan_coverage(seen->type, seen->plan) == PYR_REFS_NATIVE) {
-			if (!pyr_gatherer_walk(c, seen->type, seen->plan, late->id, addr))
+		if (seen->plan && pyr_traverse_plan_coverage(seen->type, seen->plan) == PYR_REFS_NATIVE) {
+			if (!pyr_edge_collector_walk(c, seen->type, seen->plan, late->id, addr))
 				continue;
-		} else if (pyr_holdings_recall(p->model->holdings, &c->reader, seen->type, addr,
-					       pyr_gatherer_take, c, &damaged)) {
+		} else if (pyr_traverse_learned(p->model->holdings, &c->reader, seen->type, addr,
+					       pyr_edge_collector_take, c, &damaged)) {
 			p->w[worker].recalled++;
 			c->damaged += damaged;
 		} else {
@@ -266,7 +266,7 @@ static pyr_error *walk_all_late(struct pass *p)
 				recall, p)))
 		return err;
 	for (i = 0; i < p->workers; i++)
-		pyr_holdings_recalled(p->model->holdings, p->w[i].recalled);
+		pyr_traverse_count_learned(p->model->holdings, p->w[i].recalled);
 	return walk_rest(p);
 }
 
@@ -407,7 +407,7 @@ static pyr_error *find_interned(struct pass *p)
 	return !dict || pyr_refs_add_interned(p->refs, dict) ? NULL : pyr_error_no_memory();
 }
 
-static void start_gatherer(struct pass *p, struct pyr_gatherer *c, bool may_ask)
+static void start_gatherer(struct pass *p, struct pyr_edge_collector *c, bool may_ask)
 {
 	pyr_reader_init(&c->reader, pyr_types_python(p->heap->types)->target);
 	pyr_reader_init(&c->ahead, pyr_types_python(p->heap->types)->target);
@@ -439,12 +439,12 @@ static pyr_error *prepare(struct pass *p)
 	return NULL;
 }
 
-static void stop_gatherer(struct pass *p, struct pyr_gatherer *c)
+static void stop_gatherer(struct pass *p, struct pyr_edge_collector *c)
 {
 	p->model->dangling += c->dangling;
 	p->model->inferred += c->inferred;
 	p->model->damaged += c->damaged;
-	pyr_gatherer_deinit(c);
+	pyr_edge_collector_deinit(c);
 }
 
 static void finish(struct pass *p)
@@ -456,7 +456,7 @@ static void finish(struct pass *p)
 		stop_gatherer(p, &p->w[i].late);
 		pyr_vec_deinit(&p->w[i].left);
 	}
-	p->model->damaged += pyr_holdings_damaged(p->model->holdings);
+	p->model->damaged += pyr_traverse_damaged(p->model->holdings);
 	free(p->w);
 	free(p->chunks);
 	free(p->late);
@@ -474,11 +474,11 @@ pyr_error *pyr_model_build(struct pyr_heap *heap, struct pyr_control *control,
 	if (!model)
 		return pyr_error_no_memory();
 	model->heap = heap;
-	if ((err = pyr_holdings_create(heap->types, &model->holdings))) {
+	if ((err = pyr_traverse_create(heap->types, &model->holdings))) {
 		free(model);
 		return err;
 	}
-	p.refs = pyr_holdings_refs(model->holdings);
+	p.refs = pyr_traverse_refs(model->holdings);
 	if (!(err = find_interned(&p)) && !(err = prepare(&p)) && !(err = choose_routes(&p)) &&
 	    !(err = pyr_parallel(control, "collecting references", p.workers, heap->count, CHUNK,
 				 walk_chunk, &p)) &&
@@ -486,7 +486,7 @@ pyr_error *pyr_model_build(struct pyr_heap *heap, struct pyr_control *control,
 		err = place_rows(&p);
 	finish(&p);
 	if (!err && model->inferred)
-		err = pyr_model_bound(model, control);
+		err = pyr_model_bound_guesses(model, control);
 	if (err)
 		pyr_model_destroy(model);
 	else
@@ -503,18 +503,18 @@ void pyr_model_destroy(struct pyr_model *model)
 {
 	if (!model)
 		return;
-	pyr_holdings_destroy(model->holdings);
+	pyr_traverse_destroy(model->holdings);
 	pyr_graph_deinit(&model->graph);
 	free(model->flags);
 	free(model->accounted);
 	free(model);
 }
 
-enum pyr_way pyr_model_walk(struct pyr_model *model, uint32_t id, pyr_ref_fn fn, void *ctx)
+enum pyr_traverse_method pyr_model_walk(struct pyr_model *model, uint32_t id, pyr_ref_fn fn, void *ctx)
 {
 	struct pyr_types *types = model->heap->types;
 
-	return pyr_holdings_walk(model->holdings, &pyr_types_python(types)->reader,
+	return pyr_traverse_walk(model->holdings, &pyr_types_python(types)->reader,
 				 pyr_types_at(types, model->heap->type[id]),
 				 model->heap->address[id], fn, ctx);
 }

@@ -3,7 +3,7 @@
  * references make up is no reference, and left out (bound.c).
  *
  * Built in one pass over the objects in address order: types with native plans on all
- * cores, then those whose functions were learnt from some of their objects, what remains
+ * cores, then those whose functions were learned from some of their objects, what remains
  * on the calling thread (holdings.h). 8 bytes per object and 5 per reference, in the other
  * direction 8 and 4 more; no more than that at the peak. Labels are not stored:
  * pyr_model_walk() asks an object again. A word that is the address of no object of
@@ -14,7 +14,7 @@
 
 #include "graph/graph.h"
 #include "objects/heap.h"
-#include "references/holdings.h"
+#include "references/traverse.h"
 
 /* What is kept of an edge's label, in flags[]: the kind (enum pyr_edge_kind) in bits
  * 0-4 and these. */
@@ -25,7 +25,7 @@
 
 struct pyr_model {
 	struct pyr_heap *heap;         /* borrowed */
-	struct pyr_holdings *holdings; /* owned; calling thread only */
+	struct pyr_traverse *holdings; /* owned; calling thread only */
 	struct pyr_graph graph;        /* in_start is NULL until pyr_model_reverse() */
 	uint8_t *flags;                /* by out edge, as graph.out */
 	uint64_t dangling;             /* words that are no object's address */
@@ -41,6 +41,6 @@ pyr_error *pyr_model_reverse(struct pyr_model *model, struct pyr_control *contro
 void pyr_model_destroy(struct pyr_model *model); /* NULL is allowed */
 
 /* Tell every reference of object @id with its label; calling thread only. */
-enum pyr_way pyr_model_walk(struct pyr_model *model, uint32_t id, pyr_ref_fn fn, void *ctx);
+enum pyr_traverse_method pyr_model_walk(struct pyr_model *model, uint32_t id, pyr_ref_fn fn, void *ctx);
 
 #endif

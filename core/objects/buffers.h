@@ -44,7 +44,7 @@ void pyr_object_buffers(const struct pyr_buffer_source *source, struct pyr_reade
 			const struct pyr_type *type, pyr_addr addr, pyr_buffer_fn fn, void *ctx);
 
 /* Buffers that are full of references, with those of dicts, lists, sets and deques left to
- * pyr_kind_buffers(): may instances of the shape have some? */
+ * pyr_type_facts_buffers(): may instances of the shape have some? */
 bool pyr_shape_buffers_references(enum pyr_shape shape);
 /* Tell them; also the attributes of instances without a dict, whatever their shape. */
 void pyr_reference_buffers(struct pyr_types *types, struct pyr_reader *reader,

@@ -240,7 +240,7 @@ static bool owns_buffer(enum pyr_shape shape)
 	}
 }
 
-static void init_kind(const struct pyr_classifier *c, struct pyr_kind *kind,
+static void init_kind(const struct pyr_classifier *c, struct pyr_type_facts *kind,
 		      const struct pyr_type *type)
 {
 	uint64_t basicsize = type->basicsize > 0 ? (uint64_t)type->basicsize : 0;
@@ -272,10 +272,10 @@ static void init_kind(const struct pyr_classifier *c, struct pyr_kind *kind,
 	kind->more_buffers = type->pre_header || pyr_shape_buffers_references(type->shape);
 }
 
-struct pyr_kind *pyr_classifier_learn(struct pyr_classifier *c, pyr_addr address, unsigned slot)
+struct pyr_type_facts *pyr_classifier_learn(struct pyr_classifier *c, pyr_addr address, unsigned slot)
 {
 	const struct pyr_type *type = NULL;
-	struct pyr_kind *kind = NULL;
+	struct pyr_type_facts *kind = NULL;
 
 	if (address >= 4096 && !(address & 7) && !(address >> 47))
 		type = pyr_types_get(c->types, &c->far, address);
@@ -299,7 +299,7 @@ no_memory:
 	return NULL;
 }
 
-uint64_t pyr_kind_measure_slow(struct pyr_classifier *c, struct pyr_kind *kind, pyr_addr addr)
+uint64_t pyr_type_facts_measure_slow(struct pyr_classifier *c, struct pyr_type_facts *kind, pyr_addr addr)
 {
 	uint64_t size;
 	pyr_error *err;
@@ -317,7 +317,7 @@ uint64_t pyr_kind_measure_slow(struct pyr_classifier *c, struct pyr_kind *kind, 
 }
 
 /* dictobject.c, _PyDict_SizeOf() */
-static bool measure_dict(struct pyr_classifier *c, const struct pyr_kind *kind,
+static bool measure_dict(struct pyr_classifier *c, const struct pyr_type_facts *kind,
 			 const uint8_t *object, uint64_t *ret)
 {
 	uint64_t size, slots, width, entry, values = pyr_load64(object + c->dict_values);
@@ -370,7 +370,7 @@ static bool measure_str(const struct pyr_classifier *c, const uint8_t *object, u
 	return true;
 }
 
-static bool measure_fast(struct pyr_classifier *c, const struct pyr_kind *kind,
+static bool measure_fast(struct pyr_classifier *c, const struct pyr_type_facts *kind,
 			 const uint8_t *object, uint64_t *ret)
 {
 	uint64_t n;
@@ -404,16 +404,16 @@ static bool measure_fast(struct pyr_classifier *c, const struct pyr_kind *kind,
 	return false;
 }
 
-uint64_t pyr_kind_measure(struct pyr_classifier *c, struct pyr_kind *kind, pyr_addr addr,
+uint64_t pyr_type_facts_measure(struct pyr_classifier *c, struct pyr_type_facts *kind, pyr_addr addr,
 			  const uint8_t *object)
 {
 	uint64_t size, slow;
 
 	if (!measure_fast(c, kind, object, &size) || size > c->types->size_limit)
-		return pyr_kind_measure_slow(c, kind, addr);
+		return pyr_type_facts_measure_slow(c, kind, addr);
 	if (!kind->probed) {
 		/* What is fast must be what is right: ask both ways once. */
-		slow = pyr_kind_measure_slow(c, kind, addr);
+		slow = pyr_type_facts_measure_slow(c, kind, addr);
 		kind->probed = true;
 		if (slow != size) {
 			kind->measure = PYR_MEASURE_SLOW;
@@ -491,7 +491,7 @@ static void tell_unnamed(void *ctx, pyr_addr start, uint64_t size, enum pyr_buff
 	unnamed->fn(unnamed->ctx, start, size);
 }
 
-void pyr_kind_buffers(struct pyr_classifier *c, const struct pyr_kind *kind, pyr_addr addr,
+void pyr_type_facts_buffers(struct pyr_classifier *c, const struct pyr_type_facts *kind, pyr_addr addr,
 		      const uint8_t *object, void (*fn)(void *ctx, pyr_addr start, uint64_t size),
 		      void *ctx)
 {

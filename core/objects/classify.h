@@ -25,7 +25,7 @@ struct pyr_tally {
 	uint64_t count, bytes;
 };
 
-struct pyr_kind {
+struct pyr_type_facts {
 	const struct pyr_type *type;
 	uint32_t index;      /* type->index */
 	uint32_t before;     /* bytes before the object: gc head and pre-header */
@@ -39,14 +39,14 @@ struct pyr_kind {
 	bool has_count;    /* ob_size counts items that lie behind basicsize */
 	bool exact_class;  /* instances fill their size class: need, rounded up */
 	bool leaf;         /* instances hold no references */
-	bool owns_buffer;  /* may have what pyr_kind_buffers() tells */
+	bool owns_buffer;  /* may have what pyr_type_facts_buffers() tells */
 	bool more_buffers; /* ... and pyr_reference_buffers() */
 	bool is_str;
 	/* What the worker counted; meaning is the client's. */
 	struct pyr_tally all, tracked;
 };
 
-#define PYR_KIND_CACHE 4096u
+#define PYR_TYPE_FACTS_CACHE 4096u
 
 struct pyr_classifier {
 	struct pyr_types *types;
@@ -72,27 +72,27 @@ struct pyr_classifier {
 		keys_kind, keys_size;
 	bool keys_are_log2, int_tag, int_zero_digit;
 
-	struct pyr_kind **kinds; /* by type index; NULL where not met */
+	struct pyr_type_facts **kinds; /* by type index; NULL where not met */
 	uint32_t kind_count;
 	uint64_t unmeasured; /* instances whose size could not be read */
 	bool out_of_memory;
 	struct {
 		pyr_addr type;
-		struct pyr_kind *kind; /* NULL: not a type */
-	} cache[PYR_KIND_CACHE];
+		struct pyr_type_facts *kind; /* NULL: not a type */
+	} cache[PYR_TYPE_FACTS_CACHE];
 };
 
 pyr_error *pyr_classifier_init(struct pyr_classifier *c, struct pyr_types *types, bool collecting);
 void pyr_classifier_deinit(struct pyr_classifier *c);
 
 /* The slow half of pyr_classifier_kind(). */
-struct pyr_kind *pyr_classifier_learn(struct pyr_classifier *c, pyr_addr type, unsigned slot);
+struct pyr_type_facts *pyr_classifier_learn(struct pyr_classifier *c, pyr_addr type, unsigned slot);
 
 /* The kind of instances of the type at @type, or NULL when there is no type. */
-static inline struct pyr_kind *pyr_classifier_kind(struct pyr_classifier *c, pyr_addr type)
+static inline struct pyr_type_facts *pyr_classifier_kind(struct pyr_classifier *c, pyr_addr type)
 {
 	unsigned slot =
-		(unsigned)(((type >> 4) * 0x9e3779b97f4a7c15u) >> 52) & (PYR_KIND_CACHE - 1);
+		(unsigned)(((type >> 4) * 0x9e3779b97f4a7c15u) >> 52) & (PYR_TYPE_FACTS_CACHE - 1);
 
 	if (__builtin_expect(c->cache[slot].type == type, 1))
 		return c->cache[slot].kind;
@@ -156,7 +156,7 @@ static inline bool pyr_gc_head_tracked(const struct pyr_classifier *c, const uin
 }
 
 /* Does an instance of @kind with these first bytes fit into @room bytes? */
-static inline bool pyr_kind_fits(const struct pyr_classifier *c, const struct pyr_kind *kind,
+static inline bool pyr_type_facts_fits(const struct pyr_classifier *c, const struct pyr_type_facts *kind,
 				 const uint8_t *object, uint64_t room, uint32_t unit)
 {
 	uint64_t n, size = kind->need;
@@ -187,12 +187,12 @@ static inline bool pyr_kind_fits(const struct pyr_classifier *c, const struct py
 
 /* The object in the allocated block of @size bytes at @block, or NULL. @offset:
  * of the object in the block. */
-static inline __attribute__((always_inline)) struct pyr_kind *
+static inline __attribute__((always_inline)) struct pyr_type_facts *
 pyr_classify(struct pyr_classifier *c, const uint8_t *block, uint32_t size, uint32_t *offset)
 {
 	uint32_t base = 0, at, unit = c->alignment;
 	const uint8_t *object;
-	struct pyr_kind *kind;
+	struct pyr_type_facts *kind;
 	uint64_t requested;
 
 	if (__builtin_expect(c->debug_head != 0, 0)) {
@@ -210,7 +210,7 @@ pyr_classify(struct pyr_classifier *c, const uint8_t *block, uint32_t size, uint
 		return NULL;
 	if (pyr_refcount_in_block(c, pyr_load64(block + c->refcnt_at)) &&
 	    (kind = pyr_classifier_kind(c, pyr_load64(block + c->type_at))) && !kind->before &&
-	    pyr_kind_fits(c, kind, block, size, unit)) {
+	    pyr_type_facts_fits(c, kind, block, size, unit)) {
 		*offset = base;
 		return kind;
 	}
@@ -221,7 +221,7 @@ pyr_classify(struct pyr_classifier *c, const uint8_t *block, uint32_t size, uint
 		if (pyr_refcount_in_block(c, pyr_load64(object + c->refcnt_at)) &&
 		    (kind = pyr_classifier_kind(c, pyr_load64(object + c->type_at))) &&
 		    kind->before == at && pyr_gc_head_plausible(c, object - c->gc_head) &&
-		    pyr_kind_fits(c, kind, object, size - at, unit)) {
+		    pyr_type_facts_fits(c, kind, object, size - at, unit)) {
 			*offset = base + at;
 			return kind;
 		}
@@ -231,24 +231,24 @@ pyr_classify(struct pyr_classifier *c, const uint8_t *block, uint32_t size, uint
 
 /* sys.getsizeof() of the instance of @kind at @addr, whose first need bytes are
  * at @object. */
-uint64_t pyr_kind_measure(struct pyr_classifier *c, struct pyr_kind *kind, pyr_addr addr,
+uint64_t pyr_type_facts_measure(struct pyr_classifier *c, struct pyr_type_facts *kind, pyr_addr addr,
 			  const uint8_t *object);
 
 /* The same through pyr_object_size() always. */
-uint64_t pyr_kind_measure_slow(struct pyr_classifier *c, struct pyr_kind *kind, pyr_addr addr);
+uint64_t pyr_type_facts_measure_slow(struct pyr_classifier *c, struct pyr_type_facts *kind, pyr_addr addr);
 
 /* sys.getsizeof(); inlined for what is commonest. */
-static inline uint64_t pyr_kind_size(struct pyr_classifier *c, struct pyr_kind *kind, pyr_addr addr,
+static inline uint64_t pyr_type_facts_size(struct pyr_classifier *c, struct pyr_type_facts *kind, pyr_addr addr,
 				     const uint8_t *object)
 {
 	if (kind->measure == PYR_MEASURE_FIXED && kind->probed)
 		return kind->fixed_size;
-	return pyr_kind_measure(c, kind, addr, object);
+	return pyr_type_facts_measure(c, kind, addr, object);
 }
 
 /* The buffers of references that the object owns apart from its own block, as a list does
  * its items: calls @fn for each range. */
-void pyr_kind_buffers(struct pyr_classifier *c, const struct pyr_kind *kind, pyr_addr addr,
+void pyr_type_facts_buffers(struct pyr_classifier *c, const struct pyr_type_facts *kind, pyr_addr addr,
 		      const uint8_t *object, void (*fn)(void *ctx, pyr_addr start, uint64_t size),
 		      void *ctx);
 

@@ -7,7 +7,7 @@
 #include "base/blocks.h"
 #include "base/parallel.h"
 #include "objects/index.h"
-#include "objects/survey.h"
+#include "objects/enumeration.h"
 #include "runtime/access.h"
 
 /* An object of an arena, until all are known. */
@@ -39,7 +39,7 @@ struct chunk {
 };
 
 struct builder {
-	struct pyr_survey survey;
+	struct pyr_enumeration survey;
 	struct chunk *chunks;   /* one per arena */
 	struct stream *streams; /* one per worker */
 	struct pyr_heap *heap;
@@ -62,7 +62,7 @@ static inline void keep(struct pyr_scanner *s, struct stream *stream, struct fou
 	stream->last[BLOCK - stream->room--] = object;
 }
 
-static inline void keep_object(struct pyr_scanner *s, struct pyr_kind *kind, pyr_addr addr,
+static inline void keep_object(struct pyr_scanner *s, struct pyr_type_facts *kind, pyr_addr addr,
 			       const uint8_t *object, bool tracked, void *ctx)
 {
 	struct found f = {.address = addr, .type = kind->index};
@@ -72,7 +72,7 @@ static inline void keep_object(struct pyr_scanner *s, struct pyr_kind *kind, pyr
 	keep(s, ctx, f);
 }
 
-static inline void keep_tracked(struct pyr_scanner *s, struct pyr_kind *kind, pyr_addr addr,
+static inline void keep_tracked(struct pyr_scanner *s, struct pyr_type_facts *kind, pyr_addr addr,
 				const uint8_t *object, bool tracked, void *ctx)
 {
 	struct stream *stream = ctx;
@@ -229,7 +229,7 @@ static pyr_error *copy_stream(void *ctx, unsigned worker, size_t begin, size_t e
 /* List nodes that the scan of the arenas missed belong among its objects. */
 static pyr_error *move_inside(struct builder *b)
 {
-	struct pyr_survey *s = &b->survey;
+	struct pyr_enumeration *s = &b->survey;
 	struct chunk *chunk;
 	size_t i, kept = 0;
 
@@ -254,7 +254,7 @@ static pyr_error *move_inside(struct builder *b)
 /* Ids in order of address: no object outside lies between those of one arena. */
 static pyr_error *merge(struct builder *b)
 {
-	struct pyr_survey *s = &b->survey;
+	struct pyr_enumeration *s = &b->survey;
 	struct pyr_reader *reader = &s->scanners[0]->classifier.far;
 	const struct pyr_outside *outside = s->outside.data;
 	size_t i, o = 0, n;
@@ -339,7 +339,7 @@ static void ignore_node(void *ctx, size_t list, pyr_addr object)
 /* *found: the heap was built. */
 static pyr_error *build(struct builder *b, struct pyr_control *control, bool *found)
 {
-	struct pyr_survey *s = &b->survey;
+	struct pyr_enumeration *s = &b->survey;
 	struct pyr_reader *far = &s->scanners[0]->classifier.far;
 	pyr_error *err;
 	unsigned w;
@@ -357,7 +357,7 @@ static pyr_error *build(struct builder *b, struct pyr_control *control, bool *fo
 	if ((err = pyr_lists_walk(&s->lists, far, control, ignore_node, NULL)) ||
 	    (err = pyr_parallel(control, "reading arenas", s->workers, s->obmalloc.arenas.count, 4,
 				scan_arenas, b)) ||
-	    (err = b->tracked ? pyr_survey_tracked(s) : pyr_survey_outside(s)))
+	    (err = b->tracked ? pyr_enumeration_tracked(s) : pyr_enumeration_outside(s)))
 		return err;
 	*found = !b->tracked || s->proven;
 	if (!*found)
@@ -372,7 +372,7 @@ static pyr_error *build(struct builder *b, struct pyr_control *control, bool *fo
 		return err;
 	place_remainder(b);
 	b->heap->proven = s->proven;
-	pyr_survey_diagnose(s);
+	pyr_enumeration_diagnose(s);
 	return NULL;
 }
 
@@ -385,7 +385,7 @@ static void builder_deinit(struct builder *b)
 	free(b->streams);
 	free(b->chunks);
 	pyr_vec_deinit(&b->missed);
-	pyr_survey_close(&b->survey);
+	pyr_enumeration_close(&b->survey);
 }
 
 /* *@ret is NULL where only the whole heap will do. */
@@ -396,7 +396,7 @@ static pyr_error *make(struct pyr_types *types, struct pyr_control *control, boo
 	bool found = false;
 	pyr_error *err;
 
-	if ((err = pyr_survey_open(types, control, &b.survey)))
+	if ((err = pyr_enumeration_open(types, control, &b.survey)))
 		return err;
 	b.heap = calloc(1, sizeof(*b.heap));
 	if (b.heap)

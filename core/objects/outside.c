@@ -5,7 +5,7 @@
 
 #include "base/parallel.h"
 #include "objects/chunk.h"
-#include "objects/survey.h"
+#include "objects/enumeration.h"
 #include "runtime/access.h"
 #include "values/values.h"
 
@@ -13,7 +13,7 @@
 #define PIECE (UINT64_C(512) << 10) /* of a buffer, for one worker */
 #define CHUNKS_MAX 4096             /* of a data stack */
 
-static size_t table_slot(const struct pyr_survey *s, pyr_addr addr)
+static size_t table_slot(const struct pyr_enumeration *s, pyr_addr addr)
 {
 	size_t i = (size_t)((addr >> 3) * 0x9e3779b97f4a7c15u >> 17) & (s->table.capacity - 1);
 
@@ -22,7 +22,7 @@ static size_t table_slot(const struct pyr_survey *s, pyr_addr addr)
 	return i;
 }
 
-static bool table_grow(struct pyr_survey *s)
+static bool table_grow(struct pyr_enumeration *s)
 {
 	size_t i, capacity = s->table.capacity ? s->table.capacity * 2 : 8192;
 	uint32_t *slots = calloc(capacity, sizeof(*slots));
@@ -38,7 +38,7 @@ static bool table_grow(struct pyr_survey *s)
 }
 
 /* The end of an object whose length is its own: a str, int, tuple, bytes. */
-static pyr_addr end_of(const struct pyr_classifier *c, const struct pyr_kind *kind, pyr_addr addr,
+static pyr_addr end_of(const struct pyr_classifier *c, const struct pyr_type_facts *kind, pyr_addr addr,
 		       const uint8_t *object)
 {
 	uint64_t n;
@@ -88,7 +88,7 @@ static bool is_stack(const struct pyr_target *target, pyr_addr addr)
 /* How many bytes of a type have to be there: of a C variable, the last of its library perhaps,
  * those of PyTypeObject, where tp_basicsize is that of heap types. 0: it is not ready.
  * *is_gc: typeobject.c, type_is_gc(). */
-static uint64_t need_of_type(struct pyr_classifier *c, const struct pyr_kind *kind, pyr_addr addr,
+static uint64_t need_of_type(struct pyr_classifier *c, const struct pyr_type_facts *kind, pyr_addr addr,
 			     bool *is_gc)
 {
 	uint64_t flags, size = pyr_sizeof(c->layout, PyTypeObject);
@@ -102,10 +102,10 @@ static uint64_t need_of_type(struct pyr_classifier *c, const struct pyr_kind *ki
 
 /* Is there an object at @addr, be it a block or not? Its kind, or NULL. *is_gc: it
  * has a gc head of its own (static types have none). */
-static struct pyr_kind *check(struct pyr_survey *s, pyr_addr addr, bool *is_gc)
+static struct pyr_type_facts *check(struct pyr_enumeration *s, pyr_addr addr, bool *is_gc)
 {
 	struct pyr_classifier *c = &s->scanners[0]->classifier;
-	struct pyr_kind *kind;
+	struct pyr_type_facts *kind;
 	const uint8_t *p;
 	uint64_t need;
 
@@ -135,7 +135,7 @@ static struct pyr_kind *check(struct pyr_survey *s, pyr_addr addr, bool *is_gc)
 	return kind;
 }
 
-static bool begins_chunk(struct pyr_survey *s, const struct pyr_kind *kind, bool is_gc,
+static bool begins_chunk(struct pyr_enumeration *s, const struct pyr_type_facts *kind, bool is_gc,
 			 pyr_addr addr)
 {
 	struct pyr_classifier *c = &s->scanners[0]->classifier;
@@ -150,7 +150,7 @@ static bool begins_chunk(struct pyr_survey *s, const struct pyr_kind *kind, bool
  * malloc's, what begins none is something else: an entry of a hash table, say. Immortal
  * objects may be part of another structure. */
 #define EVIDENCE 16u
-static bool only_looks_like_one(struct pyr_survey *s, const struct pyr_kind *kind, bool is_gc,
+static bool only_looks_like_one(struct pyr_enumeration *s, const struct pyr_type_facts *kind, bool is_gc,
 				pyr_addr addr)
 {
 	struct pyr_classifier *c = &s->scanners[0]->classifier;
@@ -164,16 +164,16 @@ static bool only_looks_like_one(struct pyr_survey *s, const struct pyr_kind *kin
 }
 
 /* May an object that is no block lie at @addr? */
-static bool is_outside(const struct pyr_survey *s, pyr_addr addr)
+static bool is_outside(const struct pyr_enumeration *s, pyr_addr addr)
 {
 	return pyr_pages_has(&s->pages, addr) && !pyr_obmalloc_arena_at(&s->obmalloc, addr);
 }
 
 /* Enter the object at @addr, if there is one. */
-static pyr_error *enter(struct pyr_survey *s, pyr_addr addr, uint8_t found, bool *entered)
+static pyr_error *enter(struct pyr_enumeration *s, pyr_addr addr, uint8_t found, bool *entered)
 {
 	struct pyr_outside object = {.address = addr, .found = found};
-	struct pyr_kind *kind;
+	struct pyr_type_facts *kind;
 	bool is_gc;
 	size_t i;
 
@@ -204,7 +204,7 @@ static pyr_error *enter(struct pyr_survey *s, pyr_addr addr, uint8_t found, bool
 
 /* Follow a list from a node outside of arenas until it is back in one, at a head,
  * or where another walk came by. */
-static pyr_error *follow(struct pyr_survey *s, pyr_addr node)
+static pyr_error *follow(struct pyr_enumeration *s, pyr_addr node)
 {
 	struct pyr_scanner *scanner = s->scanners[0];
 	uint32_t head_size = scanner->classifier.gc_head;
@@ -235,7 +235,7 @@ static pyr_error *follow(struct pyr_survey *s, pyr_addr node)
 	return NULL;
 }
 
-static pyr_error *follow_links(struct pyr_survey *s)
+static pyr_error *follow_links(struct pyr_enumeration *s)
 {
 	struct pyr_scanner *scanner;
 	const uint8_t *head;
@@ -262,7 +262,7 @@ static pyr_error *follow_links(struct pyr_survey *s)
 }
 
 /* How many bytes of the object hold references, from the object on. */
-static uint64_t body_size(struct pyr_survey *s, const struct pyr_kind *kind, pyr_addr addr)
+static uint64_t body_size(struct pyr_enumeration *s, const struct pyr_type_facts *kind, pyr_addr addr)
 {
 	struct pyr_classifier *c = &s->scanners[0]->classifier;
 	const struct pyr_type *type = kind->type;
@@ -298,11 +298,11 @@ static uint64_t body_size(struct pyr_survey *s, const struct pyr_kind *kind, pyr
 }
 
 /* Note the references of one object. */
-static void scan_object(struct pyr_survey *s, const struct pyr_outside *object)
+static void scan_object(struct pyr_enumeration *s, const struct pyr_outside *object)
 {
 	struct pyr_scanner *scanner = s->scanners[0];
 	struct pyr_classifier *c = &scanner->classifier;
-	struct pyr_kind *kind =
+	struct pyr_type_facts *kind =
 		pyr_classifier_kind(c, pyr_types_at(s->types, object->type)->address);
 	pyr_addr dict;
 	const uint8_t *p;
@@ -324,11 +324,11 @@ static void scan_object(struct pyr_survey *s, const struct pyr_outside *object)
 		pyr_scanner_note_slow(scanner, dict);
 	if ((kind->owns_buffer || kind->type->pre_header) &&
 	    (p = pyr_peek(&c->reader, object->address, kind->need)))
-		pyr_kind_buffers(c, kind, object->address, p, pyr_scanner_buffer, scanner);
+		pyr_type_facts_buffers(c, kind, object->address, p, pyr_scanner_buffer, scanner);
 }
 
 struct pieces {
-	struct pyr_survey *s;
+	struct pyr_enumeration *s;
 	PYR_VEC(struct pyr_range) ranges;
 };
 
@@ -343,7 +343,7 @@ static pyr_error *scan_pieces(void *ctx, unsigned worker, size_t begin, size_t e
 }
 
 /* Note the words of all buffers that were handed in so far. */
-static pyr_error *drain_buffers(struct pyr_survey *s)
+static pyr_error *drain_buffers(struct pyr_enumeration *s)
 {
 	struct pieces pieces = {.s = s};
 	struct pyr_scanner *scanner;
@@ -360,7 +360,7 @@ static pyr_error *drain_buffers(struct pyr_survey *s)
 		scanner = s->scanners[w];
 		for (i = 0; i < scanner->buffers.count; i++) {
 			r = scanner->buffers.data[i];
-			known = pyr_addr_set_add(&s->buffers, r.start);
+			known = pyr_address_hash_add(&s->buffers, r.start);
 			for (; r.size && known > 0; r.start += part.size, r.size -= part.size) {
 				part.start = r.start;
 				part.size = r.size < PIECE || !split ? r.size : PIECE;
@@ -384,7 +384,7 @@ static pyr_error *drain_buffers(struct pyr_survey *s)
 	return err;
 }
 
-static pyr_error *drain_candidates(struct pyr_survey *s)
+static pyr_error *drain_candidates(struct pyr_enumeration *s)
 {
 	struct pyr_scanner *scanner;
 	pyr_error *err;
@@ -411,7 +411,7 @@ static void struct_range(struct pyr_scanner *scanner, pyr_addr start, uint32_t s
 }
 
 /* The data stack of a thread: interpreter frames of 3.11+, up to its top. */
-static void stack_chunks(struct pyr_survey *s, pyr_addr thread)
+static void stack_chunks(struct pyr_enumeration *s, pyr_addr thread)
 {
 	const struct pyr_layout *l = &s->python->layout;
 	struct pyr_reader *far = &s->scanners[0]->classifier.far;
@@ -437,7 +437,7 @@ static void stack_chunks(struct pyr_survey *s, pyr_addr thread)
 
 /* What the interpreter itself refers to: its structures, its threads', its static
  * variables, and the types that were met. */
-static void note_roots(struct pyr_survey *s)
+static void note_roots(struct pyr_enumeration *s)
 {
 	const struct pyr_layout *l = &s->python->layout;
 	struct pyr_scanner *scanner = s->scanners[0];
@@ -468,7 +468,7 @@ static void note_roots(struct pyr_survey *s)
 }
 
 /* Everything that the objects outside refer to, and so on. */
-static pyr_error *close_over(struct pyr_survey *s, size_t *done)
+static pyr_error *close_over(struct pyr_enumeration *s, size_t *done)
 {
 	struct pyr_outside object;
 	pyr_error *err;
@@ -496,7 +496,7 @@ static pyr_error *close_over(struct pyr_survey *s, size_t *done)
 }
 
 /* Did the scan of the arenas take the block at this object for an object? */
-static bool was_scanned(struct pyr_survey *s, pyr_addr addr)
+static bool was_scanned(struct pyr_enumeration *s, pyr_addr addr)
 {
 	const struct pyr_arena *arena = pyr_obmalloc_arena_at(&s->obmalloc, addr);
 	struct pyr_classifier *c = &s->scanners[0]->classifier;
@@ -516,7 +516,7 @@ static bool was_scanned(struct pyr_survey *s, pyr_addr addr)
 }
 
 struct missing {
-	struct pyr_survey *s;
+	struct pyr_enumeration *s;
 	pyr_error *err;
 };
 
@@ -533,7 +533,7 @@ static void enter_missing(void *ctx, size_t list, pyr_addr object)
 }
 
 /* The lists contradict what was found: what they hold are objects all the same. */
-static pyr_error *walk_for_missing(struct pyr_survey *s)
+static pyr_error *walk_for_missing(struct pyr_enumeration *s)
 {
 	struct pyr_reader *far = &s->scanners[0]->classifier.far;
 	struct missing missing = {.s = s};
@@ -549,7 +549,7 @@ static pyr_error *walk_for_missing(struct pyr_survey *s)
 	return err ? err : missing.err;
 }
 
-pyr_error *pyr_survey_tracked(struct pyr_survey *s)
+pyr_error *pyr_enumeration_tracked(struct pyr_enumeration *s)
 {
 	pyr_error *err;
 	unsigned w;
@@ -563,12 +563,12 @@ pyr_error *pyr_survey_tracked(struct pyr_survey *s)
 	return NULL;
 }
 
-pyr_error *pyr_survey_outside(struct pyr_survey *s)
+pyr_error *pyr_enumeration_outside(struct pyr_enumeration *s)
 {
 	size_t done = 0;
 	pyr_error *err;
 
-	if ((err = pyr_survey_tracked(s)))
+	if ((err = pyr_enumeration_tracked(s)))
 		return err;
 	note_roots(s);
 	if ((err = close_over(s, &done)))

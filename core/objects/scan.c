@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t set_slot(const struct pyr_addr_set *set, pyr_addr addr)
+static size_t set_slot(const struct pyr_address_hash *set, pyr_addr addr)
 {
 	size_t i = (size_t)((addr >> 3) * 0x9e3779b97f4a7c15u >> 17) & (set->capacity - 1);
 
@@ -12,9 +12,9 @@ static size_t set_slot(const struct pyr_addr_set *set, pyr_addr addr)
 	return i;
 }
 
-static bool set_grow(struct pyr_addr_set *set)
+static bool set_grow(struct pyr_address_hash *set)
 {
-	struct pyr_addr_set grown = {.capacity = set->capacity ? set->capacity * 2 : 4096,
+	struct pyr_address_hash grown = {.capacity = set->capacity ? set->capacity * 2 : 4096,
 				     .count = set->count};
 	size_t i;
 
@@ -29,7 +29,7 @@ static bool set_grow(struct pyr_addr_set *set)
 	return true;
 }
 
-int pyr_addr_set_add(struct pyr_addr_set *set, pyr_addr addr)
+int pyr_address_hash_add(struct pyr_address_hash *set, pyr_addr addr)
 {
 	size_t i;
 
@@ -43,7 +43,7 @@ int pyr_addr_set_add(struct pyr_addr_set *set, pyr_addr addr)
 	return 1;
 }
 
-void pyr_addr_set_deinit(struct pyr_addr_set *set)
+void pyr_address_hash_deinit(struct pyr_address_hash *set)
 {
 	free(set->slots);
 	memset(set, 0, sizeof(*set));
@@ -68,7 +68,7 @@ pyr_error *pyr_scanner_init(struct pyr_scanner *s, struct pyr_types *types,
 void pyr_scanner_deinit(struct pyr_scanner *s)
 {
 	pyr_classifier_deinit(&s->classifier);
-	pyr_addr_set_deinit(&s->noted);
+	pyr_address_hash_deinit(&s->noted);
 	pyr_vec_deinit(&s->candidates);
 	pyr_vec_deinit(&s->buffers);
 	pyr_vec_deinit(&s->links);
@@ -86,7 +86,7 @@ pyr_error *pyr_scanner_check(struct pyr_scanner *s)
 
 void pyr_scanner_note_slow(struct pyr_scanner *s, pyr_addr word)
 {
-	int added = pyr_addr_set_add(&s->noted, word);
+	int added = pyr_address_hash_add(&s->noted, word);
 
 	s->recent[(word >> 3) & (PYR_RECENT - 1)] = word;
 	if (added < 0 || (added > 0 && !pyr_vec_push(&s->candidates, word)))

@@ -10,13 +10,13 @@
 #include "pymalloc/obmalloc.h"
 
 /* Addresses, open addressing; 0 is no member. */
-struct pyr_addr_set {
+struct pyr_address_hash {
 	uint64_t *slots;
 	size_t count, capacity;
 };
 /* 1: new, 0: known already, -1: out of memory. */
-int pyr_addr_set_add(struct pyr_addr_set *set, pyr_addr addr);
-void pyr_addr_set_deinit(struct pyr_addr_set *set);
+int pyr_address_hash_add(struct pyr_address_hash *set, pyr_addr addr);
+void pyr_address_hash_deinit(struct pyr_address_hash *set);
 
 struct pyr_range {
 	pyr_addr start;
@@ -33,7 +33,7 @@ struct pyr_scanner {
 	const struct pyr_pages *outside;   /* pages where objects other than blocks may lie */
 	pyr_addr recent[PYR_RECENT];       /* candidates noted lately, so that they are not again */
 	PYR_VEC(pyr_addr) candidates;      /* words that point outside, each once */
-	struct pyr_addr_set noted;         /* all that ever were candidates */
+	struct pyr_address_hash noted;         /* all that ever were candidates */
 	PYR_VEC(struct pyr_range) buffers; /* of block objects, outside of arenas */
 	PYR_VEC(pyr_addr) links;           /* _gc_next of block objects that lead outside */
 	uint64_t pools, blocks, objects;
@@ -105,7 +105,7 @@ static inline void pyr_scanner_node(struct pyr_scanner *s, const uint8_t *head, 
 		pyr_scanner_link(s, next);
 }
 
-typedef void pyr_emit(struct pyr_scanner *s, struct pyr_kind *kind, pyr_addr addr,
+typedef void pyr_emit(struct pyr_scanner *s, struct pyr_type_facts *kind, pyr_addr addr,
 		      const uint8_t *object, bool tracked, void *ctx);
 
 static inline __attribute__((always_inline)) void pyr_scan_pool(struct pyr_scanner *s,
@@ -117,7 +117,7 @@ static inline __attribute__((always_inline)) void pyr_scan_pool(struct pyr_scann
 	uint32_t at, line, offset, size = pool->block_size;
 	const uint8_t *block, *object;
 	uint32_t blocks = 0, objects = 0;
-	struct pyr_kind *kind;
+	struct pyr_type_facts *kind;
 	bool tracked;
 
 	for (at = PYR_POOL_HEADER; at < pool->end; at += size) {
@@ -146,7 +146,7 @@ static inline __attribute__((always_inline)) void pyr_scan_pool(struct pyr_scann
 		if (words && !kind->leaf) {
 			pyr_scanner_words(s, object + c->type_at + 8, block + size);
 			if (kind->owns_buffer)
-				pyr_kind_buffers(c, kind, pool->address + at + offset, object,
+				pyr_type_facts_buffers(c, kind, pool->address + at + offset, object,
 						 pyr_scanner_buffer, s);
 		}
 		emit(s, kind, pool->address + at + offset, object, tracked, ctx);

@@ -426,7 +426,7 @@ static bool run(struct pyr_emulator *e, pyr_addr function, pyr_addr self, uint64
 
 	e->visited.count = 0;
 	e->read_count = 0;
-	/* What is read of the image is not noted, so nothing is learnt of an object in it. */
+	/* What is read of the image is not noted, so nothing is learned of an object in it. */
 	e->fixed_fields = !image || self < image->start || self >= image->end;
 	e->abandoned = NULL;
 	e->wanted_copy = 0;

@@ -3,17 +3,17 @@
 
 #include <stdlib.h>
 
-const struct pyr_plan *pyr_refs_plan(struct pyr_refs *refs, struct pyr_reader *reader,
+const struct pyr_traverse_plan *pyr_refs_plan(struct pyr_refs *refs, struct pyr_reader *reader,
 				     const struct pyr_type *type)
 {
-	struct pyr_plan *plan, *none = NULL;
+	struct pyr_traverse_plan *plan, *none = NULL;
 
 	if (type->index >= refs->capacity)
 		return NULL;
 	plan = atomic_load_explicit(&refs->plans[type->index], memory_order_acquire);
 	if (plan)
 		return plan;
-	plan = pyr_plan_compile(refs, reader, type);
+	plan = pyr_traverse_plan_compile(refs, reader, type);
 	if (plan && !atomic_compare_exchange_strong(&refs->plans[type->index], &none, plan)) {
 		free(plan);
 		plan = none;
@@ -21,7 +21,7 @@ const struct pyr_plan *pyr_refs_plan(struct pyr_refs *refs, struct pyr_reader *r
 	return plan;
 }
 
-enum pyr_coverage pyr_plan_coverage(const struct pyr_type *type, const struct pyr_plan *plan)
+enum pyr_coverage pyr_traverse_plan_coverage(const struct pyr_type *type, const struct pyr_traverse_plan *plan)
 {
 	if (plan->walker == PYR_WALK_UNKNOWN ||
 	    atomic_load_explicit(&plan->state, memory_order_relaxed) == PYR_PLAN_REFUTED)
@@ -52,7 +52,7 @@ enum pyr_coverage pyr_refs_walk(struct pyr_refs *refs, struct pyr_reader *reader
 	if (!w.plan)
 		return PYR_REFS_UNKNOWN;
 	pyr_walk_object(&w);
-	return w.damaged ? PYR_REFS_DAMAGED : pyr_plan_coverage(type, w.plan);
+	return w.damaged ? PYR_REFS_DAMAGED : pyr_traverse_plan_coverage(type, w.plan);
 }
 
 struct owned {
@@ -69,13 +69,13 @@ static void tell_owned(void *ctx, pyr_addr target, uint32_t label, uint64_t deta
 		o->fn(o->ctx, target, label & ~PYR_REF_TRAVERSED, detail);
 }
 
-bool pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
+bool pyr_refs_walk_unvisited(struct pyr_refs *refs, struct pyr_reader *reader,
 			   const struct pyr_type *type, pyr_addr addr,
 			   const struct pyr_visited *visited, pyr_ref_fn fn, void *ctx)
 {
 	struct owned o = {.fn = fn, .ctx = ctx, .all = !visited};
 	struct pyr_walk w = walk_of(refs, reader, type, addr, fn, ctx);
-	const struct pyr_plan_field *f;
+	const struct pyr_traverse_plan_field *f;
 	pyr_addr target, place;
 	uint32_t label, i;
 
@@ -109,10 +109,10 @@ bool pyr_refs_walk_besides(struct pyr_refs *refs, struct pyr_reader *reader,
 	return !w.damaged;
 }
 
-const struct pyr_type *pyr_refs_asked(struct pyr_refs *refs, struct pyr_reader *reader,
+const struct pyr_type *pyr_refs_traverse_type(struct pyr_refs *refs, struct pyr_reader *reader,
 				      const struct pyr_type *type)
 {
-	const struct pyr_plan *plan = pyr_refs_plan(refs, reader, type);
+	const struct pyr_traverse_plan *plan = pyr_refs_plan(refs, reader, type);
 
 	return plan ? plan->asked : type;
 }
@@ -124,12 +124,12 @@ static void count_visits(void *ctx, pyr_addr target, uint32_t label, uint64_t de
 	*(size_t *)ctx += (label & PYR_REF_TRAVERSED) != 0;
 }
 
-void pyr_refs_settle(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type,
+void pyr_refs_verify_type_visit(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type,
 		     pyr_addr addr)
 {
 	size_t visited, known = 0;
 	struct pyr_walk w = walk_of(refs, reader, type, addr, count_visits, &known);
-	struct pyr_plan *plan = (struct pyr_plan *)w.plan;
+	struct pyr_traverse_plan *plan = (struct pyr_traverse_plan *)w.plan;
 
 	if (!plan || atomic_load(&plan->state) != PYR_PLAN_UNSETTLED)
 		return;
@@ -148,10 +148,10 @@ void pyr_refs_settle(struct pyr_refs *refs, struct pyr_reader *reader, const str
 		atomic_store(&plan->state, PYR_PLAN_SETTLED);
 }
 
-enum pyr_walker pyr_refs_owner(struct pyr_refs *refs, struct pyr_reader *reader,
+enum pyr_walker pyr_refs_owner_walker(struct pyr_refs *refs, struct pyr_reader *reader,
 			       const struct pyr_type *type)
 {
-	const struct pyr_plan *plan = pyr_refs_plan(refs, reader, type);
+	const struct pyr_traverse_plan *plan = pyr_refs_plan(refs, reader, type);
 
 	return plan ? plan->owner : PYR_WALK_UNKNOWN;
 }
@@ -159,7 +159,7 @@ enum pyr_walker pyr_refs_owner(struct pyr_refs *refs, struct pyr_reader *reader,
 bool pyr_refs_must_ask(struct pyr_refs *refs, struct pyr_reader *reader,
 		       const struct pyr_type *type, pyr_addr addr)
 {
-	const struct pyr_plan *plan = pyr_refs_plan(refs, reader, type);
+	const struct pyr_traverse_plan *plan = pyr_refs_plan(refs, reader, type);
 
 	return plan &&
 	       (atomic_load_explicit(&plan->state, memory_order_relaxed) == PYR_PLAN_UNSETTLED ||
@@ -167,36 +167,36 @@ bool pyr_refs_must_ask(struct pyr_refs *refs, struct pyr_reader *reader,
 }
 
 enum pyr_walked pyr_refs_walked(struct pyr_refs *refs, struct pyr_reader *reader,
-				const struct pyr_type *type, const struct pyr_plan **plan)
+				const struct pyr_type *type, const struct pyr_traverse_plan **plan)
 {
 	enum pyr_coverage coverage;
 
 	if (!(*plan = pyr_refs_plan(refs, reader, type)))
 		return PYR_WALKED_OTHERWISE;
-	coverage = pyr_plan_coverage(type, *plan);
+	coverage = pyr_traverse_plan_coverage(type, *plan);
 	if ((coverage != PYR_REFS_NATIVE && coverage != PYR_REFS_NONE) ||
 	    atomic_load(&(*plan)->state) != PYR_PLAN_SETTLED)
 		return PYR_WALKED_OTHERWISE;
-	return pyr_refs_nothing(refs, reader, type) ? PYR_WALKED_NEVER : PYR_WALKED_NATIVELY;
+	return pyr_refs_are_none(refs, reader, type) ? PYR_WALKED_NEVER : PYR_WALKED_NATIVELY;
 }
 
-bool pyr_refs_nothing(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type)
+bool pyr_refs_are_none(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type)
 {
-	const struct pyr_plan *plan = pyr_refs_plan(refs, reader, type);
+	const struct pyr_traverse_plan *plan = pyr_refs_plan(refs, reader, type);
 
 	return plan && !plan->count && plan->dict_mode == PYR_DICT_NOT_VISITED &&
 	       !plan->visits_type && !plan->owns_type &&
 	       (plan->walker == PYR_WALK_FIELDS ||
 		(plan->walker == PYR_WALK_UNKNOWN &&
-		 pyr_plan_coverage(type, plan) == PYR_REFS_NONE));
+		 pyr_traverse_plan_coverage(type, plan) == PYR_REFS_NONE));
 }
 
 enum pyr_coverage pyr_refs_coverage(struct pyr_refs *refs, struct pyr_reader *reader,
 				    const struct pyr_type *type)
 {
-	const struct pyr_plan *plan = pyr_refs_plan(refs, reader, type);
+	const struct pyr_traverse_plan *plan = pyr_refs_plan(refs, reader, type);
 
-	return plan ? pyr_plan_coverage(type, plan) : PYR_REFS_UNKNOWN;
+	return plan ? pyr_traverse_plan_coverage(type, plan) : PYR_REFS_UNKNOWN;
 }
 
 /* subtype_traverse() is a local symbol. It is the traverse function that most

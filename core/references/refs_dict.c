@@ -51,7 +51,7 @@ bool pyr_walk_dict_first(struct pyr_walk *w, pyr_addr dict)
 	return visited != 0;
 }
 
-bool pyr_walk_asks(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_plan *plan,
+bool pyr_walk_asks(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_traverse_plan *plan,
 		   pyr_addr addr)
 {
 	const struct pyr_layout *l = refs->layout;

@@ -37,7 +37,7 @@ enum pyr_dict_mode {
 	PYR_DICT_MANAGED_INLINE,   /* 3.13+ */
 };
 
-struct pyr_plan_field {
+struct pyr_traverse_plan_field {
 	int32_t offset;
 	bool behind_items; /* counted from there on: slots of a subclass of tuple, 3.15 */
 	uint32_t label;
@@ -45,7 +45,7 @@ struct pyr_plan_field {
 };
 
 /* Was the plan of a heap type of C compared with the type's own function? */
-enum pyr_plan_state {
+enum pyr_traverse_plan_state {
 	PYR_PLAN_SETTLED,
 	PYR_PLAN_UNSETTLED, /* does the function visit the type itself? */
 	PYR_PLAN_REFUTED,   /* it visits something else: ask it each time */
@@ -53,9 +53,9 @@ enum pyr_plan_state {
 
 #define PYR_PLAN_POINTERS 2u
 
-struct pyr_plan {
+struct pyr_traverse_plan {
 	enum pyr_walker walker;
-	_Atomic int state; /* enum pyr_plan_state; changed on the calling thread */
+	_Atomic int state; /* enum pyr_traverse_plan_state; changed on the calling thread */
 	/* Whose tp_traverse is asked when `walker` does not know it: the nearest base that is
 	 * not written in Python. What subclasses of it add is told by the plan. */
 	const struct pyr_type *asked;
@@ -72,7 +72,7 @@ struct pyr_plan {
 	 * near in time; with bit 0 set (PYR_DICT_MANAGED_TAGGED) it is that of the byte before. */
 	int32_t pointers[PYR_PLAN_POINTERS];
 	uint32_t count;
-	struct pyr_plan_field fields[];
+	struct pyr_traverse_plan_field fields[];
 };
 
 enum pyr_managed_rule { PYR_RULE_UNDECIDED, PYR_RULE_VALUES_FIRST, PYR_RULE_DICT_FIRST };
@@ -81,7 +81,7 @@ enum pyr_managed_rule { PYR_RULE_UNDECIDED, PYR_RULE_VALUES_FIRST, PYR_RULE_DICT
 struct pyr_refs {
 	struct pyr_types *types;
 	const struct pyr_layout *layout;
-	_Atomic(struct pyr_plan *) *plans; /* by type index */
+	_Atomic(struct pyr_traverse_plan *) *plans; /* by type index */
 	uint32_t capacity;
 	pyr_addr subtype_traverse; /* 0: not found */
 	/* The managed dict rule (trait managed_dict_traversal): settled when it first
@@ -103,7 +103,7 @@ struct pyr_walk {
 	struct pyr_refs *refs;
 	struct pyr_reader *reader;
 	const struct pyr_type *type;
-	const struct pyr_plan *plan;
+	const struct pyr_traverse_plan *plan;
 	pyr_addr addr;
 	pyr_ref_fn fn;
 	void *ctx;
@@ -122,23 +122,23 @@ static inline void pyr_walk_tell(struct pyr_walk *w, pyr_addr target, uint32_t l
 }
 
 /* The plan of @type, compiled on first use; threads that race agree on one. NULL: none. */
-const struct pyr_plan *pyr_refs_plan(struct pyr_refs *refs, struct pyr_reader *reader,
+const struct pyr_traverse_plan *pyr_refs_plan(struct pyr_refs *refs, struct pyr_reader *reader,
 				     const struct pyr_type *type);
-enum pyr_coverage pyr_plan_coverage(const struct pyr_type *type, const struct pyr_plan *plan);
+enum pyr_coverage pyr_traverse_plan_coverage(const struct pyr_type *type, const struct pyr_traverse_plan *plan);
 
 /* refs_plans.c: a new plan, to be freed; NULL without memory. */
-struct pyr_plan *pyr_plan_compile(struct pyr_refs *refs, struct pyr_reader *reader,
+struct pyr_traverse_plan *pyr_traverse_plan_compile(struct pyr_refs *refs, struct pyr_reader *reader,
 				  const struct pyr_type *type);
 
 /* Who can walk the objects of a type. */
 enum pyr_walked {
-	PYR_WALKED_OTHERWISE, /* by what was learnt, or by the calling thread */
+	PYR_WALKED_OTHERWISE, /* by what was learned, or by the calling thread */
 	PYR_WALKED_NEVER,     /* they hold nothing */
 	PYR_WALKED_NATIVELY,  /* by any thread, by the plan */
 };
 /* *@plan may be NULL for those that are walked otherwise. */
 enum pyr_walked pyr_refs_walked(struct pyr_refs *refs, struct pyr_reader *reader,
-				const struct pyr_type *type, const struct pyr_plan **plan);
+				const struct pyr_type *type, const struct pyr_traverse_plan **plan);
 
 /* refs_special.c */
 void pyr_walk_special(struct pyr_walk *w, enum pyr_walker walker);
@@ -146,16 +146,16 @@ void pyr_walk_special(struct pyr_walk *w, enum pyr_walker walker);
 /* Is the dict visited before the values that it shares with the instance (gh-130327)? */
 bool pyr_walk_dict_first(struct pyr_walk *w, pyr_addr dict);
 /* Does the walk depend on that, and is it not settled yet? */
-bool pyr_walk_asks(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_plan *plan,
+bool pyr_walk_asks(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_traverse_plan *plan,
 		   pyr_addr addr);
 static inline bool pyr_walk_must_ask(struct pyr_refs *refs, struct pyr_reader *reader,
-				     const struct pyr_plan *plan, pyr_addr addr)
+				     const struct pyr_traverse_plan *plan, pyr_addr addr)
 {
 	return atomic_load_explicit(&refs->rule, memory_order_relaxed) == PYR_RULE_UNDECIDED &&
 	       refs->ask && pyr_walk_asks(refs, reader, plan, addr);
 }
 /* plan->owner of the type's plan */
-enum pyr_walker pyr_refs_owner(struct pyr_refs *refs, struct pyr_reader *reader,
+enum pyr_walker pyr_refs_owner_walker(struct pyr_refs *refs, struct pyr_reader *reader,
 			       const struct pyr_type *type);
 /* refs_stdlib.c */
 void pyr_walk_lru_cache(struct pyr_walk *w);

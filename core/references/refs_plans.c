@@ -96,14 +96,14 @@ static const struct row *native_row(struct pyr_refs *refs, struct pyr_reader *re
 struct builder {
 	struct pyr_refs *refs;
 	struct pyr_reader *reader;
-	PYR_VEC(struct pyr_plan_field) fields;
+	PYR_VEC(struct pyr_traverse_plan_field) fields;
 	bool failed;
-	struct pyr_plan plan; /* without its fields */
+	struct pyr_traverse_plan plan; /* without its fields */
 };
 
 static void add_field(struct builder *b, int32_t offset, uint32_t label, uint64_t detail)
 {
-	struct pyr_plan_field f = {.offset = offset, .label = label, .detail = detail};
+	struct pyr_traverse_plan_field f = {.offset = offset, .label = label, .detail = detail};
 
 	if (offset >= 0 && !pyr_vec_push(&b->fields, f))
 		b->failed = true;
@@ -288,7 +288,7 @@ static uint64_t struct_sequence_items(struct builder *b, const struct pyr_type *
 
 static void add_pointers(struct builder *b)
 {
-	struct pyr_plan *plan = &b->plan;
+	struct pyr_traverse_plan *plan = &b->plan;
 
 	switch (plan->walker) {
 	case PYR_WALK_LIST:
@@ -311,13 +311,13 @@ static void add_pointers(struct builder *b)
 		plan->pointers[0] = -24;
 }
 
-struct pyr_plan *pyr_plan_compile(struct pyr_refs *refs, struct pyr_reader *reader,
+struct pyr_traverse_plan *pyr_traverse_plan_compile(struct pyr_refs *refs, struct pyr_reader *reader,
 				  const struct pyr_type *type)
 {
 	struct builder b = {.refs = refs, .reader = reader};
 	const struct pyr_type *base = type;
 	const struct row *row;
-	struct pyr_plan *plan = NULL;
+	struct pyr_traverse_plan *plan = NULL;
 	uint64_t items, i;
 
 	b.plan.walker = PYR_WALK_UNKNOWN;

@@ -164,7 +164,7 @@ bool pyr_refs_visits_through(struct pyr_refs *refs, struct pyr_reader *reader,
 	pyr_addr root, link;
 	const struct pyr_type *t;
 
-	if (pyr_refs_owner(refs, reader, type) != PYR_WALK_LRU_CACHE ||
+	if (pyr_refs_owner_walker(refs, reader, type) != PYR_WALK_LRU_CACHE ||
 	    !(link = ring(refs, reader, addr, &root)))
 		return false;
 	t = link_type(refs, reader, link);

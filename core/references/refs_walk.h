@@ -278,7 +278,7 @@ PYR_INLINE void pyr_walk_managed_inline(struct pyr_walk *w, pyr_addr dict)
 
 PYR_INLINE void pyr_walk_instance_dict(struct pyr_walk *w)
 {
-	const struct pyr_plan *plan = w->plan;
+	const struct pyr_traverse_plan *plan = w->plan;
 	pyr_addr place, word = 0, values = 0;
 	int64_t size;
 
@@ -377,7 +377,7 @@ PYR_INLINE uint64_t pyr_walk_items_size(struct pyr_walk *w)
 
 PYR_INLINE void pyr_walk_fields(struct pyr_walk *w)
 {
-	const struct pyr_plan *plan = w->plan;
+	const struct pyr_traverse_plan *plan = w->plan;
 	pyr_addr target, place;
 	uint32_t i;
 
@@ -424,7 +424,7 @@ PYR_INLINE void pyr_walk_rest(struct pyr_walk *w, enum pyr_walker walker)
 /* The whole of an object. */
 PYR_INLINE void pyr_walk_object(struct pyr_walk *w)
 {
-	const struct pyr_plan *plan = w->plan;
+	const struct pyr_traverse_plan *plan = w->plan;
 
 	pyr_walk_fields(w);
 	if (plan->dict_mode != PYR_DICT_NOT_VISITED)

@@ -71,7 +71,7 @@ struct pyr_units pyr_address(uint64_t address)
 	return ret;
 }
 
-struct pyr_units pyr_share(uint64_t part, uint64_t whole)
+struct pyr_units pyr_release_count(uint64_t part, uint64_t whole)
 {
 	struct pyr_units ret;
 

@@ -20,6 +20,6 @@ struct pyr_units pyr_duration(uint64_t nanoseconds);
 /* "0x7f3c5a1b2e40" */
 struct pyr_units pyr_address(uint64_t address);
 /* "12.3 %" of @whole; "-" when @whole is 0. */
-struct pyr_units pyr_share(uint64_t part, uint64_t whole);
+struct pyr_units pyr_release_count(uint64_t part, uint64_t whole);
 
 #endif

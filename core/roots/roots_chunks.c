@@ -5,7 +5,7 @@
 
 #include "base/parallel.h"
 #include "objects/buffers.h"
-#include "roots/words.h"
+#include "roots/possible_words.h"
 #include "native/allocators.h"
 #include "native/glibc.h"
 #include "values/object.h"
@@ -36,7 +36,7 @@ struct worker {
 
 struct search {
 	struct pyr_roots *roots;
-	const struct pyr_words *words;
+	const struct pyr_possible_words *words;
 	struct pyr_buffers buffers;
 	const struct pyr_buffer *buffer; /* the first that ends behind the place */
 	uint32_t next;                   /* the first object that starts behind it */
@@ -138,7 +138,7 @@ static bool is_hashed_entry(struct worker *w, const struct chunk *chunk)
 		return false;
 	memcpy(&hash, words + 8, 8);
 	memcpy(&key, words + 16, 8);
-	return key && pyr_words_hashed(hash, key);
+	return key && pyr_possible_words_hashed(hash, key);
 }
 
 static void scan(struct search *s, struct worker *w, const struct chunk *chunk)
@@ -154,7 +154,7 @@ static void scan(struct search *s, struct worker *w, const struct chunk *chunk)
 	while (pyr_peek_words(&w->reader, &at, end, &run, &n))
 		for (i = 0; i < n; i++, at += 8) {
 			memcpy(&word, run + 8 * i, 8);
-			if (!word || (id = pyr_words_object(s->words, word)) == PYR_NO_ID)
+			if (!word || (id = pyr_possible_words_object(s->words, word)) == PYR_NO_ID)
 				continue;
 			if (!pyr_vec_push(&w->found, (struct found){id, at, *chunk}))
 				w->failed = true;
@@ -260,7 +260,7 @@ static pyr_error *read_chunks(struct search *s, struct pyr_control *control)
 	return err;
 }
 
-pyr_error *pyr_roots_chunks(struct pyr_roots *roots, const struct pyr_words *words,
+pyr_error *pyr_roots_chunks(struct pyr_roots *roots, const struct pyr_possible_words *words,
 			    struct pyr_control *control)
 {
 	struct search s = {.roots = roots, .words = words};

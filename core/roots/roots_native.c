@@ -2,9 +2,9 @@
  * roots_stacks.c, malloc's chunks in roots_chunks.c. */
 #include <string.h>
 
-#include "roots/borrowed.h"
+#include "roots/borrowed_words.h"
 #include "roots/statics.h"
-#include "roots/words.h"
+#include "roots/possible_words.h"
 
 /* Where the range is written to by the program: what the dynamic linker made read-only
  * holds the addresses of C variables. Without mappings everything is taken. */
@@ -31,8 +31,8 @@ static bool next_writable(const struct pyr_target *target, pyr_addr *at, pyr_add
 
 struct walk {
 	struct pyr_roots *roots;
-	const struct pyr_words *words;
-	const struct pyr_borrowed *borrowed;
+	const struct pyr_possible_words *words;
+	const struct pyr_borrowed_words *borrowed;
 	uint64_t image;
 	uint32_t next; /* the first object that ends behind the place */
 };
@@ -66,29 +66,29 @@ static void scan(struct walk *w, pyr_addr at, pyr_addr end)
 	while (pyr_peek_words(reader, &at, end, &run, &n))
 		for (i = 0; i < n; i++, at += 8) {
 			memcpy(&word, run + 8 * i, 8);
-			if (!word || (id = pyr_words_object(w->words, word)) == PYR_NO_ID)
+			if (!word || (id = pyr_possible_words_object(w->words, word)) == PYR_NO_ID)
 				continue;
-			if (skip_object(w, at) == at && !pyr_borrowed_has(w->borrowed, at))
+			if (skip_object(w, at) == at && !pyr_borrowed_words_has(w->borrowed, at))
 				pyr_roots_push_id(w->roots, PYR_ROOT_C_STATIC, PYR_ROOT_POSSIBLE,
 						  id, at, w->image, 0);
 		}
 }
 
-static pyr_error *scan_statics(struct pyr_roots *roots, const struct pyr_words *words,
+static pyr_error *scan_statics(struct pyr_roots *roots, const struct pyr_possible_words *words,
 			       struct pyr_control *control)
 {
 	struct pyr_target *target = pyr_roots_python(roots)->target;
 	struct walk w = {.roots = roots, .words = words};
-	struct pyr_borrowed borrowed;
+	struct pyr_borrowed_words borrowed;
 	struct pyr_statics statics;
 	pyr_addr at, stop;
 	pyr_error *err;
 	size_t i;
 
-	if ((err = pyr_borrowed_init(roots->model->heap, &borrowed)))
+	if ((err = pyr_borrowed_words_init(roots->model->heap, &borrowed)))
 		return err;
 	if ((err = pyr_statics_init(target, &statics))) {
-		pyr_borrowed_deinit(&borrowed);
+		pyr_borrowed_words_deinit(&borrowed);
 		return err;
 	}
 	w.borrowed = &borrowed;
@@ -101,16 +101,16 @@ static pyr_error *scan_statics(struct pyr_roots *roots, const struct pyr_words *
 		err = pyr_control_progress(control, "C variables", i, statics.ranges.count);
 	}
 	pyr_statics_deinit(&statics);
-	pyr_borrowed_deinit(&borrowed);
+	pyr_borrowed_words_deinit(&borrowed);
 	return err ? err : pyr_reader_check(&pyr_roots_python(roots)->reader);
 }
 
 pyr_error *pyr_roots_native(struct pyr_roots *roots, struct pyr_control *control)
 {
-	struct pyr_words words;
+	struct pyr_possible_words words;
 	pyr_error *err;
 
-	pyr_words_init(&words, roots);
+	pyr_possible_words_init(&words, roots);
 	if ((err = scan_statics(roots, &words, control)) ||
 	    (err = pyr_roots_stacks(roots, &words, control)) ||
 	    (err = pyr_roots_chunks(roots, &words, control)))
@@ -155,7 +155,7 @@ void pyr_root_native_name(const struct pyr_roots *roots, const struct pyr_root *
 		pyr_root_chunk_name(roots, root, out);
 		break;
 	default:
-		if (root->a & PYR_WORDS_TLS)
+		if (root->a & PYR_POSSIBLE_WORDS_TLS)
 			pyr_root_stack_name(roots, root, out);
 		else if (root->a < target->image_count)
 			pyr_image_place_name(target, &target->images[root->a], root->slot, out);

@@ -1,7 +1,7 @@
 /* C stacks, registers and thread-local variables of every thread of the process. */
 #include <string.h>
 
-#include "roots/words.h"
+#include "roots/possible_words.h"
 
 #define RED_ZONE 128u /* below the stack pointer: x86-64's System V ABI, 3.2.2 */
 #define DESCRIPTOR                                                                                 \
@@ -26,7 +26,7 @@ static const char *register_name(const struct pyr_target *target, uint64_t index
 
 struct walk {
 	struct pyr_roots *roots;
-	const struct pyr_words *words;
+	const struct pyr_possible_words *words;
 	enum pyr_root_kind kind;
 	uint64_t a;
 	pyr_addr base; /* what distances are counted from */
@@ -47,7 +47,7 @@ static void scan(struct walk *w, pyr_addr at, pyr_addr end)
 			return;
 		for (i = 0; i < n; i++, at += 8) {
 			memcpy(&word, run + 8 * i, 8);
-			if (word && (id = pyr_words_object(w->words, word)) != PYR_NO_ID)
+			if (word && (id = pyr_possible_words_object(w->words, word)) != PYR_NO_ID)
 				pyr_roots_push_id(w->roots, w->kind, PYR_ROOT_POSSIBLE, id, at,
 						  w->a, at - w->base);
 		}
@@ -97,14 +97,14 @@ static bool in_system_call(struct pyr_roots *roots, const struct pyr_thread *thr
 	return code && !memcmp(code, instruction, 2);
 }
 
-static void scan_thread(struct pyr_roots *roots, const struct pyr_words *words, size_t index,
+static void scan_thread(struct pyr_roots *roots, const struct pyr_possible_words *words, size_t index,
 			uint64_t tls_bytes)
 {
 	struct pyr_target *target = pyr_roots_python(roots)->target;
 	const struct pyr_thread *thread = &target->threads.data[index];
 	const struct pyr_mapping *m = pyr_target_mapping_at(target, thread->sp);
 	struct walk stack = {roots, words, PYR_ROOT_C_STACK, index, thread->sp, !m};
-	struct walk tls = {roots,       words, PYR_ROOT_C_STATIC, index | PYR_WORDS_TLS,
+	struct walk tls = {roots,       words, PYR_ROOT_C_STATIC, index | PYR_POSSIBLE_WORDS_TLS,
 			   thread->tls, false};
 	pyr_addr from = thread->sp, to = m ? m->end : thread->sp + STACK_MAX, range[2];
 	unsigned i;
@@ -126,14 +126,14 @@ static void scan_thread(struct pyr_roots *roots, const struct pyr_words *words, 
 	for (i = 0; i < thread->nregs && i < sizeof(thread->regs) / sizeof(*thread->regs); i++) {
 		if (!register_name(target, i) || !thread->regs[i])
 			continue;
-		id = pyr_words_object(words, thread->regs[i]);
+		id = pyr_possible_words_object(words, thread->regs[i]);
 		if (id != PYR_NO_ID)
 			pyr_roots_push_id(roots, PYR_ROOT_REGISTER, PYR_ROOT_POSSIBLE, id, 0, index,
 					  i);
 	}
 }
 
-pyr_error *pyr_roots_stacks(struct pyr_roots *roots, const struct pyr_words *words,
+pyr_error *pyr_roots_stacks(struct pyr_roots *roots, const struct pyr_possible_words *words,
 			    struct pyr_control *control)
 {
 	struct pyr_target *target = pyr_roots_python(roots)->target;
@@ -173,7 +173,7 @@ void pyr_root_stack_name(const struct pyr_roots *roots, const struct pyr_root *r
 			 struct pyr_strbuf *out)
 {
 	struct pyr_target *target = pyr_roots_python(roots)->target;
-	uint64_t index = root->a & ~PYR_WORDS_TLS;
+	uint64_t index = root->a & ~PYR_POSSIBLE_WORDS_TLS;
 	const char *name;
 	char frame[512];
 	int64_t at = (int64_t)root->b;

@@ -11,7 +11,7 @@
 /* Objects of the interpreter that the tool needs by address; 0: not found. */
 enum pyr_known {
 #define KNOWN(id, symbol) PYR_KNOWN_##id,
-#include "runtime/known.def"
+#include "runtime/known_objects.def"
 #undef KNOWN
 	PYR_KNOWN_COUNT
 };

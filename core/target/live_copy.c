@@ -156,7 +156,7 @@ static pyr_error *add_areas(struct pyr_copy *copy, const struct pyr_copy_plan *p
 	pyr_error *err;
 
 	for (i = 0; i < plan->pieces.count; i++) {
-		const struct pyr_plan_piece *piece = &plan->pieces.data[i];
+		const struct pyr_traverse_plan_piece *piece = &plan->pieces.data[i];
 		pyr_addr at = piece->start, to;
 		uint64_t used = 0;
 
@@ -498,7 +498,7 @@ pyr_error *pyr_copy_add_segments(const struct pyr_copy *copy, const struct pyr_c
 	pyr_error *err;
 
 	for (i = 0; i < plan->pieces.count; i++) {
-		const struct pyr_plan_piece *piece = &plan->pieces.data[i];
+		const struct pyr_traverse_plan_piece *piece = &plan->pieces.data[i];
 
 		if (piece->zeros) {
 			if ((err = add_range(copy, piece->start, piece->end, &hole, target)))

@@ -11,14 +11,14 @@
 #include "target/procfs.h"
 
 /* A stretch of one mapping. */
-struct pyr_plan_piece {
+struct pyr_traverse_plan_piece {
 	pyr_addr start, end;
 	bool zeros; /* anonymous: what is not in `ranges` reads as zeros */
 	size_t first_range, range_count;
 };
 
 struct pyr_copy_plan {
-	PYR_VEC(struct pyr_plan_piece) pieces; /* sorted */
+	PYR_VEC(struct pyr_traverse_plan_piece) pieces; /* sorted */
 	struct pyr_range_list ranges;          /* sorted; every one lies in a piece */
 	uint64_t bytes;                        /* of all ranges */
 	uint64_t swapped;                      /* pages of them that are in swap */

@@ -70,7 +70,7 @@ static enum kind classify(const struct pyr_vma *vma, const char *root)
 static bool add_piece(struct pyr_copy_plan *plan, pyr_addr start, pyr_addr end, bool zeros,
 		      size_t first, size_t count)
 {
-	struct pyr_plan_piece piece = {.start = start,
+	struct pyr_traverse_plan_piece piece = {.start = start,
 				       .end = end,
 				       .zeros = zeros,
 				       .first_range = first,

@@ -109,7 +109,7 @@ struct pyr_target {
 	bool stopped;
 
 	/* The first failure of ops->read that was more than a missing page: what was
-	 * learnt since then may lack anything. The session answers with it. Owned. */
+	 * learned since then may lack anything. The session answers with it. Owned. */
 	pyr_error *failure;
 
 	struct pyr_c_frames frames; /* at is NULL: nobody can */

@@ -18,7 +18,7 @@ struct answer {
 	struct pyr_model *model;
 	struct pyr_roots *roots;
 	uint32_t *objects, count;
-	struct pyr_subset subset;
+	struct pyr_id_subset subset;
 	uint64_t *weights;
 	struct pyr_cycles cycles;
 	uint32_t *shown; /* groups, in the order of showing */
@@ -69,7 +69,7 @@ static pyr_error *choose(struct pyr_context *context, struct answer *a, int gene
 									 "weighing", a->count, n)))
 			return err;
 	}
-	return pyr_subset_create(&context->session->control, a->objects, a->count, heap->count,
+	return pyr_id_subset_create(&context->session->control, a->objects, a->count, heap->count,
 				 &a->subset);
 }
 
@@ -317,7 +317,7 @@ pyr_error *pyr_cycles_reachable(struct pyr_context *context, int generation)
 	free(a.held);
 	free(a.shown);
 	pyr_cycles_deinit(&a.cycles);
-	pyr_subset_deinit(&a.subset);
+	pyr_id_subset_deinit(&a.subset);
 	free(a.weights);
 	free(a.objects);
 	return err;

@@ -36,7 +36,7 @@ char *pyr_chain_text(struct pyr_context *context, const struct pyr_chain *chain)
 {
 	struct pyr_strbuf text = {0};
 
-	pyr_fold_first(context->session->types, &context->session->python->reader, chain->steps,
+	pyr_display_fold_first(context->session->types, &context->session->python->reader, chain->steps,
 		       chain->count, &text);
 	return text.length ? pyr_strbuf_take(&text) : strdup("");
 }
@@ -54,7 +54,7 @@ void pyr_edge_json(struct pyr_context *context, const struct pyr_step *step, uin
 	free(text);
 }
 
-void pyr_object_words(struct pyr_context *context, const struct pyr_asked *asked,
+void pyr_object_words(struct pyr_context *context, const struct pyr_object_argument *asked,
 		      struct pyr_strbuf *out)
 {
 	const struct pyr_type *type = asked->header.type;

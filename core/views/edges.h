@@ -4,7 +4,7 @@
 
 #include "analysis/retention/holders.h"
 #include "analysis/retention/ledger.h"
-#include "command/asked.h"
+#include "command/object_argument.h"
 
 /* "value", "field": the JSON name of a kind. */
 const char *pyr_edge_kind_name(enum pyr_edge_kind kind);
@@ -15,7 +15,7 @@ char *pyr_chain_text(struct pyr_context *context, const struct pyr_chain *chain)
 /* "edge", "kind", "traversed", "certainty", "count" into the open object. */
 void pyr_edge_json(struct pyr_context *context, const struct pyr_step *step, uint64_t count);
 /* "list of 3 items", "app.Session": what stands at the beginning of a sentence. */
-void pyr_object_words(struct pyr_context *context, const struct pyr_asked *asked,
+void pyr_object_words(struct pyr_context *context, const struct pyr_object_argument *asked,
 		      struct pyr_strbuf *out);
 
 /* An object in a table: one row's ADDRESS, TYPE, HOW, VALUE. */
@@ -33,10 +33,10 @@ struct pyr_object_ledger {
 	bool counted;                      /* false: immortal or static */
 };
 /* Builds the model and the roots if need be. */
-pyr_error *pyr_object_ledger(struct pyr_context *context, const struct pyr_asked *asked,
+pyr_error *pyr_object_ledger(struct pyr_context *context, const struct pyr_object_argument *asked,
 			     struct pyr_object_ledger *ret);
 /* "ledger", "possible", "unexplained" into the open object. */
-void pyr_object_ledger_json(struct pyr_context *context, const struct pyr_asked *asked,
+void pyr_object_ledger_json(struct pyr_context *context, const struct pyr_object_argument *asked,
 			    const struct pyr_object_ledger *ledger);
 /* "1 dict value, 2 attributes, 1 variable of a running frame" */
 void pyr_ledger_kinds(const struct pyr_ledger_lines *lines, struct pyr_strbuf *out);
@@ -45,10 +45,10 @@ void pyr_object_ledger_kinds(const struct pyr_object_ledger *ledger, struct pyr_
 /* "3 from objects, 1 from a variable of a running function, 1 not found in this heap" */
 void pyr_object_ledger_words(const struct pyr_object_ledger *ledger, struct pyr_strbuf *out);
 /* Roots that may be: a heading and rows; nothing when there are none. */
-void pyr_possible_print(struct pyr_context *context, const struct pyr_asked *asked,
+void pyr_possible_print(struct pyr_context *context, const struct pyr_object_argument *asked,
 			const struct pyr_object_ledger *ledger);
 /* Exact roots of the object: likewise. */
-void pyr_roots_print(struct pyr_context *context, const struct pyr_asked *asked,
+void pyr_roots_print(struct pyr_context *context, const struct pyr_object_argument *asked,
 		     const struct pyr_object_ledger *ledger);
 
 #endif

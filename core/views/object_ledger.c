@@ -27,7 +27,7 @@ static const struct {
 	[PYR_ROOT_NATIVE] = {"native memory", "native memory"},
 };
 
-pyr_error *pyr_object_ledger(struct pyr_context *context, const struct pyr_asked *asked,
+pyr_error *pyr_object_ledger(struct pyr_context *context, const struct pyr_object_argument *asked,
 			     struct pyr_object_ledger *ret)
 {
 	struct pyr_object_ledger o = {0};
@@ -112,7 +112,7 @@ static void line_json(struct pyr_json *json, const char *kind, int64_t count)
 	pyr_json_end_object(json);
 }
 
-void pyr_object_ledger_json(struct pyr_context *context, const struct pyr_asked *asked,
+void pyr_object_ledger_json(struct pyr_context *context, const struct pyr_object_argument *asked,
 			    const struct pyr_object_ledger *o)
 {
 	struct pyr_json *json = context->json;
@@ -186,7 +186,7 @@ void pyr_object_ledger_words(const struct pyr_object_ledger *o, struct pyr_strbu
 	add_remainder(o, comma, out);
 }
 
-static void print_roots(struct pyr_context *context, const struct pyr_asked *asked,
+static void print_roots(struct pyr_context *context, const struct pyr_object_argument *asked,
 			const struct pyr_object_ledger *o, bool possible, const char *heading)
 {
 	struct pyr_strbuf name = {0};
@@ -213,14 +213,14 @@ static void print_roots(struct pyr_context *context, const struct pyr_asked *ask
 	pyr_strbuf_deinit(&name);
 }
 
-void pyr_possible_print(struct pyr_context *context, const struct pyr_asked *asked,
+void pyr_possible_print(struct pyr_context *context, const struct pyr_object_argument *asked,
 			const struct pyr_object_ledger *o)
 {
 	print_roots(context, asked, o, true,
 		    "possible holders: words of C memory that equal its address, never counted");
 }
 
-void pyr_roots_print(struct pyr_context *context, const struct pyr_asked *asked,
+void pyr_roots_print(struct pyr_context *context, const struct pyr_object_argument *asked,
 		     const struct pyr_object_ledger *o)
 {
 	print_roots(context, asked, o, false, "from outside of the heap");

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "views/holder.h"
+#include "views/held_as.h"
 #include "views/show.h"
 #include "views/show_arenas.h"
 
@@ -117,14 +117,14 @@ pyr_error *pyr_pin_holders_find(struct pyr_context *context, const struct pyr_pi
 				struct pyr_pin_holders *ret)
 {
 	struct pyr_pin_holders holders = {.count = pins->pins.count};
-	struct pyr_retention *retention;
+	struct pyr_retention_cache *retention;
 	pyr_error *err = NULL;
 	size_t i;
 
 	memset(ret, 0, sizeof(*ret));
 	if (!holders.count)
 		return NULL;
-	if ((err = pyr_session_retention(context->session, &retention)))
+	if ((err = pyr_session_retention_cache(context->session, &retention)))
 		return err;
 	holders.names = calloc(holders.count, sizeof(*holders.names));
 	holders.asked = calloc(holders.count, sizeof(*holders.asked));
@@ -412,7 +412,7 @@ static void print_arenas(struct pyr_context *context, const struct pyr_arenas *a
 					  arena->groups == 2 ? "kind" : "kinds");
 		pyr_table_text(&table,
 			       pyr_address(a->obmalloc->arenas.data[arena->arena].address).text);
-		pyr_table_text(&table, pyr_share(arena->bytes_in_use, arena->bytes).text);
+		pyr_table_text(&table, pyr_release_count(arena->bytes_in_use, arena->bytes).text);
 		pyr_table_text(&table, pyr_count(arena->pins).text);
 		pyr_table_text(&table, pyr_strbuf_str(&text));
 		pyr_table_text(&table, holders->names[arena->first_pin]

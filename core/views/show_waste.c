@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "analysis/memory/waste.h"
-#include "views/holder.h"
+#include "views/held_as.h"
 #include "views/show.h"
 
 /* A path is searched for each object: not for all of a large heap's, unless --limit says so. */
@@ -174,11 +174,11 @@ static void print_items(struct answer *a)
 
 static pyr_error *find_holders(struct answer *a)
 {
-	struct pyr_retention *retention;
+	struct pyr_retention_cache *retention;
 	pyr_error *err;
 	size_t i;
 
-	if ((err = pyr_session_retention(a->context->session, &retention)))
+	if ((err = pyr_session_retention_cache(a->context->session, &retention)))
 		return err;
 	a->holders = calloc(a->waste.items.count + 1, sizeof(*a->holders));
 	if (!a->holders)

@@ -22,7 +22,7 @@ static const char *address(struct pyr_context *context, uint32_t node, struct py
 	return text->text;
 }
 
-static uint32_t last(const struct pyr_route *route)
+static uint32_t last(const struct pyr_printable_path *route)
 {
 	return route->nodes[route->count - 1];
 }
@@ -39,7 +39,7 @@ static const char *root_words(const struct pyr_root *root)
 }
 
 /* The name in `['app.cache']`, the first step from sys.modules; false: it is no such. */
-static bool module_name(const struct pyr_route *route, struct pyr_strbuf *out)
+static bool module_name(const struct pyr_printable_path *route, struct pyr_strbuf *out)
 {
 	const char *edge;
 	size_t length;
@@ -69,7 +69,7 @@ static const char *lasting(struct pyr_context *context, uint32_t node)
 	return "a C variable";
 }
 
-void pyr_why_holder(struct pyr_context *context, const struct pyr_route *route,
+void pyr_why_holder(struct pyr_context *context, const struct pyr_printable_path *route,
 		    struct pyr_strbuf *out)
 {
 	const char *what = type_name(context, last(route)), *never = lasting(context, last(route));
@@ -116,8 +116,8 @@ void pyr_why_holder(struct pyr_context *context, const struct pyr_route *route,
 
 /* --- others --- */
 
-void pyr_why_alike(struct pyr_context *context, struct pyr_retention *retention,
-		   const struct pyr_route *route, struct pyr_strbuf *out)
+void pyr_why_alike(struct pyr_context *context, struct pyr_retention_cache *retention,
+		   const struct pyr_printable_path *route, struct pyr_strbuf *out)
 {
 	const struct pyr_graph *g = &retention->model->graph;
 	const struct pyr_heap *heap = retention->model->heap;
@@ -125,14 +125,14 @@ void pyr_why_alike(struct pyr_context *context, struct pyr_retention *retention,
 	enum pyr_edge_kind kind;
 	uint64_t e, others = 0;
 
-	if (!strcmp(pyr_route_certainty(route), "inferred"))
+	if (!strcmp(pyr_printable_path_certainty(route), "inferred"))
 		pyr_strbuf_add(out, " One of the references is inferred: the code of its type "
 				    "could not be asked.");
 	if (route->count < 2)
 		return;
 	holder = route->nodes[route->count - 2];
 	/* those of a module or a class are no crowd */
-	if (lasting(context, object) || pyr_telling_is_modules(retention->telling, holder) ||
+	if (lasting(context, object) || pyr_edge_costs_is_modules(retention->telling, holder) ||
 	    route->display.steps.data[route->display.steps.count - 1].edge[0] == '.')
 		return;
 	kind = PYR_REF_KIND(route->steps[route->count - 2].label);
@@ -160,13 +160,13 @@ struct cut {
 	size_t raw;     /* the reference to be cut */
 };
 
-static bool is_hub(struct pyr_retention *retention, uint32_t node)
+static bool is_hub(struct pyr_retention_cache *retention, uint32_t node)
 {
-	return pyr_telling_is_namespace(retention->telling, node) ||
-	       pyr_telling_is_modules(retention->telling, node);
+	return pyr_edge_costs_is_namespace(retention->telling, node) ||
+	       pyr_edge_costs_is_modules(retention->telling, node);
 }
 
-static struct cut cut_at(struct pyr_retention *retention, const struct pyr_route *route, size_t i)
+static struct cut cut_at(struct pyr_retention_cache *retention, const struct pyr_printable_path *route, size_t i)
 {
 	const struct pyr_display_step *step = &route->display.steps.data[i];
 	struct cut cut = {CUT_NONE, i, step->first};
@@ -205,8 +205,8 @@ static struct cut cut_at(struct pyr_retention *retention, const struct pyr_route
 
 /* The nearest entry of a container that alone keeps the object alive; without one the
  * nearest variable or attribute. */
-static pyr_error *find_cut(struct pyr_context *context, struct pyr_retention *retention,
-			   const struct pyr_route *route, bool *only_one, struct cut *ret)
+static pyr_error *find_cut(struct pyr_context *context, struct pyr_retention_cache *retention,
+			   const struct pyr_printable_path *route, bool *only_one, struct cut *ret)
 {
 	size_t i, tries = 0, k = route->count - 2;
 	struct cut cut;
@@ -214,7 +214,7 @@ static pyr_error *find_cut(struct pyr_context *context, struct pyr_retention *re
 	pyr_error *err;
 
 	ret->kind = CUT_NONE;
-	if ((err = pyr_route_is_needed(context, retention, last(route), route->nodes[k],
+	if ((err = pyr_printable_path_is_needed(context, retention, last(route), route->nodes[k],
 				       route->nodes[k + 1], NULL, only_one)))
 		return err;
 	for (i = route->display.steps.count; *only_one && i-- > 0 && tries < 6;) {
@@ -222,7 +222,7 @@ static pyr_error *find_cut(struct pyr_context *context, struct pyr_retention *re
 		if (cut.kind == CUT_NONE || (ret->kind != CUT_NONE && cut.kind != CUT_ENTRY))
 			continue;
 		tries++;
-		if ((err = pyr_route_is_needed(context, retention, last(route),
+		if ((err = pyr_printable_path_is_needed(context, retention, last(route),
 					       route->nodes[cut.raw], route->nodes[cut.raw + 1],
 					       NULL, &needed)))
 			return err;
@@ -236,20 +236,20 @@ static pyr_error *find_cut(struct pyr_context *context, struct pyr_retention *re
 }
 
 /* "the dict app.cache.SESSIONS", "the module app.cache" */
-static void add_place(struct pyr_context *context, const struct pyr_route *route, size_t step,
+static void add_place(struct pyr_context *context, const struct pyr_printable_path *route, size_t step,
 		      struct pyr_strbuf *out)
 {
 	struct pyr_units text;
-	uint32_t owner = pyr_route_owner(route, step);
+	uint32_t owner = pyr_printable_path_owner(route, step);
 
 	pyr_strbuf_printf(out, "the %s ", type_name(context, owner));
 	if (step || route->root->kind == PYR_ROOT_FRAME_LOCAL)
-		pyr_route_expression(route, context, step, out);
+		pyr_printable_path_expression(route, context, step, out);
 	else
 		pyr_strbuf_printf(out, "at %s", address(context, owner, &text));
 }
 
-static void write_cut(struct pyr_context *context, const struct pyr_route *route,
+static void write_cut(struct pyr_context *context, const struct pyr_printable_path *route,
 		      const struct cut *cut, struct pyr_strbuf *out)
 {
 	const struct pyr_step *raw = &route->steps[cut->raw];
@@ -293,7 +293,7 @@ static void write_cut(struct pyr_context *context, const struct pyr_route *route
 }
 
 /* Without a root's reference, or the one reference that is left to name. */
-static void write_other(struct pyr_context *context, const struct pyr_route *route,
+static void write_other(struct pyr_context *context, const struct pyr_printable_path *route,
 			struct pyr_strbuf *out)
 {
 	if (route->count > 1)
@@ -306,8 +306,8 @@ static void write_other(struct pyr_context *context, const struct pyr_route *rou
 		pyr_strbuf_add(out, " went away");
 }
 
-pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention *retention,
-			   const struct pyr_route *route, size_t shown, struct pyr_strbuf *out)
+pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention_cache *retention,
+			   const struct pyr_printable_path *route, size_t shown, struct pyr_strbuf *out)
 {
 	struct pyr_strbuf text = {0};
 	struct pyr_ledger_lines lines;
@@ -316,13 +316,13 @@ pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention *re
 	pyr_error *err;
 	int64_t left;
 
-	if (route->root->possible || pyr_telling_phase(route->root) == PYR_PHASE_LASTING ||
+	if (route->root->possible || pyr_edge_costs_phase(route->root) == PYR_PHASE_LASTING ||
 	    lasting(context, last(route)))
 		return NULL;
 	if (route->count > 1)
 		err = find_cut(context, retention, route, &only_one, &cut);
 	else
-		err = pyr_route_is_needed(context, retention, last(route), 0, 0, route->root,
+		err = pyr_printable_path_is_needed(context, retention, last(route), 0, 0, route->root,
 					  &only_one);
 	if (err)
 		return err;
@@ -351,7 +351,7 @@ pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention *re
 
 /* --- nothing holds it --- */
 
-void pyr_why_nothing(struct pyr_context *context, struct pyr_retention *retention,
+void pyr_why_nothing(struct pyr_context *context, struct pyr_retention_cache *retention,
 		     enum pyr_unheld why, uint32_t object, uint32_t holder, struct pyr_strbuf *out)
 {
 	struct pyr_units text;
@@ -399,7 +399,7 @@ void pyr_why_nothing(struct pyr_context *context, struct pyr_retention *retentio
 
 /* --- the ledger --- */
 
-void pyr_why_ledger(struct pyr_context *context, struct pyr_retention *retention, uint32_t object)
+void pyr_why_ledger(struct pyr_context *context, struct pyr_retention_cache *retention, uint32_t object)
 {
 	uint32_t refcount = retention->ledger->refcount[object];
 	int64_t left = pyr_ledger_remainder(retention->ledger, object);

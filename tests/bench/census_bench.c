@@ -6,7 +6,7 @@
 
 #include "analysis/census/census.h"
 #include "bench.h"
-#include "objects/survey.h"
+#include "objects/enumeration.h"
 
 /* Of this thread alone: rates are those of one core, however busy the machine. */
 static double cpu(void)
@@ -14,7 +14,7 @@ static double cpu(void)
 	return on_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
-static void count_only(struct pyr_scanner *s, struct pyr_kind *kind, pyr_addr addr,
+static void count_only(struct pyr_scanner *s, struct pyr_type_facts *kind, pyr_addr addr,
 		       const uint8_t *object, bool tracked, void *ctx)
 {
 	(void)s;
@@ -30,14 +30,14 @@ static void count_only(struct pyr_scanner *s, struct pyr_kind *kind, pyr_addr ad
 /* Classify every block, on this thread alone. */
 static void bench_scan(struct pyr_types *types, struct pyr_control *control)
 {
-	struct pyr_survey s;
+	struct pyr_enumeration s;
 	struct pyr_scanner *scanner;
 	double t, best = 1e9;
 	size_t i;
 	int round;
 
 	for (round = 0; round < ROUNDS; round++) { /* the first one faults the pages in */
-		die(pyr_survey_open(types, control, &s));
+		die(pyr_enumeration_open(types, control, &s));
 		scanner = s.scanners[0];
 		t = cpu();
 		for (i = 0; i < s.obmalloc.arenas.count; i++)
@@ -52,7 +52,7 @@ static void bench_scan(struct pyr_types *types, struct pyr_control *control)
 			printf("scan_seconds %.6f\n", best);
 			printf("blocks_per_second %.0f\n", (double)scanner->blocks / best);
 		}
-		pyr_survey_close(&s);
+		pyr_enumeration_close(&s);
 	}
 }
 

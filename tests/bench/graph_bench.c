@@ -74,7 +74,7 @@ static void compare(struct pyr_model *model, struct pyr_emulator *emulator, uint
 	struct pyr_emulated_call call;
 	struct told expected = {0};
 	const char *why;
-	enum pyr_way way;
+	enum pyr_traverse_method way;
 	size_t i;
 
 	told->count = 0;
@@ -240,7 +240,7 @@ int main(int argc, char **argv)
 			break;
 		pyr_model_destroy(model);
 	}
-	ways = pyr_holdings_counts(model->holdings);
+	ways = pyr_traverse_counts(model->holdings);
 	printf("out_seconds %.6f\nout_cpu %.6f\nboth_seconds %.6f\nboth_cpu %.6f\n", out, out_cpu,
 	       both, both_cpu);
 	printf("objects %u\nreferences %llu\n", s.heap->count,

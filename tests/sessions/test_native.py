@@ -85,6 +85,6 @@ def test_live_threads_in_a_debugger(debugger, tmp_path):
 @needs_emulator
 @pytest.mark.parametrize("run", pairs(["pandas_frames", "toy", "stdlib_at_work"]), indirect=True)
 def test_nothing_is_guessed_where_the_binaries_are(run):
-    """Every type's references are certain: natively, as learnt, or from its own code."""
+    """Every type's references are certain: natively, as learned, or from its own code."""
     info, = shell_for(run).json("info")
     assert info["inferred_references"] == 0

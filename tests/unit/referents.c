@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "references/emulator.h"
-#include "references/holdings.h"
+#include "references/traverse.h"
 #include "opened.h"
 
 struct told {
@@ -55,7 +55,7 @@ static int by_value(const void *a, const void *b)
 
 struct answers {
 	struct pyr_types *types;
-	struct pyr_holdings *holdings;
+	struct pyr_traverse *holdings;
 	struct pyr_emulator *emulator; /* for the second question; NULL: none to be had */
 	uint64_t emulated, abandoned;
 	struct pyr_reader reader;
@@ -139,7 +139,7 @@ static void compare(struct answers *a, char *line, struct told *expected, struct
 	struct told *got = &answer->traversed;
 	const struct pyr_layout *l = &pyr_types_python(a->types)->layout;
 	const struct pyr_type *type;
-	enum pyr_way way;
+	enum pyr_traverse_method way;
 	pyr_addr addr, type_addr;
 	char *at = line, *end, *name;
 	uint64_t value;
@@ -162,7 +162,7 @@ static void compare(struct answers *a, char *line, struct told *expected, struct
 		a->other++;
 		return;
 	}
-	way = pyr_holdings_walk(a->holdings, &a->reader, type, addr, note, answer);
+	way = pyr_traverse_walk(a->holdings, &a->reader, type, addr, note, answer);
 	if (expected->count)
 		qsort(expected->data, expected->count, sizeof(uint64_t), by_value);
 	if (got->count)
@@ -265,25 +265,25 @@ void referents_check(const struct python *python, const char *script, const char
 	pyr_reader_init(&a.reader, o.target);
 	for (i = 0; i < lines.count; i++)
 		know_types(&a, lines.data[i]);
-	assert_null(pyr_holdings_create(a.types, &a.holdings));
+	assert_null(pyr_traverse_create(a.types, &a.holdings));
 	assert_null(pyr_emulator_create(o.target, &a.emulator, &why));
 	for (i = 0; i < lines.count; i++) {
 		compare(&a, lines.data[i], &expected, &got);
 		free(lines.data[i]);
 	}
-	ways = pyr_holdings_counts(a.holdings);
-	print_message("  %s: %u of %zu objects equal; native %" PRIu64 ", learnt %" PRIu64
+	ways = pyr_traverse_counts(a.holdings);
+	print_message("  %s: %u of %zu objects equal; native %" PRIu64 ", learned %" PRIu64
 		      ", emulated %" PRIu64 ", inferred %" PRIu64 "%s%s\n",
 		      python->name, a.same, lines.count, ways[PYR_WAY_NATIVE],
 		      ways[PYR_WAY_LEARNED], ways[PYR_WAY_EMULATED], ways[PYR_WAY_INFERRED],
-		      pyr_holdings_no_emulation(a.holdings) ? ": " : "",
-		      pyr_holdings_no_emulation(a.holdings) ? pyr_holdings_no_emulation(a.holdings)
+		      pyr_traverse_no_emulation(a.holdings) ? ": " : "",
+		      pyr_traverse_no_emulation(a.holdings) ? pyr_traverse_no_emulation(a.holdings)
 							    : "");
 	if (a.emulator)
 		print_message("    of those not emulated %" PRIu64
 			      " were emulated too, and equal; %" PRIu64 " could not be\n",
 			      a.emulated, a.abandoned);
-	pyr_holdings_fallbacks(a.holdings, fell_back, &a);
+	pyr_traverse_fallbacks(a.holdings, fell_back, &a);
 	if (ways[PYR_WAY_INFERRED])
 		print_message("    %.2f %% of the objects by inference: %" PRIu64
 			      " words guessed; of %" PRIu64 " references %" PRIu64
@@ -299,12 +299,12 @@ void referents_check(const struct python *python, const char *script, const char
 				  .abandoned = a.abandoned,
 				  .wanted = a.wanted,
 				  .guessed = a.guessed,
-				  .emulation = !pyr_holdings_no_emulation(a.holdings)};
+				  .emulation = !pyr_traverse_no_emulation(a.holdings)};
 	fprintf(process.in, "\n");
 	fflush(process.in);
 	python_finish(&process);
 	pyr_emulator_destroy(a.emulator);
-	pyr_holdings_destroy(a.holdings);
+	pyr_traverse_destroy(a.holdings);
 	pyr_reader_deinit(&a.reader);
 	opened_close(&o);
 	pyr_vec_deinit(&lines);

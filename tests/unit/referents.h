@@ -30,7 +30,7 @@ struct referents_removed {
 /* Runs @script, sends it the line @input (NULL: none), reads what it tells, and asks the
  * copy, or with @removed (may be NULL) a core of it. Prints a line of totals and one for each type
  * that fell back, and for each object that differs. Objects that are told natively or as
- * learnt are asked by emulation too, and differ where that says otherwise. */
+ * learned are asked by emulation too, and differ where that says otherwise. */
 void referents_check(const struct python *python, const char *script, const char *input,
 		     const struct referents_removed *removed, struct referents *ret);
 

@@ -15,7 +15,7 @@
 
 #include "analysis/census/census.h"
 #include "analysis/census/find.h"
-#include "objects/survey.h"
+#include "objects/enumeration.h"
 #include "pythons.h"
 
 /* Tells numbers and addresses, one "word number" a line, and waits. */

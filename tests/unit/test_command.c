@@ -14,10 +14,10 @@
 
 static pyr_error *parse(struct pyr_args *args, const char *line)
 {
-	static struct pyr_words words; /* pyr_args borrows its strings until the next call */
+	static struct pyr_argv words; /* pyr_args borrows its strings until the next call */
 
-	pyr_words_deinit(&words);
-	assert_null(pyr_words_split(line, false, &words));
+	pyr_argv_deinit(&words);
+	assert_null(pyr_argv_split(line, false, &words));
 	return pyr_args_parse(args, words.argc, (const char *const *)words.argv);
 }
 
@@ -115,19 +115,19 @@ static void json_is_wanted_even_when_the_rest_is_wrong(void **state)
 
 static void split(const char *line, int argc, const char *last)
 {
-	struct pyr_words words;
+	struct pyr_argv words;
 
-	assert_null(pyr_words_split(line, false, &words));
+	assert_null(pyr_argv_split(line, false, &words));
 	assert_int_equal(words.argc, argc);
 	if (argc)
 		assert_string_equal(words.argv[argc - 1], last);
 	assert_null(words.argv[argc]);
-	pyr_words_deinit(&words);
+	pyr_argv_deinit(&words);
 }
 
 static void lines_split_as_in_a_shell(void **state)
 {
-	struct pyr_words words;
+	struct pyr_argv words;
 	pyr_error *err;
 
 	(void)state;
@@ -141,15 +141,15 @@ static void lines_split_as_in_a_shell(void **state)
 	split("a ''", 2, "");
 	split("--match='^a b$'", 1, "--match=^a b$");
 	split("trailing\\", 1, "trailing\\");
-	err = pyr_words_split("a 'b", false, &words);
+	err = pyr_argv_split("a 'b", false, &words);
 	assert_non_null(err);
 	pyr_error_destroy(err);
-	assert_null(pyr_words_split("a 'b", true, &words));
+	assert_null(pyr_argv_split("a 'b", true, &words));
 	assert_true(words.open);
-	pyr_words_deinit(&words);
-	assert_null(pyr_words_split("a b ", true, &words));
+	pyr_argv_deinit(&words);
+	assert_null(pyr_argv_split("a b ", true, &words));
 	assert_false(words.open);
-	pyr_words_deinit(&words);
+	pyr_argv_deinit(&words);
 }
 
 static void collect(void *ctx, const char *word)

@@ -26,7 +26,7 @@ struct sample {
 	uint32_t place[NODES_MAX]; /* by id; UINT32_MAX: none of them */
 	uint64_t weights[NODES_MAX];
 	uint8_t reach[NODES_MAX][NODES_MAX]; /* by place, over one edge or more */
-	struct pyr_subset subset;
+	struct pyr_id_subset subset;
 };
 
 static struct sample s;
@@ -81,14 +81,14 @@ static void make_sample(void)
 	s.model.flags = s.flags;
 	for (i = 0; i < s.count; i++)
 		reach_from(i);
-	assert_null(pyr_subset_create(&control, s.objects, s.count, nodes, &s.subset));
+	assert_null(pyr_id_subset_create(&control, s.objects, s.count, nodes, &s.subset));
 }
 
 static void a_subset_numbers_what_is_in_it(void **state)
 {
 	enum { NODES = 700000 };
 	uint32_t *ids = malloc(NODES * sizeof(*ids)), count, id, place;
-	struct pyr_subset subset;
+	struct pyr_id_subset subset;
 	int round;
 
 	(void)state;
@@ -96,15 +96,15 @@ static void a_subset_numbers_what_is_in_it(void **state)
 		for (id = 0, count = 0; id < NODES; id++)
 			if (round == 3 || (round && !random_below(round == 1 ? 3 : 5000)))
 				ids[count++] = id;
-		assert_null(pyr_subset_create(&control, ids, count, NODES, &subset));
+		assert_null(pyr_id_subset_create(&control, ids, count, NODES, &subset));
 		assert_int_equal(subset.count, count);
 		for (id = 0, place = 0; id < NODES; id++) {
 			if (place < count && ids[place] == id)
-				assert_int_equal(pyr_subset_place(&subset, id), place++);
+				assert_int_equal(pyr_id_subset_place(&subset, id), place++);
 			else
-				assert_int_equal(pyr_subset_place(&subset, id), PYR_NOT_IN_SUBSET);
+				assert_int_equal(pyr_id_subset_place(&subset, id), PYR_NOT_IN_SUBSET);
 		}
-		pyr_subset_deinit(&subset);
+		pyr_id_subset_deinit(&subset);
 	}
 	free(ids);
 }
@@ -277,7 +277,7 @@ static void cycles_are_where_nodes_reach_themselves(void **state)
 		}
 		pyr_cycle_places_deinit(&found[0]);
 		pyr_cycle_places_deinit(&found[1]);
-		pyr_subset_deinit(&s.subset);
+		pyr_id_subset_deinit(&s.subset);
 	}
 }
 
@@ -342,7 +342,7 @@ static void what_leads_out_stays_open(void **state)
 			}
 		}
 		assert_int_equal(c.closed, s.count - open);
-		pyr_subset_deinit(&s.subset);
+		pyr_id_subset_deinit(&s.subset);
 	}
 	pyr_components_deinit(&c);
 }

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "analysis/collection/garbage.h"
-#include "analysis/collection/shares.h"
+#include "analysis/collection/release_counts.h"
 #include "opened.h"
 #include "values/object.h"
 
@@ -132,7 +132,7 @@ static void free_slowly(struct slow *s)
 	for (id = 0; id < g->nodes; id++)
 		if (s->gone[id])
 			weigh_slowly(s, id,
-				     pyr_subset_place(&s->garbage->subset, id) !=
+				     pyr_id_subset_place(&s->garbage->subset, id) !=
 					     PYR_NOT_IN_SUBSET);
 }
 
@@ -165,13 +165,13 @@ static void compare(const struct slow *s, struct pyr_control *control, const cha
 	struct pyr_garbage *g = s->garbage;
 	const struct pyr_heap *heap = g->model->heap;
 	uint64_t *weights = calloc(g->count + 1, sizeof(*weights));
-	struct pyr_address_set gone;
+	struct pyr_address_bitmap gone;
 	uint32_t i, id, found = 0;
 	pyr_addr addr;
 
 	setenv("PYRETAIN_THREADS", threads, 1);
 	assert_null(pyr_garbage_weigh(g, control, weights, &gone));
-	for (addr = 0; pyr_address_set_next(&gone, &addr); addr += 8, found++) {
+	for (addr = 0; pyr_address_bitmap_next(&gone, &addr); addr += 8, found++) {
 		id = pyr_heap_id(heap, addr);
 		assert_true(id != PYR_NO_ID && s->gone[id]);
 	}
@@ -183,7 +183,7 @@ static void compare(const struct slow *s, struct pyr_control *control, const cha
 	assert_int_equal(g->owned_tracked, s->owned_tracked);
 	for (i = 0; i < g->count; i++)
 		assert_int_equal(weights[i], s->weights[i]);
-	pyr_address_set_deinit(&gone);
+	pyr_address_bitmap_deinit(&gone);
 	free(weights);
 }
 
@@ -232,55 +232,55 @@ static void addresses_are_kept_in_order(void **state)
 					UINT64_C(1) << 30,
 					(UINT64_C(1) << 30) + 520,
 					(UINT64_C(1) << 47) - 8};
-	struct pyr_address_set set;
+	struct pyr_address_bitmap set;
 	uint64_t added;
 	pyr_addr at = 0;
 	size_t i;
 
 	(void)state;
-	assert_null(pyr_address_set_init(&set));
-	assert_false(pyr_address_set_next(&set, &at));
+	assert_null(pyr_address_bitmap_init(&set));
+	assert_false(pyr_address_bitmap_next(&set, &at));
 	for (i = sizeof(some) / sizeof(*some); i-- > 0;) {
-		assert_false(pyr_address_set_has(&set, some[i]));
-		assert_true(pyr_address_set_add_word(&set, some[i] & ~UINT64_C(511),
+		assert_false(pyr_address_bitmap_has(&set, some[i]));
+		assert_true(pyr_address_bitmap_add_word(&set, some[i] & ~UINT64_C(511),
 						     UINT64_C(1) << (some[i] >> 3 & 63), &added));
 		assert_true(added);
-		assert_true(pyr_address_set_has(&set, some[i]));
-		assert_false(pyr_address_set_has(&set, some[i] ^ 8));
+		assert_true(pyr_address_bitmap_has(&set, some[i]));
+		assert_false(pyr_address_bitmap_has(&set, some[i] ^ 8));
 	}
-	assert_true(pyr_address_set_add_word(&set, 512, 3, &added));
+	assert_true(pyr_address_bitmap_add_word(&set, 512, 3, &added));
 	assert_int_equal(added, 2);
-	assert_true(pyr_address_set_has(&set, 520));
-	for (i = 0, at = 0; pyr_address_set_next(&set, &at); at += 8)
+	assert_true(pyr_address_bitmap_has(&set, 520));
+	for (i = 0, at = 0; pyr_address_bitmap_next(&set, &at); at += 8)
 		if (at != 520)
 			assert_int_equal(at, some[i++]);
 	assert_int_equal(i, sizeof(some) / sizeof(*some));
-	assert_true(pyr_address_set_takes((UINT64_C(1) << 47) - 8));
-	assert_false(pyr_address_set_takes(UINT64_C(1) << 47));
-	assert_false(pyr_address_set_takes(12));
-	pyr_address_set_deinit(&set);
+	assert_true(pyr_address_bitmap_takes((UINT64_C(1) << 47) - 8));
+	assert_false(pyr_address_bitmap_takes(UINT64_C(1) << 47));
+	assert_false(pyr_address_bitmap_takes(12));
+	pyr_address_bitmap_deinit(&set);
 }
 
 static void shares_are_found_again(void **state)
 {
-	struct pyr_shares shares;
+	struct pyr_release_counts shares;
 	uint32_t i, n = 100000;
 
 	(void)state;
-	assert_null(pyr_shares_init(&shares));
+	assert_null(pyr_release_counts_init(&shares));
 	for (i = 1; i <= n; i++) {
-		assert_null(pyr_shares_find(&shares, i * 48));
-		assert_true(pyr_shares_add(&shares, (struct pyr_share){i * 48, i, n - i}));
+		assert_null(pyr_release_counts_find(&shares, i * 48));
+		assert_true(pyr_release_counts_add(&shares, (struct pyr_release_count){i * 48, i, n - i}));
 	}
 	for (i = 1; i <= n; i++) {
-		const struct pyr_share *share = pyr_shares_find(&shares, i * 48);
+		const struct pyr_release_count *share = pyr_release_counts_find(&shares, i * 48);
 
 		assert_non_null(share);
 		assert_true(share->address == i * 48 && share->left == i && share->owner == n - i);
-		assert_null(pyr_shares_find(&shares, i * 48 + 8));
+		assert_null(pyr_release_counts_find(&shares, i * 48 + 8));
 	}
 	assert_int_equal(shares.count, n);
-	pyr_shares_deinit(&shares);
+	pyr_release_counts_deinit(&shares);
 }
 
 int main(void)

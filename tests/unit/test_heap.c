@@ -153,16 +153,16 @@ static void pages_like_the_twin(void **state)
 
 static void sets_know_their_members(void **state)
 {
-	struct pyr_addr_set set = {0};
+	struct pyr_address_hash set = {0};
 	uint64_t i;
 
 	(void)state;
 	for (i = 1; i <= 20000; i++)
-		assert_int_equal(pyr_addr_set_add(&set, i * 16), 1);
+		assert_int_equal(pyr_address_hash_add(&set, i * 16), 1);
 	for (i = 1; i <= 20000; i++)
-		assert_int_equal(pyr_addr_set_add(&set, i * 16), 0);
+		assert_int_equal(pyr_address_hash_add(&set, i * 16), 0);
 	assert_int_equal(set.count, 20000);
-	pyr_addr_set_deinit(&set);
+	pyr_address_hash_deinit(&set);
 }
 
 int main(void)

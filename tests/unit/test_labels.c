@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "names/fold.h"
+#include "names/display_fold.h"
 #include "opened.h"
 #include "runtime/access.h"
 
@@ -19,7 +19,7 @@ struct asked {
 	const struct python *python;
 	struct opened o;
 	struct pyr_types *types;
-	struct pyr_holdings *holdings;
+	struct pyr_traverse *holdings;
 	struct pyr_reader reader;
 	unsigned right, wrong;
 };
@@ -76,7 +76,7 @@ static void compare(struct asked *a, char *line)
 			a->wrong++;
 			return;
 		}
-	assert_null(pyr_fold(a->types, &a->reader, steps, count - 1, raw, &display));
+	assert_null(pyr_display_fold(a->types, &a->reader, steps, count - 1, raw, &display));
 	for (i = 0; i < display.steps.count; i++) {
 		pyr_strbuf_add(&text, i ? " > " : "");
 		pyr_strbuf_add(&text, display.steps.data[i].edge);
@@ -110,21 +110,21 @@ static void ask(const struct python *python, const char *script)
 	pyr_reader_init(&a.reader, a.o.target);
 	for (i = 0; i < lines.count; i++)
 		learn_types(&a, lines.data[i]);
-	assert_null(pyr_holdings_create(a.types, &a.holdings));
+	assert_null(pyr_traverse_create(a.types, &a.holdings));
 	for (i = 0; i < lines.count; i++) {
 		compare(&a, lines.data[i]);
 		free(lines.data[i]);
 	}
 	print_message("  %s: %u names right, %u wrong%s%s\n", python->name, a.right, a.wrong,
-		      pyr_holdings_no_emulation(a.holdings) ? "; no emulation: " : "",
-		      pyr_holdings_no_emulation(a.holdings) ? pyr_holdings_no_emulation(a.holdings)
+		      pyr_traverse_no_emulation(a.holdings) ? "; no emulation: " : "",
+		      pyr_traverse_no_emulation(a.holdings) ? pyr_traverse_no_emulation(a.holdings)
 							    : "");
 	assert_int_equal(a.wrong, 0);
 	assert_true(a.right > 60);
 	fprintf(process.in, "\n");
 	fflush(process.in);
 	python_finish(&process);
-	pyr_holdings_destroy(a.holdings);
+	pyr_traverse_destroy(a.holdings);
 	pyr_reader_deinit(&a.reader);
 	opened_close(&a.o);
 	pyr_vec_deinit(&lines);

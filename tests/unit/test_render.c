@@ -61,8 +61,8 @@ static void units(void **state)
 	assert_string_equal(pyr_count(UINT64_MAX).text, "18,446,744,073,709,551,615");
 	assert_string_equal(pyr_counted(1, "object", "objects").text, "1 object");
 	assert_string_equal(pyr_counted(1000, "object", "objects").text, "1,000 objects");
-	assert_string_equal(pyr_share(1, 3).text, "33.3 %");
-	assert_string_equal(pyr_share(1, 0).text, "-");
+	assert_string_equal(pyr_release_count(1, 3).text, "33.3 %");
+	assert_string_equal(pyr_release_count(1, 0).text, "-");
 	assert_string_equal(pyr_address(UINT64_MAX).text, "0xffffffffffffffff");
 	assert_string_equal(pyr_duration(870000).text, "0.87 ms");
 	assert_string_equal(pyr_duration(12300000).text, "12.3 ms");

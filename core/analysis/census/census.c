@@ -8,12 +8,12 @@
 
 #include "analysis/census/census_table.h"
 #include "base/parallel.h"
-#include "objects/survey.h"
+#include "objects/enumeration.h"
 
 #define RING 16 /* dicts whose keys are on their way into the cache */
 
 struct waiting {
-	struct pyr_kind *kind;
+	struct pyr_type_facts *kind;
 	bool tracked;
 	pyr_addr address;
 	uint8_t head[64]; /* the dict's own words */
@@ -27,14 +27,14 @@ struct worker {
 };
 
 struct stream {
-	struct pyr_survey survey;
+	struct pyr_enumeration survey;
 	const struct pyr_census_options *options;
 	struct worker *workers;
 	struct pyr_census_tally *lists; /* one per gc list */
 	bool failed;                    /* out of memory in a callback */
 };
 
-static inline void tally(struct worker *w, struct pyr_kind *kind, bool tracked, uint64_t size)
+static inline void tally(struct worker *w, struct pyr_type_facts *kind, bool tracked, uint64_t size)
 {
 	unsigned class;
 
@@ -58,12 +58,12 @@ static inline void tally(struct worker *w, struct pyr_kind *kind, bool tracked, 
 static void finish_waiting(struct worker *w, struct pyr_classifier *c, struct waiting *d)
 {
 	if (d->kind)
-		tally(w, d->kind, d->tracked, pyr_kind_size(c, d->kind, d->address, d->head));
+		tally(w, d->kind, d->tracked, pyr_type_facts_size(c, d->kind, d->address, d->head));
 	d->kind = NULL;
 }
 
 /* The keys of a dict are far away: ask for them now and measure it later. */
-static void put_off(struct worker *w, struct pyr_classifier *c, struct pyr_kind *kind,
+static void put_off(struct worker *w, struct pyr_classifier *c, struct pyr_type_facts *kind,
 		    pyr_addr addr, const uint8_t *object, bool tracked)
 {
 	struct waiting *d = &w->ring[w->next++ % RING];
@@ -78,7 +78,7 @@ static void put_off(struct worker *w, struct pyr_classifier *c, struct pyr_kind 
 	__builtin_prefetch(keys);
 }
 
-static inline void count_object(struct pyr_scanner *s, struct pyr_kind *kind, pyr_addr addr,
+static inline void count_object(struct pyr_scanner *s, struct pyr_type_facts *kind, pyr_addr addr,
 				const uint8_t *object, bool tracked, void *ctx)
 {
 	struct worker *w = ctx;
@@ -87,7 +87,7 @@ static inline void count_object(struct pyr_scanner *s, struct pyr_kind *kind, py
 	    s->classifier.dict_values + 8 <= sizeof(w->ring[0].head))
 		put_off(w, &s->classifier, kind, addr, object, tracked);
 	else
-		tally(w, kind, tracked, pyr_kind_size(&s->classifier, kind, addr, object));
+		tally(w, kind, tracked, pyr_type_facts_size(&s->classifier, kind, addr, object));
 }
 
 static pyr_error *scan_arenas(void *ctx, unsigned index, size_t begin, size_t end)
@@ -110,7 +110,7 @@ static void count_node(void *ctx, size_t list, pyr_addr object)
 	struct stream *st = ctx;
 	struct pyr_classifier *c = &st->survey.scanners[0]->classifier;
 	struct pyr_census_tally *t = &st->lists[list];
-	struct pyr_kind *kind = NULL;
+	struct pyr_type_facts *kind = NULL;
 	const uint8_t *p;
 	uint64_t size = 0;
 	unsigned class;
@@ -121,7 +121,7 @@ static void count_node(void *ctx, size_t list, pyr_addr object)
 	if (!kind)
 		return; /* no object, whatever the list says */
 	if (st->options->generation >= 0) {
-		size = pyr_kind_measure_slow(c, kind, object);
+		size = pyr_type_facts_measure_slow(c, kind, object);
 		class = pyr_census_size_class(size);
 		if (st->options->size_histogram) {
 			t->sizes[class].count++;
@@ -135,10 +135,10 @@ static void count_node(void *ctx, size_t list, pyr_addr object)
 static pyr_error *add_outside(struct stream *st, struct pyr_census_tally *all,
 			      struct pyr_census_tally *tracked, struct pyr_census *ret)
 {
-	struct pyr_survey *s = &st->survey;
+	struct pyr_enumeration *s = &st->survey;
 	struct pyr_classifier *c = &s->scanners[0]->classifier;
 	const struct pyr_outside *o;
-	struct pyr_kind *kind;
+	struct pyr_type_facts *kind;
 	uint64_t size;
 	unsigned class;
 	pyr_error *err;
@@ -153,7 +153,7 @@ static pyr_error *add_outside(struct stream *st, struct pyr_census_tally *all,
 		if (!kind)
 			continue;
 		on_list = o->found & PYR_FOUND_GC_LIST;
-		size = pyr_kind_measure_slow(c, kind, o->address);
+		size = pyr_type_facts_measure_slow(c, kind, o->address);
 		class = pyr_census_size_class(size);
 		if (!pyr_census_tally_add(all, o->type, 1, size) ||
 		    (on_list && !pyr_census_tally_add(tracked, o->type, 1, size)))
@@ -174,7 +174,7 @@ static pyr_error *add_outside(struct stream *st, struct pyr_census_tally *all,
 static pyr_error *add_arenas(struct stream *st, struct pyr_census_tally *all,
 			     struct pyr_census_tally *tracked, struct pyr_census *ret)
 {
-	struct pyr_kind **kinds;
+	struct pyr_type_facts **kinds;
 	unsigned w, k;
 	uint32_t i;
 
@@ -204,7 +204,7 @@ struct destination {
 	enum pyr_generation generation;
 };
 
-static struct destination remainder_of(const struct pyr_survey *s)
+static struct destination remainder_of(const struct pyr_enumeration *s)
 {
 	const struct pyr_lists *l = &s->lists;
 	size_t i;
@@ -241,7 +241,7 @@ static bool place(struct stream *st, const struct pyr_census_tally *t, struct de
 static pyr_error *assemble(struct stream *st, struct pyr_census *ret)
 {
 	struct pyr_census_tally all = {0}, tracked = {0}, selected = {0}, gc = {0};
-	struct pyr_survey *s = &st->survey;
+	struct pyr_enumeration *s = &st->survey;
 	uint32_t i, types = pyr_types_count(s->types);
 	uint64_t objects, on_lists;
 	bool *inexact = calloc(types + 1, sizeof(*inexact));
@@ -302,7 +302,7 @@ static void forget_nodes(struct stream *st)
 
 static pyr_error *take(struct stream *st, struct pyr_control *control, struct pyr_census *ret)
 {
-	struct pyr_survey *s = &st->survey;
+	struct pyr_enumeration *s = &st->survey;
 	struct pyr_reader *far = &s->scanners[0]->classifier.far;
 	pyr_error *err;
 	unsigned i;
@@ -316,7 +316,7 @@ static pyr_error *take(struct stream *st, struct pyr_control *control, struct py
 	if ((err = pyr_lists_walk(&s->lists, far, control, count_node, st)) ||
 	    (err = pyr_parallel(control, "reading arenas", s->workers, s->obmalloc.arenas.count, 4,
 				scan_arenas, st)) ||
-	    (err = pyr_survey_outside(s)))
+	    (err = pyr_enumeration_outside(s)))
 		return err;
 	if (!s->proven) {
 		/* The lists were rewound; during a collection they were walked to the end. */
@@ -327,7 +327,7 @@ static pyr_error *take(struct stream *st, struct pyr_control *control, struct py
 	}
 	if (st->failed)
 		return pyr_error_no_memory();
-	pyr_survey_diagnose(s);
+	pyr_enumeration_diagnose(s);
 	return assemble(st, ret);
 }
 
@@ -339,13 +339,13 @@ pyr_error *pyr_census_run(struct pyr_types *types, struct pyr_control *control,
 	pyr_error *err;
 
 	memset(&census, 0, sizeof(census));
-	if ((err = pyr_survey_open(types, control, &st.survey)))
+	if ((err = pyr_enumeration_open(types, control, &st.survey)))
 		return err;
 	err = take(&st, control, &census);
 	forget_nodes(&st);
 	free(st.lists);
 	free(st.workers);
-	pyr_survey_close(&st.survey);
+	pyr_enumeration_close(&st.survey);
 	if (err)
 		pyr_census_deinit(&census);
 	else

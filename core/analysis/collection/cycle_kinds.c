@@ -161,7 +161,7 @@ static void name_key(void *ctx, pyr_addr target, uint32_t label, uint64_t detail
 
 	if (!(label & PYR_REF_TRAVERSED) || (id = pyr_heap_id(w->n->heap, target)) == PYR_NO_ID)
 		return;
-	place = pyr_subset_place(c->subset, id);
+	place = pyr_id_subset_place(c->subset, id);
 	if (place == PYR_NOT_IN_SUBSET || c->found.of[place] != w->first)
 		return;
 	h = mix(mix(mix(0, w->from->index), type_of(w->n->heap, id)->index), kind);

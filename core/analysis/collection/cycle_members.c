@@ -49,7 +49,7 @@ static void follow(struct pyr_cycle_members *m, const struct pyr_cycle_facts *fa
 		for (e = g->out_start[id]; e < g->out_start[id + 1]; e++) {
 			if (!(c->model->flags[e] & PYR_MODEL_TRAVERSED))
 				continue;
-			place = pyr_subset_place(c->subset, g->out[e]);
+			place = pyr_id_subset_place(c->subset, g->out[e]);
 			if (place != PYR_NOT_IN_SUBSET && c->found.of[place] == facts->first &&
 			    !is_found(m, place))
 				found(m, place);

@@ -44,7 +44,7 @@ struct finder {
 	struct worker workers[PYR_CYCLE_WORKERS_MAX];
 	struct piece *pieces;     /* of consecutive places, and one of what they left open */
 	size_t piece_count;       /* without that one */
-	struct pyr_subset opened; /* place -> node of that one */
+	struct pyr_id_subset opened; /* place -> node of that one */
 	uint32_t *of;
 };
 
@@ -66,10 +66,10 @@ static pyr_error *load_row(struct finder *f, const struct piece *p, struct worke
 	for (e = first; e < end; e++) {
 		if (!(s->flags[e] & s->visited))
 			continue;
-		place = pyr_subset_place(s->subset, s->graph->out[e]);
+		place = pyr_id_subset_place(s->subset, s->graph->out[e]);
 		if (place == PYR_NOT_IN_SUBSET)
 			continue;
-		next = p->open ? pyr_subset_place(&f->opened, place) : place - p->first;
+		next = p->open ? pyr_id_subset_place(&f->opened, place) : place - p->first;
 		if (next >= p->nodes) {
 			if (!p->open)
 				marks |= PYR_NODE_LEAVES;
@@ -213,7 +213,7 @@ static pyr_error *flood(struct finder *f, struct worker *w, struct pyr_cycle_fac
 		for (e = s->graph->out_start[id]; e < s->graph->out_start[id + 1]; e++) {
 			if (!(s->flags[e] & s->visited))
 				continue;
-			next = pyr_subset_place(s->subset, s->graph->out[e]);
+			next = pyr_id_subset_place(s->subset, s->graph->out[e]);
 			if (next == PYR_NOT_IN_SUBSET || f->of[next] != ALONE)
 				continue;
 			f->of[next] = HELD;
@@ -328,11 +328,11 @@ static pyr_error *find_in_open(struct finder *f, struct piece *last)
 		free(f->pieces[i].left);
 		f->pieces[i].left = NULL;
 	}
-	if (!(err = pyr_subset_create(f->control, open, n, f->source->count, &f->opened))) {
+	if (!(err = pyr_id_subset_create(f->control, open, n, f->source->count, &f->opened))) {
 		last->open = open;
 		last->nodes = n;
 		err = find_in_piece(f, 0, last);
-		pyr_subset_deinit(&f->opened);
+		pyr_id_subset_deinit(&f->opened);
 	}
 	free(open);
 	return err;

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "analysis/collection/components.h"
-#include "analysis/collection/subset.h"
+#include "analysis/collection/id_subset.h"
 #include "graph/graph.h"
 
 #define PYR_CYCLE_WORKERS_MAX 64u
@@ -37,7 +37,7 @@ struct pyr_cycle_source {
 	uint8_t visited;                 /* ... these bits are followed */
 	const uint32_t *objects;         /* ids, sorted */
 	uint32_t count;                  /* of them */
-	const struct pyr_subset *subset; /* the same */
+	const struct pyr_id_subset *subset; /* the same */
 	const uint64_t *weights;         /* by place in objects; NULL: none */
 	/* What a cycle holds besides, objects of the set that are in none, counts with the
 	 * first that is found to lead to it. */

@@ -92,7 +92,7 @@ static pyr_error *search_from(struct search *s, uint32_t start)
 		for (e = g->out_start[id]; e < g->out_start[id + 1]; e++) {
 			if (!(c->model->flags[e] & PYR_MODEL_TRAVERSED))
 				continue;
-			place = pyr_subset_place(c->subset, g->out[e]);
+			place = pyr_id_subset_place(c->subset, g->out[e]);
 			if (place == PYR_NOT_IN_SUBSET)
 				continue;
 			s->followed++;
@@ -360,7 +360,7 @@ static int most_first(const void *a, const void *b)
 }
 
 pyr_error *pyr_cycles_find(struct pyr_model *model, struct pyr_control *control,
-			   const uint32_t *objects, uint32_t count, const struct pyr_subset *subset,
+			   const uint32_t *objects, uint32_t count, const struct pyr_id_subset *subset,
 			   const uint64_t *weights, bool besides, bool without_modules,
 			   struct pyr_cycles *ret)
 {

@@ -117,7 +117,7 @@ static pyr_error *find_exempt(struct finder *f)
 		if (f->heap->type[id] < n && is_gc[f->heap->type[id]] &&
 		    (takes_part(f, f->heap->generation[id]) ||
 		     f->heap->generation[id] == PYR_GEN_PERMANENT) &&
-		    !pyr_holdings_is_gc(f->model->holdings, is_gc[f->heap->type[id]],
+		    !pyr_traverse_is_gc(f->model->holdings, is_gc[f->heap->type[id]],
 					address_of(f, id)))
 			ok = pyr_vec_push(&f->exempt, id);
 	free(is_gc);
@@ -283,7 +283,7 @@ static pyr_error *find_guessed(struct finder *f)
 	pyr_error *err = NULL;
 	size_t i;
 
-	pyr_holdings_fallbacks(f->model->holdings, note_guess, &g);
+	pyr_traverse_fallbacks(f->model->holdings, note_guess, &g);
 	if (g.out_of_memory || !present)
 		err = pyr_error_no_memory();
 	for (id = 0; !err && id < f->heap->count; id++)
@@ -397,7 +397,7 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
 	if (!f.refs)
 		return pyr_error_no_memory();
 	if (!(err = find_phase(&f)) && !(err = find_unreachable(&f)) &&
-	    !(err = pyr_subset_create(control, f.garbage.objects, f.garbage.count, f.heap->count,
+	    !(err = pyr_id_subset_create(control, f.garbage.objects, f.garbage.count, f.heap->count,
 				      &f.garbage.subset)))
 		err = pyr_garbage_consequences(&f.garbage, control);
 	free(f.refs);
@@ -419,7 +419,7 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
 void pyr_garbage_deinit(struct pyr_garbage *g)
 {
 	free(g->objects);
-	pyr_subset_deinit(&g->subset);
+	pyr_id_subset_deinit(&g->subset);
 	pyr_vec_deinit(&g->finalizers);
 	pyr_vec_deinit(&g->finalizer_reachable);
 	pyr_vec_deinit(&g->legacy);

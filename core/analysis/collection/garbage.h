@@ -8,8 +8,8 @@
 #ifndef PYR_ANALYSIS_COLLECTION_GARBAGE_H
 #define PYR_ANALYSIS_COLLECTION_GARBAGE_H
 
-#include "analysis/collection/address_set.h"
-#include "analysis/collection/subset.h"
+#include "analysis/collection/address_bitmap.h"
+#include "analysis/collection/id_subset.h"
 #include "graph/model.h"
 #include "runtime/gcstate.h"
 
@@ -37,7 +37,7 @@ struct pyr_garbage {
 
 	uint32_t *objects; /* the set: unreachable, by id, sorted */
 	uint32_t count;
-	struct pyr_subset subset; /* the same: id -> index into objects */
+	struct pyr_id_subset subset; /* the same: id -> index into objects */
 	uint64_t considered;      /* objects that the collection looks at */
 	/* The size of the set is what gc.collect() would answer: nothing in it runs code. */
 	bool exact;
@@ -79,7 +79,7 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
  * and of what only the set owns, the caller's to deinit. None of it depends on the number of
  * threads, unless reference counts are wrong. */
 pyr_error *pyr_garbage_weigh(struct pyr_garbage *garbage, struct pyr_control *control,
-			     uint64_t *weights, struct pyr_address_set *gone);
+			     uint64_t *weights, struct pyr_address_bitmap *gone);
 /* A byte for each object of the heap: 0 in use, 1 unreachable to the collector of its
  * interpreter, 2 owned by such objects alone. @ret is the caller's to free. */
 pyr_error *pyr_garbage_mark(struct pyr_model *model, struct pyr_control *control, uint8_t **ret);

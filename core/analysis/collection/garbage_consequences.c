@@ -109,7 +109,7 @@ static pyr_error *close_over(const struct judge *j, uint8_t *mark, const uint32_
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		mark[pyr_subset_place(&g->subset, list[i])] = 1;
+		mark[pyr_id_subset_place(&g->subset, list[i])] = 1;
 		if (!pyr_vec_push(out, list[i]))
 			return pyr_error_no_memory();
 	}
@@ -118,7 +118,7 @@ static pyr_error *close_over(const struct judge *j, uint8_t *mark, const uint32_
 		     e++) {
 			if (!(j->garbage->model->flags[e] & PYR_MODEL_TRAVERSED))
 				continue;
-			place = pyr_subset_place(&g->subset, graph->out[e]);
+			place = pyr_id_subset_place(&g->subset, graph->out[e]);
 			if (place == UINT32_MAX || mark[place])
 				continue;
 			mark[place] = 1;
@@ -200,7 +200,7 @@ static pyr_error *find_callbacks(struct judge *j, const uint8_t *kept)
 			id = pyr_heap_id(j->heap, weakref);
 			if (pyr_get_addr(j->layout, j->reader, weakref, PyWeakReference,
 					 wr_callback) &&
-			    (id == PYR_NO_ID || pyr_subset_place(&g->subset, id) == UINT32_MAX) &&
+			    (id == PYR_NO_ID || pyr_id_subset_place(&g->subset, id) == UINT32_MAX) &&
 			    !pyr_vec_push(&g->callbacks, weakref))
 				return pyr_error_no_memory();
 			weakref = pyr_get_addr(j->layout, j->reader, weakref, PyWeakReference,

@@ -37,15 +37,15 @@ uint64_t pyr_native_bytes(struct pyr_types *types, struct pyr_reader *reader,
 }
 
 /* The set's own are 1, what goes with it is 2. */
-static void mark_gone(const struct pyr_garbage *g, const struct pyr_address_set *gone,
+static void mark_gone(const struct pyr_garbage *g, const struct pyr_address_bitmap *gone,
 		      uint8_t *marks)
 {
 	pyr_addr addr;
 	uint32_t id;
 
-	for (addr = 0; pyr_address_set_next(gone, &addr); addr += 8)
+	for (addr = 0; pyr_address_bitmap_next(gone, &addr); addr += 8)
 		if ((id = pyr_heap_id(g->model->heap, addr)) != PYR_NO_ID)
-			marks[id] = pyr_subset_place(&g->subset, id) == PYR_NOT_IN_SUBSET ? 2 : 1;
+			marks[id] = pyr_id_subset_place(&g->subset, id) == PYR_NOT_IN_SUBSET ? 2 : 1;
 }
 
 pyr_error *pyr_garbage_mark(struct pyr_model *model, struct pyr_control *control, uint8_t **ret)
@@ -54,7 +54,7 @@ pyr_error *pyr_garbage_mark(struct pyr_model *model, struct pyr_control *control
 	size_t count =
 		pyr_is(&python->layout, gc_location, INTERPRETER) ? python->interpreters.count : 1;
 	uint8_t *marks = calloc((size_t)model->heap->count + 1, 1);
-	struct pyr_address_set gone;
+	struct pyr_address_bitmap gone;
 	struct pyr_garbage g;
 	pyr_error *err = NULL;
 	size_t i;
@@ -66,7 +66,7 @@ pyr_error *pyr_garbage_mark(struct pyr_model *model, struct pyr_control *control
 			break;
 		if (!(err = pyr_garbage_weigh(&g, control, NULL, &gone))) {
 			mark_gone(&g, &gone, marks);
-			pyr_address_set_deinit(&gone);
+			pyr_address_bitmap_deinit(&gone);
 		}
 		pyr_garbage_deinit(&g);
 	}

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "analysis/collection/garbage.h"
-#include "analysis/collection/shares.h"
-#include "analysis/collection/ways.h"
+#include "analysis/collection/release_counts.h"
+#include "analysis/collection/walk_cache.h"
 #include "base/parallel.h"
 #include "references/refs_walk.h"
 
@@ -37,9 +37,9 @@ struct worker {
 	struct pyr_classifier classifier; /* its readers are the worker's */
 	bool alone;                       /* the calling thread, after the others */
 	bool out_of_memory;
-	struct pyr_ways ways;
+	struct pyr_walk_cache ways;
 	PYR_VEC(struct item) wave, next, deferred;
-	struct pyr_shares shares;
+	struct pyr_release_counts shares;
 	uint64_t tracked, owned, owned_count, native, owned_tracked, owned_tracked_bytes;
 	uint32_t owner; /* of what is told now */
 	uint32_t pending_count;
@@ -53,11 +53,11 @@ struct weigher {
 	struct pyr_garbage *garbage;
 	struct pyr_control *control;
 	struct pyr_heap *heap;
-	struct pyr_holdings *holdings;
+	struct pyr_traverse *holdings;
 	struct pyr_refs *refs;
 	const struct pyr_layout *layout;
 	uint64_t *weights;           /* by place, or NULL; a worker has those of its pieces */
-	struct pyr_address_set gone; /* the set, and what was freed with it */
+	struct pyr_address_bitmap gone; /* the set, and what was freed with it */
 	bool concurrent;             /* all memory is at hand */
 	unsigned workers;
 	struct worker *worker;
@@ -72,7 +72,7 @@ static bool may_be_native(const struct pyr_type *type)
 	       type->shape == PYR_SHAPE_ARRAY;
 }
 
-static uint64_t weigh(struct worker *k, struct pyr_kind *kind, pyr_addr addr, uint32_t owner)
+static uint64_t weigh(struct worker *k, struct pyr_type_facts *kind, pyr_addr addr, uint32_t owner)
 {
 	struct pyr_classifier *c = &k->classifier;
 	const uint8_t *bytes = pyr_peek(&c->reader, addr, kind->need);
@@ -80,7 +80,7 @@ static uint64_t weigh(struct worker *k, struct pyr_kind *kind, pyr_addr addr, ui
 
 	if (!bytes)
 		return 0;
-	size = pyr_kind_size(c, kind, addr, bytes);
+	size = pyr_type_facts_size(c, kind, addr, bytes);
 	if (size > SIZE_LIMIT)
 		return 0;
 	if (may_be_native(kind->type))
@@ -90,7 +90,7 @@ static uint64_t weigh(struct worker *k, struct pyr_kind *kind, pyr_addr addr, ui
 	return size;
 }
 
-static void weigh_owned(struct worker *k, struct pyr_kind *kind, pyr_addr addr, uint32_t owner)
+static void weigh_owned(struct worker *k, struct pyr_type_facts *kind, pyr_addr addr, uint32_t owner)
 {
 	uint64_t bytes = weigh(k, kind, addr, owner);
 	uint32_t id;
@@ -110,23 +110,23 @@ static uint32_t references_in(const struct weigher *w, uint64_t word)
 {
 	int32_t count = pyr_count_of(pyr_trait(w->layout, immortal_encoding), word);
 
-	return count == PYR_COUNT_NONE ? PYR_SHARES_FOREVER : (uint32_t)count;
+	return count == PYR_COUNT_NONE ? PYR_RELEASED_NEVER : (uint32_t)count;
 }
 
 /* The last reference to the object at @addr is gone. */
 static void free_object(struct worker *k, pyr_addr addr, uint32_t owner)
 {
 	struct pyr_classifier *c = &k->classifier;
-	struct pyr_kind *kind;
-	struct pyr_way_of *way;
+	struct pyr_type_facts *kind;
+	struct pyr_cached_walk *way;
 	uint64_t type, added;
 
 	if (!pyr_try_u64(&c->far, addr + c->type_at, &type) ||
 	    !(kind = pyr_classifier_kind(c, type)))
 		return;
-	if (!pyr_address_set_add_word(&k->w->gone, addr & ~UINT64_C(511),
+	if (!pyr_address_bitmap_add_word(&k->w->gone, addr & ~UINT64_C(511),
 				      UINT64_C(1) << (addr >> 3 & 63), &added) ||
-	    !(way = pyr_ways_of(&k->ways, kind))) {
+	    !(way = pyr_walk_cache_of(&k->ways, kind))) {
 		k->out_of_memory = true;
 		return;
 	}
@@ -140,9 +140,9 @@ static void free_object(struct worker *k, pyr_addr addr, uint32_t owner)
 		k->out_of_memory = true;
 }
 
-static void let_go_again(struct worker *k, struct pyr_share *share, uint32_t owner)
+static void let_go_again(struct worker *k, struct pyr_release_count *share, uint32_t owner)
 {
-	if (share->left == PYR_SHARES_FOREVER || !share->left)
+	if (share->left == PYR_RELEASED_NEVER || !share->left)
 		return;
 	if (share->owner < owner)
 		share->owner = owner;
@@ -152,14 +152,14 @@ static void let_go_again(struct worker *k, struct pyr_share *share, uint32_t own
 
 static void let_go(struct worker *k, pyr_addr addr, uint32_t owner)
 {
-	struct pyr_share *share;
+	struct pyr_release_count *share;
 	uint32_t references;
 	uint64_t word;
 
 	/* Perhaps just now. */
-	if (pyr_address_set_has(&k->w->gone, addr))
+	if (pyr_address_bitmap_has(&k->w->gone, addr))
 		return;
-	if ((share = pyr_shares_find(&k->shares, addr))) {
+	if ((share = pyr_release_counts_find(&k->shares, addr))) {
 		let_go_again(k, share, owner);
 		return;
 	}
@@ -168,9 +168,9 @@ static void let_go(struct worker *k, pyr_addr addr, uint32_t owner)
 	references = references_in(k->w, word);
 	if (references == 1)
 		free_object(k, addr, owner);
-	else if (!pyr_shares_add(&k->shares, (struct pyr_share){addr,
-								references == PYR_SHARES_FOREVER
-									? PYR_SHARES_FOREVER
+	else if (!pyr_release_counts_add(&k->shares, (struct pyr_release_count){addr,
+								references == PYR_RELEASED_NEVER
+									? PYR_RELEASED_NEVER
 									: references - 1,
 								owner}))
 		k->out_of_memory = true;
@@ -179,16 +179,16 @@ static void let_go(struct worker *k, pyr_addr addr, uint32_t owner)
 static __attribute__((noinline)) void flush(struct worker *k)
 {
 	uint32_t i, n = 0, owner;
-	struct pyr_share *share;
+	struct pyr_release_count *share;
 	const void *header;
 	pyr_addr addr;
 
 	for (i = 0; i < k->pending_count; i++) {
 		addr = k->pending[i].address;
 		owner = k->pending[i].owner;
-		if (pyr_address_set_has(&k->w->gone, addr))
+		if (pyr_address_bitmap_has(&k->w->gone, addr))
 			continue;
-		if ((share = pyr_shares_find(&k->shares, addr))) {
+		if ((share = pyr_release_counts_find(&k->shares, addr))) {
 			let_go_again(k, share, owner);
 			continue;
 		}
@@ -208,9 +208,9 @@ PYR_INLINE void take(void *ctx, pyr_addr target, uint32_t label, uint64_t detail
 	struct worker *k = ctx;
 
 	(void)detail;
-	if (!(label & PYR_REF_OWNED) || !pyr_address_set_takes(target))
+	if (!(label & PYR_REF_OWNED) || !pyr_address_bitmap_takes(target))
 		return;
-	__builtin_prefetch(pyr_address_set_word(&k->w->gone, target));
+	__builtin_prefetch(pyr_address_bitmap_word(&k->w->gone, target));
 	if (k->pending_count == PENDING)
 		flush(k);
 	k->pending[k->pending_count].address = target;
@@ -225,7 +225,7 @@ static void take_any(void *ctx, pyr_addr target, uint32_t label, uint64_t detail
 /* --- walking --- */
 
 /* All that is called on the way, take() above all, belongs into this function. */
-__attribute__((flatten)) static bool walk_natively(struct worker *k, const struct pyr_way_of *way,
+__attribute__((flatten)) static bool walk_natively(struct worker *k, const struct pyr_cached_walk *way,
 						   pyr_addr addr)
 {
 	struct pyr_walk walk = {.refs = k->w->refs,
@@ -249,13 +249,13 @@ static bool walk_otherwise(struct worker *k, const struct pyr_type *type, pyr_ad
 	bool damaged;
 
 	if (!k->alone)
-		return pyr_holdings_recall(k->w->holdings, reader, type, addr, take_any, k,
+		return pyr_traverse_learned(k->w->holdings, reader, type, addr, take_any, k,
 					   &damaged);
-	pyr_holdings_walk(k->w->holdings, reader, type, addr, take_any, k);
+	pyr_traverse_walk(k->w->holdings, reader, type, addr, take_any, k);
 	return true;
 }
 
-static void walk(struct worker *k, const struct pyr_way_of *way, const struct item *item)
+static void walk(struct worker *k, const struct pyr_cached_walk *way, const struct item *item)
 {
 	bool done = true;
 
@@ -271,7 +271,7 @@ static void walk(struct worker *k, const struct pyr_way_of *way, const struct it
 /* Ask for the object's memory, with what lies before it. */
 static void ask(struct worker *k, const struct item *item)
 {
-	const struct pyr_way_of *way = pyr_ways_at(&k->ways, item->type);
+	const struct pyr_cached_walk *way = pyr_walk_cache_at(&k->ways, item->type);
 	const uint8_t *bytes;
 	uint32_t before;
 
@@ -290,7 +290,7 @@ static void ask(struct worker *k, const struct item *item)
 /* Ask for the memory that the object's pointers lead to. */
 static void ask_behind(struct worker *k, const struct item *item)
 {
-	const struct pyr_way_of *way = pyr_ways_at(&k->ways, item->type);
+	const struct pyr_cached_walk *way = pyr_walk_cache_at(&k->ways, item->type);
 	struct pyr_reader *reader = &k->classifier.reader;
 	const uint8_t *bytes;
 	pyr_addr to;
@@ -313,7 +313,7 @@ static pyr_error *walk_wave(struct worker *k, bool members)
 {
 	const struct item *items = k->wave.data;
 	size_t n = k->wave.count, i;
-	struct pyr_way_of *way;
+	struct pyr_cached_walk *way;
 	pyr_error *err;
 
 	for (i = 0; i < n; i++) {
@@ -321,7 +321,7 @@ static pyr_error *walk_wave(struct worker *k, bool members)
 			ask(k, &items[i + AHEAD]);
 		if (k->w->concurrent && i + AHEAD_BEHIND < n)
 			ask_behind(k, &items[i + AHEAD_BEHIND]);
-		if (!(way = pyr_ways_at(&k->ways, items[i].type))) {
+		if (!(way = pyr_walk_cache_at(&k->ways, items[i].type))) {
 			k->out_of_memory = true;
 			break;
 		}
@@ -377,14 +377,14 @@ static pyr_error *mark_members(void *ctx, unsigned worker, size_t begin, size_t 
 			__builtin_prefetch(&w->heap->address[w->garbage->objects[begin + AHEAD]]);
 		addr = w->heap->address[w->garbage->objects[begin]];
 		if (addr >> 9 != at >> 9 && bits) {
-			if (!pyr_address_set_add_word(&w->gone, at, bits, &added))
+			if (!pyr_address_bitmap_add_word(&w->gone, at, bits, &added))
 				return pyr_error_no_memory();
 			bits = 0;
 		}
 		at = addr & ~UINT64_C(511);
 		bits |= UINT64_C(1) << (addr >> 3 & 63);
 	}
-	return !bits || pyr_address_set_add_word(&w->gone, at, bits, &added)
+	return !bits || pyr_address_bitmap_add_word(&w->gone, at, bits, &added)
 		       ? NULL
 		       : pyr_error_no_memory();
 }
@@ -415,19 +415,19 @@ static pyr_error *weigh_piece(void *ctx, unsigned worker, size_t begin, size_t e
 /* --- what no thread could decide for itself --- */
 
 /* Let go of all that @share tells another thread let go of. */
-static void add_share(struct worker *k, const struct pyr_share *share)
+static void add_share(struct worker *k, const struct pyr_release_count *share)
 {
-	struct pyr_share *own;
+	struct pyr_release_count *own;
 	uint64_t word;
 
-	if (share->left == PYR_SHARES_FOREVER || pyr_address_set_has(&k->w->gone, share->address))
+	if (share->left == PYR_RELEASED_NEVER || pyr_address_bitmap_has(&k->w->gone, share->address))
 		return;
-	if (!(own = pyr_shares_find(&k->shares, share->address))) {
-		if (!pyr_shares_add(&k->shares, *share))
+	if (!(own = pyr_release_counts_find(&k->shares, share->address))) {
+		if (!pyr_release_counts_add(&k->shares, *share))
 			k->out_of_memory = true;
 		return;
 	}
-	if (own->left == PYR_SHARES_FOREVER ||
+	if (own->left == PYR_RELEASED_NEVER ||
 	    !pyr_try_u64(&k->classifier.far, share->address + k->classifier.refcnt_at, &word))
 		return;
 	if (own->owner < share->owner)
@@ -451,13 +451,13 @@ static pyr_error *weigh_rest(struct weigher *w)
 		for (s = 0; s <= k->shares.mask; s++)
 			if (k->shares.slots[s].address)
 				add_share(first, &k->shares.slots[s]);
-		pyr_shares_deinit(&k->shares);
+		pyr_release_counts_deinit(&k->shares);
 	}
 	for (i = 0; i < w->workers; i++) {
 		k = &w->worker[i];
 		for (s = 0; s < k->deferred.count; s++) {
 			const struct item *item = &k->deferred.data[s];
-			const struct pyr_way_of *way = pyr_ways_at(&first->ways, item->type);
+			const struct pyr_cached_walk *way = pyr_walk_cache_at(&first->ways, item->type);
 
 			if (!way)
 				return pyr_error_no_memory();
@@ -477,7 +477,7 @@ static pyr_error *weigh_rest(struct weigher *w)
 
 static pyr_error *prepare(struct weigher *w)
 {
-	pyr_error *err = pyr_address_set_init(&w->gone);
+	pyr_error *err = pyr_address_bitmap_init(&w->gone);
 	struct worker *k;
 	unsigned i;
 
@@ -489,9 +489,9 @@ static pyr_error *prepare(struct weigher *w)
 	for (i = 0; i < w->workers && !err; i++) {
 		k = &w->worker[i];
 		k->w = w;
-		k->ways = (struct pyr_ways){.classifier = &k->classifier, .refs = w->refs};
+		k->ways = (struct pyr_walk_cache){.classifier = &k->classifier, .refs = w->refs};
 		if (!(err = pyr_classifier_init(&k->classifier, w->heap->types, true)))
-			err = pyr_shares_init(&k->shares);
+			err = pyr_release_counts_init(&k->shares);
 	}
 	return err;
 }
@@ -511,17 +511,17 @@ static void finish(struct weigher *w)
 		g->owned_tracked += k->owned_tracked;
 		g->owned_tracked_bytes += k->owned_tracked_bytes;
 		pyr_classifier_deinit(&k->classifier);
-		pyr_shares_deinit(&k->shares);
+		pyr_release_counts_deinit(&k->shares);
 		pyr_vec_deinit(&k->wave);
 		pyr_vec_deinit(&k->next);
 		pyr_vec_deinit(&k->deferred);
-		pyr_ways_deinit(&k->ways);
+		pyr_walk_cache_deinit(&k->ways);
 	}
 	free(w->worker);
 }
 
 pyr_error *pyr_garbage_weigh(struct pyr_garbage *g, struct pyr_control *control, uint64_t *weights,
-			     struct pyr_address_set *gone)
+			     struct pyr_address_bitmap *gone)
 {
 	struct pyr_python *python = pyr_types_python(g->model->heap->types);
 	struct weigher w = {
@@ -529,7 +529,7 @@ pyr_error *pyr_garbage_weigh(struct pyr_garbage *g, struct pyr_control *control,
 		.control = control,
 		.heap = g->model->heap,
 		.holdings = g->model->holdings,
-		.refs = pyr_holdings_refs(g->model->holdings),
+		.refs = pyr_traverse_refs(g->model->holdings),
 		.layout = &python->layout,
 		.weights = weights,
 		.concurrent = pyr_target_concurrent(python->target),
@@ -545,7 +545,7 @@ pyr_error *pyr_garbage_weigh(struct pyr_garbage *g, struct pyr_control *control,
 		err = weigh_rest(&w);
 	finish(&w);
 	if (err || !gone)
-		pyr_address_set_deinit(&w.gone);
+		pyr_address_bitmap_deinit(&w.gone);
 	else
 		*gone = w.gone;
 	return err;

@@ -48,7 +48,7 @@ static bool is_container(const struct pyr_type *type)
  * name does not pass over. */
 static unsigned start_rank(const struct pyr_type *type)
 {
-	if (pyr_fold_may_pass(type))
+	if (pyr_display_fold_may_pass(type))
 		return 4;
 	if (is_container(type))
 		return 3;
@@ -116,7 +116,7 @@ static pyr_error *fold_steps(struct pyr_types *types, struct pyr_reader *reader,
 	bool element;
 	size_t i;
 
-	err = pyr_fold(types, reader, ring->steps.data, ring->steps.count, false, &display);
+	err = pyr_display_fold(types, reader, ring->steps.data, ring->steps.count, false, &display);
 	if (err)
 		return err;
 	for (i = 0; i < display.steps.count && !err; i++) {

@@ -4,7 +4,7 @@
 #define PYR_ANALYSIS_COLLECTION_RING_H
 
 #include "base/strbuf.h"
-#include "names/fold.h"
+#include "names/display_fold.h"
 #include "graph/model.h"
 
 enum pyr_ring_kind {

@@ -21,7 +21,7 @@ struct walk {
 /* What an object takes of its block, from the start of the block: only of types whose
  * instances are all allocated in one way (classify.c, fills_class(), and types with a
  * count of items). */
-static bool own_size(const struct pyr_classifier *c, const struct pyr_kind *kind,
+static bool own_size(const struct pyr_classifier *c, const struct pyr_type_facts *kind,
 		     const uint8_t *object, uint64_t *ret)
 {
 	uint64_t n, size = kind->before + kind->need;
@@ -54,7 +54,7 @@ static void count_rounding(struct pyr_classifier *c, const struct pyr_obmalloc *
 			   const struct pyr_pool *pool, struct pyr_arenas_sum *sum)
 {
 	uint32_t at, offset, size = pool->block_size;
-	const struct pyr_kind *kind;
+	const struct pyr_type_facts *kind;
 	const uint8_t *block;
 	uint64_t own;
 

@@ -18,7 +18,7 @@ struct inside {
 };
 
 struct telling {
-	struct pyr_holdings *holdings;
+	struct pyr_traverse *holdings;
 	struct pyr_heap *heap;
 	struct pyr_types *types;
 	struct pyr_reader *reader;
@@ -52,7 +52,7 @@ static void keep(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 
 static bool one_thing(struct telling *t, const struct pyr_chain *chain)
 {
-	return pyr_fold_first(t->types, t->reader, chain->steps, chain->count, NULL) ==
+	return pyr_display_fold_first(t->types, t->reader, chain->steps, chain->count, NULL) ==
 	       chain->count;
 }
 
@@ -71,14 +71,14 @@ static bool may_continue(struct telling *t, const struct pyr_chain *chain,
 	case PYR_EDGE_FIELD:
 	case PYR_EDGE_WORD:
 	case PYR_EDGE_LOCAL:
-		return pyr_fold_may_continue(t->types, t->reader, last, *type);
+		return pyr_display_fold_may_continue(t->types, t->reader, last, *type);
 	case PYR_EDGE_ITEM:
 		/* of a closure; not the tuples in a tuple */
 		return chain->count > 1 && (*type)->shape == PYR_SHAPE_CELL;
 	case PYR_EDGE_VISITED:
 		/* the nodes of a context */
 		return chain->count > 1 && (*type)->shape == PYR_SHAPE_GENERIC &&
-		       pyr_fold_may_pass(*type);
+		       pyr_display_fold_may_pass(*type);
 	default:
 		return false;
 	}
@@ -108,7 +108,7 @@ static bool expand(struct telling *t, const struct pyr_chain *chain)
 		tell(t, chain);
 		return true;
 	}
-	pyr_holdings_walk(t->holdings, t->reader, type, chain->steps[chain->count - 1].target, keep,
+	pyr_traverse_walk(t->holdings, t->reader, type, chain->steps[chain->count - 1].target, keep,
 			  &inside);
 	longer.count++;
 	for (i = 0; i < inside.edges.count && !t->stopped; i++) {
@@ -146,7 +146,7 @@ static void direct(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 		tell(t, &chain);
 }
 
-pyr_error *pyr_held_each(struct pyr_holdings *holdings, struct pyr_heap *heap,
+pyr_error *pyr_held_each(struct pyr_traverse *holdings, struct pyr_heap *heap,
 			 struct pyr_control *control, const struct pyr_type *type, pyr_addr owner,
 			 bool raw, pyr_chain_fn fn, void *ctx)
 {
@@ -168,9 +168,9 @@ pyr_error *pyr_held_each(struct pyr_holdings *holdings, struct pyr_heap *heap,
 
 	if (raw || type->shape == PYR_SHAPE_LIST || type->shape == PYR_SHAPE_SET ||
 	    (type->shape == PYR_SHAPE_DICT && type->exact_shape)) {
-		pyr_holdings_walk(holdings, t.reader, type, owner, direct, &t);
+		pyr_traverse_walk(holdings, t.reader, type, owner, direct, &t);
 	} else {
-		pyr_holdings_walk(holdings, t.reader, type, owner, keep, &inside);
+		pyr_traverse_walk(holdings, t.reader, type, owner, keep, &inside);
 		for (i = 0; i < inside.edges.count && !t.stopped; i++) {
 			chain.steps[0] = (struct pyr_step){owner, inside.edges.data[i].target, type,
 							   inside.edges.data[i].label,
@@ -270,7 +270,7 @@ static void compare(struct climb *c, size_t count)
 	for (i = 0; i < count; i++)
 		chain.steps[i] = c->steps[count - 1 - i];
 	if (count > c->best->count &&
-	    pyr_fold_first(types, c->reader, chain.steps, count, NULL) == count)
+	    pyr_display_fold_first(types, c->reader, chain.steps, count, NULL) == count)
 		*c->best = chain;
 }
 
@@ -285,7 +285,7 @@ static void climb(struct climb *c, size_t count)
 	const struct pyr_type *type;
 	uint64_t p;
 
-	if (count == PYR_CHAIN_MAX || id == PYR_NO_ID || !pyr_fold_may_pass(first->type))
+	if (count == PYR_CHAIN_MAX || id == PYR_NO_ID || !pyr_display_fold_may_pass(first->type))
 		return;
 	for (p = graph->in_start[id]; p < graph->in_start[id + 1] && c->looks < LOOKS_MAX; p++) {
 		owner = graph->in[p];
@@ -296,7 +296,7 @@ static void climb(struct climb *c, size_t count)
 		type = pyr_types_at(heap->types, heap->type[owner]);
 		if (!pyr_step_find(c->model->holdings, c->reader, type, heap->address[owner],
 				   first->owner, &c->steps[count], NULL) ||
-		    !pyr_fold_may_continue(heap->types, c->reader, &c->steps[count], first->type))
+		    !pyr_display_fold_may_continue(heap->types, c->reader, &c->steps[count], first->type))
 			continue;
 		compare(c, count + 1);
 		climb(c, count + 1);
