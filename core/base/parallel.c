@@ -19,7 +19,7 @@ struct job {
 	_Atomic(pyr_error *) error;
 };
 
-struct worker {
+struct parallel_worker {
 	struct job *job;
 	unsigned index;
 	pthread_t thread;
@@ -73,7 +73,7 @@ static void run(struct job *job, unsigned index)
 
 static void *worker_main(void *arg)
 {
-	struct worker *w = arg;
+	struct parallel_worker *w = arg;
 
 	run(w->job, w->index);
 	return NULL;
@@ -90,7 +90,7 @@ pyr_error *pyr_parallel(struct pyr_control *control, const char *phase, unsigned
 			  .grain = grain ? grain : 1,
 			  .fn = fn,
 			  .ctx = ctx};
-	struct worker w[WORKERS_MAX];
+	struct parallel_worker w[WORKERS_MAX];
 	sigset_t all, old;
 	unsigned i, started = 0;
 	pyr_error *err;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "views/retention_cache.h"
+#include "command/retention_cache.h"
 #include "analysis/collection/garbage.h"
 #include "target/debugger.h"
 #include "values/thread_names.h"

@@ -87,7 +87,7 @@ static void state_json(struct pyr_context *context, const struct pyr_arenas *a, 
 	pyr_json_end_object(json);
 }
 
-static void print_json(struct pyr_context *context, const struct pyr_arenas *a,
+static void arenas_json(struct pyr_context *context, const struct pyr_arenas *a,
 		       const struct pyr_pins *pins, const struct pyr_pin_holders *holders,
 		       unsigned percent)
 {
@@ -140,7 +140,7 @@ static void no_arenas(struct pyr_context *context)
 			       name);
 }
 
-static void sentence(struct pyr_context *context, const struct pyr_arenas *a)
+static void arenas_sentence(struct pyr_context *context, const struct pyr_arenas *a)
 {
 	unsigned percent = (unsigned)pyr_context_option(context, PYR_OPT_arenas_below)->number;
 	const struct pyr_arenas_sum *s = &a->process;
@@ -312,13 +312,13 @@ static void print_map_size(struct pyr_context *context, const struct pyr_arenas 
 			pyr_bytes(bytes).text);
 }
 
-static void print_text(struct pyr_context *context, const struct pyr_arenas *a)
+static void arenas_text(struct pyr_context *context, const struct pyr_arenas *a)
 {
 	if (!a->process.arenas) {
 		no_arenas(context);
 		return;
 	}
-	sentence(context, a);
+	arenas_sentence(context, a);
 	pyr_out_raw(context->out, "\n", 1);
 	if (pyr_context_option(context, PYR_OPT_arenas_map)->given) {
 		pyr_show_arena_map(context, a);
@@ -389,11 +389,11 @@ static pyr_error *show(struct pyr_context *context, const struct pyr_arenas *are
 	if (svg)
 		pyr_show_arena_svg(context, arenas);
 	else if (context->json)
-		print_json(context, arenas, wanted ? &pins : NULL, &holders, percent);
+		arenas_json(context, arenas, wanted ? &pins : NULL, &holders, percent);
 	else if (wanted && arenas->process.arenas)
 		pyr_show_pins(context, arenas, &pins, &holders, percent);
 	else
-		print_text(context, arenas);
+		arenas_text(context, arenas);
 	pyr_pin_holders_deinit(&holders);
 	pyr_pins_deinit(&pins);
 	return NULL;

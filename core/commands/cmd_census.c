@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "views/census_rows.h"
-#include "views/retention_cache.h"
+#include "command/retention_cache.h"
 
 static void totals_json(struct pyr_context *context, const struct pyr_census *census)
 {
@@ -33,7 +33,7 @@ static bool asked_retained(struct pyr_context *context)
 	return pyr_context_option(context, PYR_OPT_census_retained)->given;
 }
 
-static void print_json(struct pyr_context *context, const struct pyr_census *census,
+static void census_json(struct pyr_context *context, const struct pyr_census *census,
 		       const struct pyr_census_groups *groups)
 {
 	bool retained = asked_retained(context);
@@ -84,7 +84,7 @@ static void print_json(struct pyr_context *context, const struct pyr_census *cen
 	pyr_json_uint(json, "omitted", groups->rows.count - shown);
 }
 
-static void sentence(struct pyr_context *context, const struct pyr_census *census,
+static void census_sentence(struct pyr_context *context, const struct pyr_census *census,
 		     const struct pyr_census_groups *groups, int generation)
 {
 	struct pyr_out *out = context->out;
@@ -123,7 +123,7 @@ static void sentence(struct pyr_context *context, const struct pyr_census *censu
 	pyr_out_text(out, "\n\n");
 }
 
-static void print_text(struct pyr_context *context, const struct pyr_census *census,
+static void census_text(struct pyr_context *context, const struct pyr_census *census,
 		       const struct pyr_census_groups *groups, int generation)
 {
 	static const struct pyr_column columns[3][6] = {
@@ -153,7 +153,7 @@ static void print_text(struct pyr_context *context, const struct pyr_census *cen
 
 	if (shown > context->limit)
 		shown = (size_t)context->limit;
-	sentence(context, census, groups, generation);
+	census_sentence(context, census, groups, generation);
 	pyr_table_init(&table, context->out, columns[groups->by], size ? 4 : retained ? 6 : 5);
 	for (i = 0; i < groups->rows.count; i++) {
 		row = &groups->rows.data[i];
@@ -246,9 +246,9 @@ pyr_error *pyr_cmd_census(struct pyr_context *context)
 	if (!err) {
 		pyr_context_answer(context);
 		if (context->json)
-			print_json(context, &census, &groups);
+			census_json(context, &census, &groups);
 		else
-			print_text(context, &census, &groups, options.generation);
+			census_text(context, &census, &groups, options.generation);
 		pyr_census_groups_deinit(&groups);
 	}
 	pyr_census_deinit(&census);

@@ -9,14 +9,14 @@
 #include "views/cycles.h"
 #include "views/show_ring.h"
 
-struct answer {
+struct cycles_answer {
 	struct pyr_garbage garbage;
 	struct pyr_uncollected why;
 	struct pyr_cycles cycles;
 	int64_t interpreter; /* its id */
 };
 
-static void answer_deinit(struct answer *a)
+static void answer_deinit(struct cycles_answer *a)
 {
 	pyr_cycles_deinit(&a->cycles);
 	pyr_uncollected_deinit(&a->why);
@@ -29,7 +29,7 @@ static int generation_of(const struct pyr_context *context)
 }
 
 static pyr_error *find(struct pyr_context *context, struct pyr_model *model, size_t interpreter,
-		       struct answer *a)
+		       struct cycles_answer *a)
 {
 	struct pyr_control *control = &context->session->control;
 	struct pyr_garbage *g = &a->garbage;
@@ -67,7 +67,7 @@ static void ids_json(struct pyr_context *context, const struct pyr_heap *heap, c
 	pyr_json_end_list(context->json);
 }
 
-static void group_json(struct pyr_context *context, const struct answer *a, size_t g)
+static void group_json(struct pyr_context *context, const struct cycles_answer *a, size_t g)
 {
 	const struct pyr_cycle_group *group = &a->cycles.groups.data[g];
 	const struct pyr_heap *heap = a->garbage.model->heap;
@@ -93,7 +93,7 @@ static void group_json(struct pyr_context *context, const struct answer *a, size
 	pyr_strbuf_deinit(&sentence);
 }
 
-static void groups_json(struct pyr_context *context, const struct answer *a)
+static void groups_json(struct pyr_context *context, const struct cycles_answer *a)
 {
 	const struct pyr_value *show = pyr_context_option(context, PYR_OPT_cycles_show);
 	size_t g, n = a->cycles.groups.count;
@@ -106,7 +106,7 @@ static void groups_json(struct pyr_context *context, const struct answer *a)
 	pyr_json_uint(context->json, "groups_omitted", n > context->limit ? n - context->limit : 0);
 }
 
-static void answer_json(struct pyr_context *context, const struct answer *a)
+static void answer_json(struct pyr_context *context, const struct cycles_answer *a)
 {
 	static const char *const phases[] = {
 		[PYR_COLLECTION_NONE] = NULL,
@@ -172,7 +172,7 @@ static void answer_json(struct pyr_context *context, const struct answer *a)
 	pyr_json_uint(json, "omitted", g->count - shown);
 }
 
-static void print_json(struct pyr_context *context, const struct answer *answers, size_t count)
+static void cycles_json(struct pyr_context *context, const struct cycles_answer *answers, size_t count)
 {
 	size_t i;
 
@@ -189,7 +189,7 @@ static void print_json(struct pyr_context *context, const struct answer *answers
 
 /* --- text --- */
 
-static void sentence(struct pyr_context *context, const struct answer *a)
+static void cycles_sentence(struct pyr_context *context, const struct cycles_answer *a)
 {
 	const struct pyr_garbage *g = &a->garbage;
 	struct pyr_out *out = context->out;
@@ -255,7 +255,7 @@ void pyr_cycles_table(struct pyr_context *context, const struct pyr_cycle_group 
 	pyr_table_finish(&t);
 }
 
-static void explanations(struct pyr_context *context, const struct answer *a, size_t shown)
+static void explanations(struct pyr_context *context, const struct cycles_answer *a, size_t shown)
 {
 	struct pyr_strbuf text = {0}, wrapped = {0};
 	const struct pyr_cycle_group *group;
@@ -284,7 +284,7 @@ static void explanations(struct pyr_context *context, const struct answer *a, si
 }
 
 /* What else there is to know of them. */
-static void notes(struct pyr_context *context, const struct answer *a)
+static void notes(struct pyr_context *context, const struct cycles_answer *a)
 {
 	const struct pyr_garbage *g = &a->garbage;
 	struct pyr_out *out = context->out;
@@ -339,7 +339,7 @@ static void notes(struct pyr_context *context, const struct answer *a)
 	}
 }
 
-static void print_show(struct pyr_context *context, const struct answer *a, size_t index)
+static void print_show(struct pyr_context *context, const struct cycles_answer *a, size_t index)
 {
 	const struct pyr_cycle_group *group = &a->cycles.groups.data[index];
 	const struct pyr_value *format = pyr_context_option(context, PYR_OPT_cycles_format);
@@ -369,10 +369,10 @@ static void print_show(struct pyr_context *context, const struct answer *a, size
 				       .text);
 }
 
-static void print_text(struct pyr_context *context, const struct answer *answers, size_t count)
+static void cycles_text(struct pyr_context *context, const struct cycles_answer *answers, size_t count)
 {
 	const struct pyr_value *show = pyr_context_option(context, PYR_OPT_cycles_show);
-	const struct answer *a;
+	const struct cycles_answer *a;
 	size_t i, shown;
 
 	for (i = 0; i < count; i++) {
@@ -388,7 +388,7 @@ static void print_text(struct pyr_context *context, const struct answer *answers
 				       (long long)a->interpreter);
 		if (shown > context->limit)
 			shown = (size_t)context->limit;
-		sentence(context, a);
+		cycles_sentence(context, a);
 		if (a->garbage.count) {
 			pyr_cycles_table(context, a->cycles.groups.data, NULL, shown);
 			pyr_context_more(context, shown, a->cycles.groups.count, "group", "groups");
@@ -398,7 +398,7 @@ static void print_text(struct pyr_context *context, const struct answer *answers
 	}
 }
 
-static pyr_error *check_show(const struct pyr_context *context, const struct answer *a)
+static pyr_error *check_show(const struct pyr_context *context, const struct cycles_answer *a)
 {
 	const struct pyr_value *show = pyr_context_option(context, PYR_OPT_cycles_show);
 	size_t n = a->cycles.groups.count;
@@ -415,7 +415,7 @@ static pyr_error *check_show(const struct pyr_context *context, const struct ans
 pyr_error *pyr_cmd_cycles(struct pyr_context *context)
 {
 	struct pyr_session *session = context->session;
-	struct answer *answers;
+	struct cycles_answer *answers;
 	struct pyr_model *model;
 	pyr_error *err;
 	size_t count, i;
@@ -448,9 +448,9 @@ pyr_error *pyr_cmd_cycles(struct pyr_context *context)
 					 "in this version, and at which cannot be foreseen");
 		pyr_context_answer(context);
 		if (context->json)
-			print_json(context, answers, count);
+			cycles_json(context, answers, count);
 		else
-			print_text(context, answers, count);
+			cycles_text(context, answers, count);
 	}
 	for (i = 0; i < count; i++)
 		answer_deinit(&answers[i]);

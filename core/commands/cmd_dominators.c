@@ -4,7 +4,7 @@
 
 #include "views/path_search.h"
 
-struct answer {
+struct dominators_answer {
 	struct pyr_context *context;
 	struct pyr_retention_cache *retention;
 	struct pyr_dominated tree;
@@ -15,19 +15,19 @@ struct answer {
 	PYR_VEC(uint32_t) rows; /* parents before what they dominate */
 };
 
-static const struct pyr_retained *retained(const struct answer *a)
+static const struct pyr_retained *retained(const struct dominators_answer *a)
 {
 	return &a->retention->retained;
 }
 
-static const char *name_of(const struct answer *a, uint32_t node)
+static const char *name_of(const struct dominators_answer *a, uint32_t node)
 {
 	const struct pyr_heap *heap = a->retention->model->heap;
 
 	return pyr_type_name(heap->types, pyr_types_at(heap->types, heap->type[node]));
 }
 
-static pyr_addr address_of(const struct answer *a, uint32_t node)
+static pyr_addr address_of(const struct dominators_answer *a, uint32_t node)
 {
 	return a->retention->model->heap->address[node];
 }
@@ -38,14 +38,14 @@ static pyr_addr address_of(const struct answer *a, uint32_t node)
  * less, so that every row's parent is a row. */
 typedef PYR_VEC(uint32_t) candidate_list;
 
-static bool more(const struct answer *a, uint32_t x, uint32_t y)
+static bool more(const struct dominators_answer *a, uint32_t x, uint32_t y)
 {
 	const uint64_t *bytes = retained(a)->tree.retained;
 
 	return bytes[x] != bytes[y] ? bytes[x] > bytes[y] : x < y;
 }
 
-static bool add(const struct answer *a, candidate_list *list, uint32_t node)
+static bool add(const struct dominators_answer *a, candidate_list *list, uint32_t node)
 {
 	size_t i, up;
 
@@ -57,7 +57,7 @@ static bool add(const struct answer *a, candidate_list *list, uint32_t node)
 	return true;
 }
 
-static uint32_t take(const struct answer *a, candidate_list *list)
+static uint32_t take(const struct dominators_answer *a, candidate_list *list)
 {
 	uint32_t top = list->data[0], last = list->data[--list->count];
 	size_t i = 0, down;
@@ -74,7 +74,7 @@ static uint32_t take(const struct answer *a, candidate_list *list)
 	return top;
 }
 
-static pyr_error *choose(struct answer *a, uint64_t limit)
+static pyr_error *choose(struct dominators_answer *a, uint64_t limit)
 {
 	candidate_list list = {0};
 	uint32_t node, child;
@@ -103,12 +103,12 @@ static pyr_error *choose(struct answer *a, uint64_t limit)
 
 /* --- telling: objects --- */
 
-static bool is_dominated(const struct answer *a, uint32_t node)
+static bool is_dominated(const struct dominators_answer *a, uint32_t node)
 {
 	return retained(a)->tree.parent[node] < PYR_DOMINATED_BY_ROOTS;
 }
 
-static void print_json(struct answer *a)
+static void dominators_json(struct dominators_answer *a)
 {
 	struct pyr_json *json = a->context->json;
 	uint32_t node;
@@ -135,7 +135,7 @@ static void print_json(struct answer *a)
 }
 
 /* `app.cache.SESSIONS`: by its most telling path. Caller frees; NULL: there is none. */
-static char *held_as(struct answer *a, uint32_t node)
+static char *held_as(struct dominators_answer *a, uint32_t node)
 {
 	const struct pyr_root *root = NULL;
 	struct pyr_path_search finder;
@@ -158,13 +158,13 @@ static char *held_as(struct answer *a, uint32_t node)
 	return text;
 }
 
-struct place {
+struct dominators_place {
 	uint32_t node;
 	unsigned depth;
 	size_t first, next; /* rows of what it dominates: first child, next sibling; 0: none */
 };
 
-static void print_row(struct answer *a, struct pyr_table *table, const struct place *p)
+static void print_row(struct dominators_answer *a, struct pyr_table *table, const struct dominators_place *p)
 {
 	uint64_t bytes = retained(a)->tree.retained[p->node];
 	unsigned indent = p->depth < 12 ? p->depth * 2 : 24;
@@ -181,14 +181,14 @@ static void print_row(struct answer *a, struct pyr_table *table, const struct pl
 }
 
 /* The rows, by what retains most, as a tree: each below its parent. */
-static pyr_error *print_tree(struct answer *a)
+static pyr_error *print_tree(struct dominators_answer *a)
 {
 	static const struct pyr_column columns[] = {
 		{"RETAINED", true, false, PYR_CUT_END}, {"SHARE", true, false, PYR_CUT_END},
 		{"SHALLOW", true, false, PYR_CUT_END},  {"ADDRESS", false, false, PYR_CUT_END},
 		{"TYPE", false, true, PYR_CUT_START},   {"HELD AS", false, true, PYR_CUT_START},
 	};
-	struct place *places = calloc(a->rows.count + 1, sizeof(*places));
+	struct dominators_place *places = calloc(a->rows.count + 1, sizeof(*places));
 	size_t *last = calloc(a->rows.count + 1, sizeof(*last)), i, k, parent;
 	/* by object, its place; places[0] stands for what is above all rows */
 	uint32_t *place_of =
@@ -238,7 +238,7 @@ static pyr_error *print_tree(struct answer *a)
 
 /* What is worth a headline: below a module, and below what retains little more than one
  * other object. */
-static uint32_t headline(const struct answer *a)
+static uint32_t headline(const struct dominators_answer *a)
 {
 	const struct pyr_edge_costs *telling = a->retention->telling;
 	const struct pyr_heap *heap = a->retention->model->heap;
@@ -263,7 +263,7 @@ static uint32_t headline(const struct answer *a)
 	return node;
 }
 
-static void sentence(struct answer *a)
+static void dominators_sentence(struct dominators_answer *a)
 {
 	const struct pyr_retained *r = retained(a);
 	struct pyr_out *out = a->context->out;
@@ -290,7 +290,7 @@ static void sentence(struct answer *a)
 }
 
 /* What is not held in the way that sizes are about. */
-static void footer(struct answer *a)
+static void footer(struct dominators_answer *a)
 {
 	const struct pyr_retained *r = retained(a);
 	struct pyr_out *out = a->context->out;
@@ -327,7 +327,7 @@ static int by_retained(const void *a, const void *b)
 
 /* What is retained, or all that is reached, by type. Of one object the retained bytes
  * are those of its objects of the type: each object is of one type. */
-static pyr_error *count_types(struct answer *a, struct type_row **ret, uint32_t *count)
+static pyr_error *count_types(struct dominators_answer *a, struct type_row **ret, uint32_t *count)
 {
 	const struct pyr_heap *heap = a->retention->model->heap;
 	const struct pyr_retained *r = retained(a);
@@ -370,7 +370,7 @@ static pyr_error *count_types(struct answer *a, struct type_row **ret, uint32_t 
 	return NULL;
 }
 
-static void print_types(struct answer *a, const struct type_row *rows, uint32_t count)
+static void print_types(struct dominators_answer *a, const struct type_row *rows, uint32_t count)
 {
 	static const struct pyr_column columns[] = {
 		{"TYPE", false, true, PYR_CUT_START},  {"COUNT", true, false, PYR_CUT_END},
@@ -413,7 +413,7 @@ static void print_types(struct answer *a, const struct type_row *rows, uint32_t 
 
 /* --- the command --- */
 
-static void count_objects(struct answer *a)
+static void count_objects(struct dominators_answer *a)
 {
 	const struct pyr_retained *r = retained(a);
 	uint32_t node;
@@ -431,7 +431,7 @@ static void count_objects(struct answer *a)
 		a->objects++;
 }
 
-static void totals_json(struct answer *a)
+static void totals_json(struct dominators_answer *a)
 {
 	static const char *const names[PYR_REACH_COUNT] = {"exact", "possible", "unknown", "none"};
 	const struct pyr_retained *r = retained(a);
@@ -452,7 +452,7 @@ static void totals_json(struct answer *a)
 	pyr_json_end_object(json);
 }
 
-static pyr_error *print(struct answer *a)
+static pyr_error *print(struct dominators_answer *a)
 {
 	bool unreachable = !a->whole && retained(a)->tree.parent[a->start] == PYR_NOT_REACHABLE;
 	bool by_type = pyr_context_option(a->context, PYR_OPT_dominators_by)->number == 1;
@@ -468,13 +468,13 @@ static pyr_error *print(struct answer *a)
 		if (by_type)
 			print_types(a, rows, count);
 		else
-			print_json(a);
+			dominators_json(a);
 	} else if (unreachable) {
 		pyr_out_styled(a->context->out, PYR_STYLE_STRONG,
 			       "Nothing that was found holds this %s: it retains nothing.\n",
 			       pyr_short_type(name_of(a, a->start)));
 	} else {
-		sentence(a);
+		dominators_sentence(a);
 		if (by_type || a->rows.count)
 			pyr_out_text(a->context->out, "\n");
 		if (by_type)
@@ -492,7 +492,7 @@ static pyr_error *print(struct answer *a)
 pyr_error *pyr_cmd_dominators(struct pyr_context *context)
 {
 	const struct pyr_value *address = &context->args->arguments[0];
-	struct answer a = {.context = context, .whole = !address->given};
+	struct dominators_answer a = {.context = context, .whole = !address->given};
 	struct pyr_resolved where;
 	struct pyr_heap *heap;
 	pyr_error *err;

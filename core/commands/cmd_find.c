@@ -5,7 +5,7 @@
 #include "analysis/census/find.h"
 #include "views/show.h"
 
-struct found {
+struct find_found {
 	struct pyr_context *context;
 	struct pyr_heap *heap;
 	struct pyr_ledger *ledger; /* when --overheld or --underheld was asked for */
@@ -15,7 +15,7 @@ struct found {
 
 static bool collect(void *ctx, const struct pyr_find_match *match)
 {
-	struct found *found = ctx;
+	struct find_found *found = ctx;
 
 	if (pyr_vec_push(&found->matches, *match))
 		return true;
@@ -23,7 +23,7 @@ static bool collect(void *ctx, const struct pyr_find_match *match)
 	return false;
 }
 
-static void print_json(struct found *found, const struct pyr_find_result *result)
+static void find_json(struct find_found *found, const struct pyr_find_result *result)
 {
 	struct pyr_context *context = found->context;
 	struct pyr_heap *heap = found->heap;
@@ -59,7 +59,7 @@ static void print_json(struct found *found, const struct pyr_find_result *result
 	pyr_json_uint(json, "omitted", result->omitted);
 }
 
-static void print_text(struct found *found, const struct pyr_find_result *result)
+static void find_text(struct find_found *found, const struct pyr_find_result *result)
 {
 	static const struct pyr_column columns[] = {
 		{"ADDRESS", false, false, PYR_CUT_END},
@@ -131,7 +131,7 @@ pyr_error *pyr_cmd_find(struct pyr_context *context)
 	bool unreachable = pyr_context_option(context, PYR_OPT_find_unreachable)->given;
 	bool underheld = pyr_context_option(context, PYR_OPT_find_underheld)->given;
 	struct pyr_find_result result;
-	struct found found = {.context = context};
+	struct find_found found = {.context = context};
 	pyr_error *err;
 
 	if (!options.type && !options.repr && !options.attr && !in->given && !overheld &&
@@ -159,9 +159,9 @@ pyr_error *pyr_cmd_find(struct pyr_context *context)
 	if (!err) {
 		pyr_context_answer(context);
 		if (context->json)
-			print_json(&found, &result);
+			find_json(&found, &result);
 		else
-			print_text(&found, &result);
+			find_text(&found, &result);
 	}
 	pyr_vec_deinit(&found.matches);
 	return err;

@@ -6,7 +6,7 @@
 #include "roots/zombie_frames.h"
 
 /* All lists of one type, in one interpreter or in the process. */
-struct row {
+struct freelist_row {
 	const char *type, *source;
 	uint64_t objects, bytes, maximum, estimated;
 	bool agrees, off;
@@ -14,7 +14,7 @@ struct row {
 };
 
 struct rows {
-	PYR_VEC(struct row) v;
+	PYR_VEC(struct freelist_row) v;
 	uint64_t objects, bytes;
 };
 
@@ -25,7 +25,7 @@ static bool is_of(const struct pyr_freelist *list, size_t interpreter)
 
 static int by_bytes(const void *a, const void *b)
 {
-	const struct row *x = a, *y = b;
+	const struct freelist_row *x = a, *y = b;
 
 	if (x->bytes != y->bytes)
 		return x->bytes < y->bytes ? 1 : -1;
@@ -37,7 +37,7 @@ static bool collect(const struct pyr_freelists *f, size_t interpreter, bool shar
 		    struct rows *ret)
 {
 	const struct pyr_freelist *list;
-	struct row *row;
+	struct freelist_row *row;
 	size_t i, k;
 
 	memset(ret, 0, sizeof(*ret));
@@ -48,7 +48,7 @@ static bool collect(const struct pyr_freelists *f, size_t interpreter, bool shar
 			continue;
 		for (k = 0; k < ret->v.count && strcmp(ret->v.data[k].type, list->type); k++)
 			;
-		if (k == ret->v.count && !pyr_vec_push(&ret->v, (struct row){.type = list->type,
+		if (k == ret->v.count && !pyr_vec_push(&ret->v, (struct freelist_row){.type = list->type,
 									     .source = list->source,
 									     .agrees = true}))
 			return false;
@@ -65,7 +65,7 @@ static bool collect(const struct pyr_freelists *f, size_t interpreter, bool shar
 		ret->bytes += list->bytes;
 	}
 	if (ret->v.count)
-		qsort(ret->v.data, ret->v.count, sizeof(struct row), by_bytes);
+		qsort(ret->v.data, ret->v.count, sizeof(struct freelist_row), by_bytes);
 	return true;
 }
 
@@ -81,7 +81,7 @@ static void rows_deinit(struct rows *rows)
 static void rows_json(struct pyr_context *context, const struct rows *rows)
 {
 	struct pyr_json *json = context->json;
-	const struct row *row;
+	const struct freelist_row *row;
 	size_t i, k;
 
 	pyr_json_uint(json, "objects", rows->objects);
@@ -117,7 +117,7 @@ static void rows_json(struct pyr_context *context, const struct rows *rows)
 	pyr_json_uint(json, "omitted", rows->v.count - i);
 }
 
-static pyr_error *print_json(struct pyr_context *context, const struct pyr_freelists *f)
+static pyr_error *freelists_json(struct pyr_context *context, const struct pyr_freelists *f)
 {
 	const struct pyr_python *python = context->session->python;
 	struct pyr_json *json = context->json;
@@ -153,7 +153,7 @@ static void print_table(struct pyr_context *context, const struct rows *rows)
 	const struct pyr_freelist *list;
 	struct pyr_strbuf text = {0};
 	struct pyr_table table;
-	const struct row *row;
+	const struct freelist_row *row;
 	size_t i, k, shown = 0, empty = 0;
 
 	for (i = 0; i < rows->v.count; i++)
@@ -192,7 +192,7 @@ static void print_table(struct pyr_context *context, const struct rows *rows)
 	pyr_strbuf_deinit(&text);
 }
 
-static pyr_error *print_text(struct pyr_context *context, const struct pyr_freelists *f)
+static pyr_error *freelists_text(struct pyr_context *context, const struct pyr_freelists *f)
 {
 	const struct pyr_python *python = context->session->python;
 	struct rows rows;
@@ -274,8 +274,8 @@ pyr_error *pyr_cmd_freelists(struct pyr_context *context)
 	if (!err) {
 		tell_what_lacks(context, &freelists);
 		pyr_context_answer(context);
-		err = context->json ? print_json(context, &freelists)
-				    : print_text(context, &freelists);
+		err = context->json ? freelists_json(context, &freelists)
+				    : freelists_text(context, &freelists);
 		pyr_freelists_deinit(&freelists);
 	}
 	pyr_obmalloc_deinit(&obmalloc);

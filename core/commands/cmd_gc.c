@@ -72,7 +72,7 @@ static int64_t interpreter_id(const struct pyr_context *context, const struct py
 		       : 0;
 }
 
-static void print_json(struct pyr_context *context, const struct pyr_gc_state *states, size_t count)
+static void gc_json(struct pyr_context *context, const struct pyr_gc_state *states, size_t count)
 {
 	struct pyr_json *json = context->json;
 	size_t i;
@@ -90,7 +90,7 @@ static void print_json(struct pyr_context *context, const struct pyr_gc_state *s
 
 /* What will happen next, in one sentence; see gcmodule.c, gc_alloc(): generation 0
  * is collected when its count passes its threshold. */
-static void sentence(struct pyr_context *context, const struct pyr_gc_state *state)
+static void gc_sentence(struct pyr_context *context, const struct pyr_gc_state *state)
 {
 	int64_t left = (int64_t)state->generations[0].threshold - state->generations[0].count + 1;
 
@@ -136,7 +136,7 @@ static void print_state(struct pyr_context *context, const struct pyr_gc_state *
 	unsigned g;
 	size_t i;
 
-	sentence(context, state);
+	gc_sentence(context, state);
 	pyr_out_raw(context->out, "\n", 1);
 	pyr_table_init(&table, context->out, columns, sizeof(columns) / sizeof(columns[0]));
 	for (g = 0; g < PYR_GC_GENERATIONS; g++) {
@@ -195,7 +195,7 @@ pyr_error *pyr_cmd_gc(struct pyr_context *context)
 	if (!err) {
 		pyr_context_answer(context);
 		if (context->json)
-			print_json(context, states, count);
+			gc_json(context, states, count);
 		for (i = 0; i < count && !context->json; i++) {
 			if (count > 1)
 				pyr_out_printf(context->out, "%sInterpreter %lld\n", i ? "\n" : "",

@@ -119,7 +119,7 @@ static void explained_rows(struct pyr_context *context, struct pyr_table *table,
 	}
 }
 
-static void print_json(struct pyr_context *context, const struct pyr_census *census,
+static void info_json(struct pyr_context *context, const struct pyr_census *census,
 		       const struct pyr_ledger *ledger)
 {
 	const struct pyr_python *python = context->session->python;
@@ -247,7 +247,7 @@ static void missing_files(struct pyr_context *context)
 	pyr_strbuf_deinit(&text);
 }
 
-static void print_text(struct pyr_context *context, const struct pyr_census *census,
+static void info_text(struct pyr_context *context, const struct pyr_census *census,
 		       const struct pyr_gc_state *gc, const struct pyr_ledger *ledger)
 {
 	static const struct pyr_column columns[] = {
@@ -356,9 +356,9 @@ pyr_error *pyr_cmd_info(struct pyr_context *context)
 						"generation an object is in is inferred");
 	pyr_context_answer(context);
 	if (context->json)
-		print_json(context, &census, ledger);
+		info_json(context, &census, ledger);
 	else
-		print_text(context, &census, count ? &states[0] : NULL, ledger);
+		info_text(context, &census, count ? &states[0] : NULL, ledger);
 	if (states)
 		pyr_gc_states_destroy(states, count);
 	pyr_census_deinit(&census);

@@ -12,7 +12,7 @@
 #define LARGEST_JSON 100u
 #define HOLDERS_MAX 20u /* of the largest, asked who holds them */
 
-struct answer {
+struct malloc_answer {
 	struct pyr_native_view view;
 	struct pyr_chunks chunks;
 	struct pyr_mallinfo2 info;
@@ -28,7 +28,7 @@ static uint64_t arena_in_use(const struct pyr_glibc_arena *arena)
 	       arena->tcache.bytes;
 }
 
-static pyr_error *learn(struct pyr_context *context, struct answer *a)
+static pyr_error *learn(struct pyr_context *context, struct malloc_answer *a)
 {
 	struct pyr_glibc *g = &a->view.glibc;
 	struct pyr_chunks_input input = {
@@ -66,7 +66,7 @@ static pyr_error *learn(struct pyr_context *context, struct answer *a)
 	return NULL;
 }
 
-static pyr_error *find_holders(struct pyr_context *context, struct answer *a)
+static pyr_error *find_holders(struct pyr_context *context, struct malloc_answer *a)
 {
 	struct pyr_retention_cache *retention;
 	pyr_error *err;
@@ -90,7 +90,7 @@ static pyr_error *find_holders(struct pyr_context *context, struct answer *a)
 
 /* --- names --- */
 
-static const char *type_name(const struct answer *a, uint64_t index)
+static const char *type_name(const struct malloc_answer *a, uint64_t index)
 {
 	struct pyr_types *types = a->view.heap->types;
 
@@ -105,7 +105,7 @@ static const char *base(const char *path)
 }
 
 /* "vtable for N (libfoo.so)", "libfoo.so + 0x12340" */
-static void symbol_text(const struct answer *a, pyr_addr word, struct pyr_strbuf *text)
+static void symbol_text(const struct malloc_answer *a, pyr_addr word, struct pyr_strbuf *text)
 {
 	const struct pyr_image *image = pyr_target_image_at(a->view.target, word);
 	const char *name;
@@ -140,7 +140,7 @@ static void buffer_text(const char *type, enum pyr_buffer_name name, struct pyr_
 		pyr_strbuf_printf(text, "%s: %s", type, what);
 }
 
-static void owner_text(const struct answer *a, enum pyr_chunk_owner owner, uint64_t x, uint64_t y,
+static void owner_text(const struct malloc_answer *a, enum pyr_chunk_owner owner, uint64_t x, uint64_t y,
 		       struct pyr_strbuf *text)
 {
 	pyr_strbuf_clear(text);
@@ -194,7 +194,7 @@ static const char *owner_kind(enum pyr_chunk_owner owner)
 
 /* --- JSON --- */
 
-static void owner_json(struct pyr_json *json, const struct answer *a, enum pyr_chunk_owner owner,
+static void owner_json(struct pyr_json *json, const struct malloc_answer *a, enum pyr_chunk_owner owner,
 		       uint64_t x, uint64_t y)
 {
 	pyr_json_string(json, "kind", owner_kind(owner));
@@ -212,7 +212,7 @@ static void bin_json(struct pyr_json *json, const char *bytes, const char *chunk
 	pyr_json_uint(json, chunks, bin->chunks);
 }
 
-static void arenas_json(struct pyr_json *json, const struct answer *a)
+static void arenas_json(struct pyr_json *json, const struct malloc_answer *a)
 {
 	size_t i;
 
@@ -240,7 +240,7 @@ static void arenas_json(struct pyr_json *json, const struct answer *a)
 	pyr_json_end_list(json);
 }
 
-static void groups_json(struct pyr_context *context, const struct answer *a)
+static void groups_json(struct pyr_context *context, const struct malloc_answer *a)
 {
 	struct pyr_json *json = context->json;
 	struct pyr_strbuf text = {0};
@@ -291,7 +291,7 @@ static void groups_json(struct pyr_context *context, const struct answer *a)
 	pyr_strbuf_deinit(&text);
 }
 
-static void sizes_json(struct pyr_json *json, const struct answer *a)
+static void sizes_json(struct pyr_json *json, const struct malloc_answer *a)
 {
 	size_t i;
 
@@ -312,7 +312,7 @@ static void sizes_json(struct pyr_json *json, const struct answer *a)
 	pyr_json_end_list(json);
 }
 
-static void print_json(struct pyr_context *context, const struct answer *a)
+static void malloc_json(struct pyr_context *context, const struct malloc_answer *a)
 {
 	const struct pyr_glibc *g = &a->view.glibc;
 	struct pyr_json *json = context->json;
@@ -358,7 +358,7 @@ static void print_json(struct pyr_context *context, const struct answer *a)
 /* --- text --- */
 
 /* sysmalloc(), free(): a freed mapped chunk raises the threshold to its size. */
-static void threshold_text(const struct answer *a, struct pyr_strbuf *text)
+static void threshold_text(const struct malloc_answer *a, struct pyr_strbuf *text)
 {
 	const struct pyr_glibc *g = &a->view.glibc;
 
@@ -370,7 +370,7 @@ static void threshold_text(const struct answer *a, struct pyr_strbuf *text)
 				  pyr_bytes(g->mmap_threshold).text);
 }
 
-static void sentence(const struct answer *a, struct pyr_strbuf *text)
+static void malloc_sentence(const struct malloc_answer *a, struct pyr_strbuf *text)
 {
 	uint64_t lies_free = a->free + a->top + a->tcache;
 
@@ -387,7 +387,7 @@ static void sentence(const struct answer *a, struct pyr_strbuf *text)
 	threshold_text(a, text);
 }
 
-static void print_arenas(struct pyr_context *context, const struct answer *a)
+static void print_arenas(struct pyr_context *context, const struct malloc_answer *a)
 {
 	static const struct pyr_column columns[] = {
 		{"ARENA", false, false, PYR_CUT_END},
@@ -435,7 +435,7 @@ static void print_arenas(struct pyr_context *context, const struct answer *a)
 	pyr_context_more(context, context->limit, g->arenas.count, "arena", "arenas");
 }
 
-static void print_owners(struct pyr_context *context, const struct answer *a)
+static void print_owners(struct pyr_context *context, const struct malloc_answer *a)
 {
 	static const struct pyr_column columns[] = {
 		{"WHOSE", false, true, PYR_CUT_END},   {"CHUNKS", true, false, PYR_CUT_END},
@@ -469,7 +469,7 @@ static void print_owners(struct pyr_context *context, const struct answer *a)
 	pyr_strbuf_deinit(&text);
 }
 
-static void print_largest(struct pyr_context *context, const struct answer *a)
+static void print_largest(struct pyr_context *context, const struct malloc_answer *a)
 {
 	static const struct pyr_column columns[] = {
 		{"LARGEST", true, false, PYR_CUT_END}, {"WHOSE", false, true, PYR_CUT_END},
@@ -503,7 +503,7 @@ static void print_largest(struct pyr_context *context, const struct answer *a)
 	pyr_strbuf_deinit(&text);
 }
 
-static void print_sizes(struct pyr_context *context, const struct answer *a)
+static void print_sizes(struct pyr_context *context, const struct malloc_answer *a)
 {
 	static const struct pyr_column columns[] = {
 		{"CHUNKS OF", true, false, PYR_CUT_END}, {"COUNT", true, false, PYR_CUT_END},
@@ -530,12 +530,12 @@ static void print_sizes(struct pyr_context *context, const struct answer *a)
 	pyr_table_finish(&table);
 }
 
-static void print_text(struct pyr_context *context, const struct answer *a, bool by_size)
+static void malloc_text(struct pyr_context *context, const struct malloc_answer *a, bool by_size)
 {
 	struct pyr_strbuf text = {0};
 
 	if (a->view.glibc.arenas.count)
-		sentence(a, &text);
+		malloc_sentence(a, &text);
 	else
 		pyr_strbuf_printf(&text,
 				  "The process does not use glibc's malloc but %s (%s%s%s): its "
@@ -558,7 +558,7 @@ static void print_text(struct pyr_context *context, const struct answer *a, bool
 
 pyr_error *pyr_cmd_malloc(struct pyr_context *context)
 {
-	struct answer a;
+	struct malloc_answer a;
 	pyr_error *err;
 	size_t i;
 
@@ -577,9 +577,9 @@ pyr_error *pyr_cmd_malloc(struct pyr_context *context)
 	if (!err) {
 		pyr_context_answer(context);
 		if (context->json)
-			print_json(context, &a);
+			malloc_json(context, &a);
 		else
-			print_text(context, &a,
+			malloc_text(context, &a,
 				   pyr_context_option(context, PYR_OPT_malloc_by)->number == 1);
 	}
 	for (i = 0; i < HOLDERS_MAX; i++)

@@ -16,7 +16,7 @@ static const char *const basis_name[] = {
 	[PYR_MEMORY_MAPPED] = "mapped",
 };
 
-struct answer {
+struct memory_answer {
 	struct pyr_memory memory;
 	struct pyr_native_view view;
 	struct pyr_freelists freelists;
@@ -61,7 +61,7 @@ static bool tells(uint64_t bytes, uint64_t total)
 	return bytes >= total / 20 && bytes;
 }
 
-static void sentence(const struct answer *a, struct pyr_strbuf *text)
+static void memory_sentence(const struct memory_answer *a, struct pyr_strbuf *text)
 {
 	static const char *const total_text[] = {
 		[PYR_MEMORY_RESIDENT] = "RSS %s",
@@ -135,7 +135,7 @@ static void sentence(const struct answer *a, struct pyr_strbuf *text)
 }
 
 /* Does the row say anything of this target? */
-static bool known(const struct answer *a, enum pyr_memory_category c)
+static bool known(const struct memory_answer *a, enum pyr_memory_category c)
 {
 	switch (c) {
 	case PYR_MEMORY_GARBAGE:
@@ -147,7 +147,7 @@ static bool known(const struct answer *a, enum pyr_memory_category c)
 	}
 }
 
-static void how(const struct answer *a, enum pyr_memory_category c, struct pyr_strbuf *text)
+static void how(const struct memory_answer *a, enum pyr_memory_category c, struct pyr_strbuf *text)
 {
 	pyr_strbuf_clear(text);
 	if (c == PYR_MEMORY_GARBAGE && !a->garbage) {
@@ -171,7 +171,7 @@ static void how(const struct answer *a, enum pyr_memory_category c, struct pyr_s
 		pyr_strbuf_add(text, "; a core leaves most of them out");
 }
 
-static void print_json(struct pyr_context *context, const struct answer *a)
+static void memory_json(struct pyr_context *context, const struct memory_answer *a)
 {
 	const struct pyr_residency *residency = a->view.target->residency;
 	const struct pyr_memory *m = &a->memory;
@@ -192,7 +192,7 @@ static void print_json(struct pyr_context *context, const struct answer *a)
 	pyr_json_string(json, "allocator", a->view.allocator.name);
 	if (a->garbage)
 		pyr_json_uint(json, "unreachable", a->unreachable);
-	sentence(a, &text);
+	memory_sentence(a, &text);
 	pyr_json_string(json, "summary", pyr_strbuf_str(&text));
 	pyr_json_begin_list(json, "rows");
 	for (c = 0; c < PYR_MEMORY_CATEGORIES; c++) {
@@ -260,7 +260,7 @@ static void print_unclaimed(struct pyr_context *context, const struct pyr_memory
 	pyr_context_more(context, i, large, "mapping", "mappings");
 }
 
-static void print_text(struct pyr_context *context, const struct answer *a)
+static void memory_text(struct pyr_context *context, const struct memory_answer *a)
 {
 	static const struct pyr_column columns[] =
 		{
@@ -282,7 +282,7 @@ static void print_text(struct pyr_context *context, const struct answer *a)
 	struct pyr_table table;
 	int c;
 
-	sentence(a, &text);
+	memory_sentence(a, &text);
 	pyr_out_paragraph(context->out, PYR_STYLE_STRONG, pyr_strbuf_str(&text));
 	pyr_out_text(context->out, "\n");
 	pyr_table_init(&table, context->out, swap ? swap_columns : columns, swap ? 5 : 4);
@@ -319,7 +319,7 @@ static void print_text(struct pyr_context *context, const struct answer *a)
 
 /* --- what is asked of the heap --- */
 
-static void mark(struct answer *a, const struct pyr_address_bitmap *gone)
+static void mark(struct memory_answer *a, const struct pyr_address_bitmap *gone)
 {
 	pyr_addr addr;
 	uint32_t id;
@@ -329,7 +329,7 @@ static void mark(struct answer *a, const struct pyr_address_bitmap *gone)
 			a->garbage[id >> 6] |= UINT64_C(1) << (id & 63);
 }
 
-static pyr_error *find_garbage(struct pyr_context *context, struct answer *a)
+static pyr_error *find_garbage(struct pyr_context *context, struct memory_answer *a)
 {
 	struct pyr_control *control = &context->session->control;
 	const struct pyr_python *python = context->session->python;
@@ -367,7 +367,7 @@ static pyr_error *find_garbage(struct pyr_context *context, struct answer *a)
 	return pyr_native_view_buffers(&a->view, control, true);
 }
 
-static pyr_error *ask_heap(struct pyr_context *context, struct answer *a)
+static pyr_error *ask_heap(struct pyr_context *context, struct memory_answer *a)
 {
 	struct pyr_types *types = a->view.heap->types;
 	struct pyr_gc_state *states;
@@ -399,7 +399,7 @@ static pyr_error *ask_heap(struct pyr_context *context, struct answer *a)
 	return err;
 }
 
-static pyr_error *account(struct pyr_context *context, struct answer *a)
+static pyr_error *account(struct pyr_context *context, struct memory_answer *a)
 {
 	const struct pyr_python *python = context->session->python;
 	struct pyr_memory_input input = {
@@ -425,7 +425,7 @@ static pyr_error *account(struct pyr_context *context, struct answer *a)
 
 pyr_error *pyr_cmd_memory(struct pyr_context *context)
 {
-	struct answer a;
+	struct memory_answer a;
 	pyr_error *err;
 
 	if (pyr_context_option(context, PYR_OPT_memory_waste)->given)
@@ -441,9 +441,9 @@ pyr_error *pyr_cmd_memory(struct pyr_context *context)
 	if (!err && !(err = account(context, &a))) {
 		pyr_context_answer(context);
 		if (context->json)
-			print_json(context, &a);
+			memory_json(context, &a);
 		else
-			print_text(context, &a);
+			memory_text(context, &a);
 		pyr_memory_deinit(&a.memory);
 	}
 	free(a.garbage);

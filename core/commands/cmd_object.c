@@ -5,7 +5,7 @@
 #include "views/edges.h"
 #include "views/show.h"
 
-struct answer {
+struct object_answer {
 	struct pyr_object_argument object;
 	uint64_t size;
 	bool has_size, exact_size;
@@ -30,7 +30,7 @@ static const char *generation_name(enum pyr_generation generation)
 	return (unsigned)generation < PYR_GEN_COUNT ? names[generation] : "unknown";
 }
 
-static void learn(struct pyr_context *context, struct answer *a)
+static void learn(struct pyr_context *context, struct object_answer *a)
 {
 	struct pyr_types *types = context->session->types;
 	struct pyr_reader *reader = &context->session->python->reader;
@@ -77,7 +77,7 @@ static void memory_json(struct pyr_json *json, const struct pyr_memory_place *m)
 	pyr_json_end_object(json);
 }
 
-static void print_json(struct pyr_context *context, struct answer *a)
+static void object_json(struct pyr_context *context, struct object_answer *a)
 {
 	struct pyr_json *json = context->json;
 
@@ -131,7 +131,7 @@ static void print_memory(struct pyr_out *out, const struct pyr_memory_place *m)
 			       m->mapping ? m->mapping : "");
 }
 
-static void print_refcount(struct pyr_context *context, struct answer *a)
+static void print_refcount(struct pyr_context *context, struct object_answer *a)
 {
 	struct pyr_strbuf found = {0};
 
@@ -150,7 +150,7 @@ static void print_refcount(struct pyr_context *context, struct answer *a)
 	pyr_strbuf_deinit(&found);
 }
 
-static void print_text(struct pyr_context *context, struct answer *a, const char *repr)
+static void object_text(struct pyr_context *context, struct object_answer *a, const char *repr)
 {
 	struct pyr_out *out = context->out;
 
@@ -190,7 +190,7 @@ static void print_text(struct pyr_context *context, struct answer *a, const char
 
 pyr_error *pyr_cmd_object(struct pyr_context *context)
 {
-	struct answer a = {.size = 0};
+	struct object_answer a = {.size = 0};
 	pyr_error *err;
 	char *repr;
 
@@ -206,9 +206,9 @@ pyr_error *pyr_cmd_object(struct pyr_context *context)
 	repr = pyr_context_repr(context, a.object.address, 0);
 	pyr_context_answer(context);
 	if (context->json)
-		print_json(context, &a);
+		object_json(context, &a);
 	else
-		print_text(context, &a, repr ? repr : "?");
+		object_text(context, &a, repr ? repr : "?");
 	free(repr);
 	pyr_memory_place_deinit(&a.memory);
 	pyr_contents_deinit(&a.attributes);

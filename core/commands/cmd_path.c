@@ -21,7 +21,7 @@ static const char *name_of(struct pyr_context *context, uint32_t node)
 		pyr_type_name(heap->types, pyr_types_at(heap->types, heap->type[node])));
 }
 
-static void print_json(struct pyr_context *context, const struct ends *ends,
+static void path_json(struct pyr_context *context, const struct ends *ends,
 		       const struct pyr_printable_path *route)
 {
 	struct pyr_heap *heap = context->session->heap;
@@ -37,7 +37,7 @@ static void print_json(struct pyr_context *context, const struct ends *ends,
 	pyr_json_uint(json, "omitted", 0);
 }
 
-static void print_text(struct pyr_context *context, const struct ends *ends,
+static void path_text(struct pyr_context *context, const struct ends *ends,
 		       const struct pyr_printable_path *route)
 {
 	struct pyr_heap *heap = context->session->heap;
@@ -91,9 +91,9 @@ pyr_error *pyr_cmd_path(struct pyr_context *context)
 	}
 	pyr_context_answer(context);
 	if (context->json)
-		print_json(context, &ends, &route);
+		path_json(context, &ends, &route);
 	else
-		print_text(context, &ends, &route);
+		path_text(context, &ends, &route);
 	pyr_path_deinit(&path);
 	pyr_printable_path_deinit(&route);
 	return NULL;

@@ -9,7 +9,7 @@
 /* More holders than this are listed in the heap's order, not the most telling first. */
 #define SORTED_MAX 2000u
 
-struct row {
+struct referrer_row {
 	struct pyr_holder holder;
 	unsigned rank;
 };
@@ -20,7 +20,7 @@ struct listing {
 	struct pyr_object_ledger ledger;
 	bool raw, failed;
 	uint64_t holders, printed;
-	PYR_VEC(struct row) rows;
+	PYR_VEC(struct referrer_row) rows;
 	PYR_VEC(pyr_addr) weak;
 	uint64_t weak_count;
 };
@@ -39,7 +39,7 @@ static bool add_holder(void *ctx, const struct pyr_holder *holder)
 {
 	struct listing *l = ctx;
 	uint64_t limit = l->context->limit > SORTED_MAX ? l->context->limit : SORTED_MAX;
-	struct row row = {*holder, pyr_label_rank(holder->step.label)};
+	struct referrer_row row = {*holder, pyr_label_rank(holder->step.label)};
 
 	l->holders++;
 	if (l->rows.count < limit && !pyr_vec_push(&l->rows, row))
@@ -49,7 +49,7 @@ static bool add_holder(void *ctx, const struct pyr_holder *holder)
 
 static int by_rank(const void *x, const void *y)
 {
-	const struct row *a = x, *b = y;
+	const struct referrer_row *a = x, *b = y;
 
 	if (a->rank != b->rank)
 		return a->rank < b->rank ? -1 : 1;
@@ -169,7 +169,7 @@ static void print_weak(struct listing *l)
 	pyr_context_more(l->context, l->weak.count, l->weak_count, "", "");
 }
 
-static void print_text(struct listing *l)
+static void referrers_text(struct listing *l)
 {
 	struct pyr_table table;
 	size_t i, shown = l->rows.count;
@@ -272,7 +272,7 @@ static void roots_json(struct listing *l)
 	pyr_strbuf_deinit(&name);
 }
 
-static pyr_error *print_json(struct listing *l)
+static pyr_error *referrers_json(struct listing *l)
 {
 	struct pyr_json *json = l->context->json;
 	pyr_error *err;
@@ -328,9 +328,9 @@ pyr_error *pyr_cmd_referrers(struct pyr_context *context)
 	if (!err) {
 		pyr_context_answer(context);
 		if (context->json)
-			err = print_json(&l);
+			err = referrers_json(&l);
 		else
-			print_text(&l);
+			referrers_text(&l);
 	}
 	pyr_vec_deinit(&l.rows);
 	pyr_vec_deinit(&l.weak);

@@ -88,7 +88,7 @@ static void print_row(struct listing *l, struct pyr_table *table, const struct p
 	free(how);
 }
 
-static void print_text(struct listing *l)
+static void refs_text(struct listing *l)
 {
 	static const struct pyr_column raw_columns[] = {
 		{"ADDRESS", false, false, PYR_CUT_END}, {"TYPE", false, true, PYR_CUT_START},
@@ -180,7 +180,7 @@ static bool folded_json(void *ctx, const struct pyr_chain *chain)
 	return true;
 }
 
-static pyr_error *print_json(struct listing *l, struct pyr_traverse *holdings)
+static pyr_error *refs_json(struct listing *l, struct pyr_traverse *holdings)
 {
 	struct pyr_session *session = l->context->session;
 	struct pyr_json *json = l->context->json;
@@ -227,9 +227,9 @@ pyr_error *pyr_cmd_refs(struct pyr_context *context)
 	if (!err) {
 		pyr_context_answer(context);
 		if (context->json)
-			err = print_json(&l, holdings);
+			err = refs_json(&l, holdings);
 		else
-			print_text(&l);
+			refs_text(&l);
 	}
 	pyr_vec_deinit(&l.rows[FIRST]);
 	pyr_vec_deinit(&l.rows[LAST]);

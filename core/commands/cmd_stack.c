@@ -50,7 +50,7 @@ static void print_thread(struct pyr_context *context, const struct pyr_python_th
 			       frames->why ? frames->why : "unknown");
 }
 
-static void print_json(struct pyr_context *context, const struct pyr_python_thread *thread,
+static void stack_json(struct pyr_context *context, const struct pyr_python_thread *thread,
 		       const struct pyr_frames *frames, unsigned variables)
 {
 	size_t i, shown = frames->frames.count;
@@ -87,7 +87,7 @@ static pyr_error *one_thread(struct pyr_context *context, size_t index, bool fir
 				       (unsigned long long)thread->native_id,
 				       frames.why ? frames.why : "cut");
 	if (context->json) {
-		print_json(context, thread, &frames, variables);
+		stack_json(context, thread, &frames, variables);
 	} else {
 		if (!first)
 			pyr_out_raw(context->out, "\n", 1);

@@ -4,7 +4,7 @@
 
 #include "views/show.h"
 
-static void print_json(struct pyr_context *context, const struct pyr_frames *frames)
+static void threads_json(struct pyr_context *context, const struct pyr_frames *frames)
 {
 	const struct pyr_python *python = context->session->python;
 	struct pyr_json *json = context->json;
@@ -24,7 +24,7 @@ static void print_json(struct pyr_context *context, const struct pyr_frames *fra
 	pyr_json_end_list(json);
 }
 
-static void print_text(struct pyr_context *context, const struct pyr_frames *frames)
+static void threads_text(struct pyr_context *context, const struct pyr_frames *frames)
 {
 	static const struct pyr_column columns[] = {
 		{"TID", true, false, PYR_CUT_END},  {"NAME", false, true, PYR_CUT_END},
@@ -99,9 +99,9 @@ pyr_error *pyr_cmd_threads(struct pyr_context *context)
 	if (!err) {
 		pyr_context_answer(context);
 		if (context->json)
-			print_json(context, frames);
+			threads_json(context, frames);
 		else
-			print_text(context, frames);
+			threads_text(context, frames);
 	}
 	for (i = 0; i < read; i++)
 		pyr_frames_deinit(&frames[i]);

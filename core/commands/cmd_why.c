@@ -6,7 +6,7 @@
 #include "views/why_patterns.h"
 #include "views/why_words.h"
 
-struct answer {
+struct why_answer {
 	struct pyr_context *context;
 	struct pyr_retention_cache *retention;
 	uint32_t object;
@@ -21,14 +21,14 @@ struct answer {
 
 static bool has_remainder(void *ctx, uint32_t node, unsigned *cost)
 {
-	struct answer *a = ctx;
+	struct why_answer *a = ctx;
 
 	*cost = 0;
 	return pyr_ledger_remainder(a->retention->ledger, node) > 0;
 }
 
 /* No root reaches it: does something that has more references than were found? */
-static pyr_error *why_not(struct answer *a)
+static pyr_error *why_not(struct why_answer *a)
 {
 	struct pyr_path_costs costs = {.cost = pyr_edge_costs_of, .ctx = a->retention->telling};
 	struct pyr_path_query query = {.target = a->object, .source = has_remainder, .ctx = a};
@@ -50,7 +50,7 @@ static pyr_error *why_not(struct answer *a)
 	return NULL;
 }
 
-static pyr_error *ask(struct answer *a, uint64_t wanted, bool raw)
+static pyr_error *ask(struct why_answer *a, uint64_t wanted, bool raw)
 {
 	const struct pyr_value *exclude = pyr_context_option(a->context, PYR_OPT_why_exclude);
 	const struct pyr_root *root = NULL;
@@ -89,7 +89,7 @@ static pyr_error *ask(struct answer *a, uint64_t wanted, bool raw)
 
 /* --- telling --- */
 
-static void print_json(struct answer *a)
+static void why_json(struct why_answer *a)
 {
 	struct pyr_json *json = a->context->json;
 	struct pyr_heap *heap = a->retention->model->heap;
@@ -145,7 +145,7 @@ static void print_paragraph(struct pyr_out *out, const struct pyr_strbuf *answer
 	pyr_strbuf_deinit(&lines);
 }
 
-static pyr_error *print_sentences(struct answer *a)
+static pyr_error *print_sentences(struct why_answer *a)
 {
 	struct pyr_strbuf answer = {0}, more = {0};
 	pyr_error *err = NULL;
@@ -168,7 +168,7 @@ static pyr_error *print_sentences(struct answer *a)
 	return err;
 }
 
-static pyr_error *print_text(struct answer *a)
+static pyr_error *why_text(struct why_answer *a)
 {
 	struct pyr_out *out = a->context->out;
 	pyr_error *err;
@@ -192,7 +192,7 @@ pyr_error *pyr_cmd_why(struct pyr_context *context)
 {
 	const struct pyr_value *type = pyr_context_option(context, PYR_OPT_why_type);
 	const struct pyr_value *paths = pyr_context_option(context, PYR_OPT_why_paths);
-	struct answer a = {.context = context};
+	struct why_answer a = {.context = context};
 	struct pyr_resolved where;
 	struct pyr_heap *heap;
 	pyr_error *err;
@@ -214,9 +214,9 @@ pyr_error *pyr_cmd_why(struct pyr_context *context)
 	if (!err) {
 		pyr_context_answer(context);
 		if (context->json)
-			print_json(&a);
+			why_json(&a);
 		else
-			err = print_text(&a);
+			err = why_text(&a);
 	}
 	for (i = 0; i < a.routes.count; i++)
 		pyr_printable_path_deinit(&a.routes.data[i]);

@@ -31,14 +31,14 @@ static pyr_error *count_rows(void *ctx, unsigned worker, size_t begin, size_t en
 	return NULL;
 }
 
-struct row {
+struct graph_row {
 	uint32_t *next, *end;
 };
 
 /* A source that tells more the second time must not write past its row. */
 static void store_one(void *sink, uint32_t successor)
 {
-	struct row *row = sink;
+	struct graph_row *row = sink;
 
 	if (row->next < row->end)
 		*row->next++ = successor;
@@ -47,7 +47,7 @@ static void store_one(void *sink, uint32_t successor)
 static pyr_error *fill_rows(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct build *b = ctx;
-	struct row row;
+	struct graph_row row;
 	size_t n;
 
 	for (n = begin; n < end; n++) {

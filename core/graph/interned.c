@@ -41,7 +41,7 @@ static bool is_table(struct pyr_types *types, struct pyr_reader *reader, pyr_add
 	return count >= ENTRIES_MIN;
 }
 
-struct search {
+struct interned_search {
 	struct pyr_heap *heap;
 	uint32_t dict; /* index of its type */
 	struct candidates {
@@ -55,7 +55,7 @@ struct search {
  * be part of a cycle (MAINTAIN_TRACKING, dictobject.c). */
 static pyr_error *look(void *ctx, unsigned worker, size_t begin, size_t end)
 {
-	struct search *s = ctx;
+	struct interned_search *s = ctx;
 	struct pyr_heap *heap = s->heap;
 	struct candidates *c = &s->workers[worker];
 	uint64_t used;
@@ -70,7 +70,7 @@ static pyr_error *look(void *ctx, unsigned worker, size_t begin, size_t end)
 }
 
 /* A dict that a program made of such strings has no more of them than the table. */
-static void choose(const struct search *s, const struct candidates *c, uint64_t *most,
+static void choose(const struct interned_search *s, const struct candidates *c, uint64_t *most,
 		   pyr_addr *found)
 {
 	struct pyr_python *python = pyr_types_python(s->heap->types);
@@ -94,7 +94,7 @@ pyr_error *pyr_interned_find(struct pyr_heap *heap, struct pyr_control *control,
 	struct pyr_python *python = pyr_types_python(heap->types);
 	const struct pyr_type *dict =
 		pyr_types_find(heap->types, python->known[PYR_KNOWN_DICT_TYPE]);
-	struct search s = {.heap = heap};
+	struct interned_search s = {.heap = heap};
 	unsigned workers = pyr_target_concurrent(python->target) ? pyr_parallel_workers() : 1, i;
 	uint64_t most = 0;
 	pyr_addr found = 0;

@@ -24,7 +24,7 @@ enum route {
 };
 
 /* CHUNK objects, walked by one worker. */
-struct chunk {
+struct model_chunk {
 	unsigned worker;
 	size_t late, late_count; /* in the worker's list; later in the pass's */
 	uint64_t from, told;     /* in the worker's stream */
@@ -39,7 +39,7 @@ struct late {
 	bool done;
 };
 
-struct worker {
+struct model_worker {
 	struct pyr_edge_collector soon, late;
 	PYR_VEC(uint32_t) left; /* to the late passes */
 	uint64_t recalled;
@@ -61,8 +61,8 @@ struct pass {
 	uint32_t type_count;
 	unsigned workers;
 	bool at_hand; /* all of the target's memory */
-	struct worker *w;
-	struct chunk *chunks;
+	struct model_worker *w;
+	struct model_chunk *chunks;
 	size_t chunk_count;
 	struct late *late; /* by id */
 	size_t late_count;
@@ -70,7 +70,7 @@ struct pass {
 
 /* --- what any thread can walk --- */
 
-static void defer(struct worker *w, uint32_t id)
+static void defer(struct model_worker *w, uint32_t id)
 {
 	if (!pyr_vec_push(&w->left, id))
 		w->out_of_memory = true;
@@ -92,9 +92,9 @@ static void look_ahead(struct pass *p, struct pyr_edge_collector *c, size_t id, 
 static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct pass *p = ctx;
-	struct worker *w = &p->w[worker];
+	struct model_worker *w = &p->w[worker];
 	struct pyr_edge_collector *c = &w->soon;
-	struct chunk *chunk = &p->chunks[begin / CHUNK];
+	struct model_chunk *chunk = &p->chunks[begin / CHUNK];
 	const struct seen_type *seen;
 	size_t id;
 
@@ -139,7 +139,7 @@ static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t en
 /* One list of all, in the order of ids. */
 static pyr_error *gather(struct pass *p)
 {
-	const struct worker *from;
+	const struct model_worker *from;
 	size_t i, k, count = 0;
 
 	for (i = 0; i < p->chunk_count; i++)
@@ -148,7 +148,7 @@ static pyr_error *gather(struct pass *p)
 	if (!p->late)
 		return pyr_error_no_memory();
 	for (i = 0; i < p->chunk_count; i++) {
-		struct chunk *chunk = &p->chunks[i];
+		struct model_chunk *chunk = &p->chunks[i];
 
 		from = &p->w[chunk->worker];
 		for (k = 0; k < chunk->late_count; k++)
@@ -274,7 +274,7 @@ static pyr_error *walk_all_late(struct pass *p)
 
 /* Copy the chunk's edges to their place, and turn the lengths of its rows, in
  * out_start[id + 1], into their ends. */
-static void place_chunk(struct pass *p, struct chunk *chunk, size_t begin, size_t end)
+static void place_chunk(struct pass *p, struct model_chunk *chunk, size_t begin, size_t end)
 {
 	struct pyr_graph *g = &p->model->graph;
 	struct pyr_edge_stream *stream = &p->w[chunk->worker].soon.stream;
@@ -328,7 +328,7 @@ static pyr_error *place_rows(struct pass *p)
 	size_t i, k;
 
 	for (i = 0; i < p->chunk_count; i++) {
-		const struct chunk *chunk = &p->chunks[i];
+		const struct model_chunk *chunk = &p->chunks[i];
 
 		p->chunks[i].base = m->graph.edges;
 		m->graph.edges += chunk->told;

@@ -111,7 +111,7 @@ void pyr_dwarf_close(struct pyr_dwarf *dwarf)
 /* Names to structures: open addressing, filled once per scan. */
 #define SLOTS 2048
 
-struct scan {
+struct dwarf_scan {
 	struct pyr_dwarf *dwarf;
 	struct pyr_dwarf_places *places;
 	unsigned first[PYR_S_COUNT + 1]; /* index of the first field of each structure */
@@ -133,7 +133,7 @@ static uint32_t hash_name(const char *name, size_t length)
 	return hash;
 }
 
-static void fill_slots(struct scan *scan, const bool *wanted)
+static void fill_slots(struct dwarf_scan *scan, const bool *wanted)
 {
 	unsigned field = 0;
 
@@ -162,7 +162,7 @@ static void fill_slots(struct scan *scan, const bool *wanted)
 }
 
 /* The structure that is called @name, or PYR_S_COUNT. */
-static int find_slot(const struct scan *scan, const char *name)
+static int find_slot(const struct dwarf_scan *scan, const char *name)
 {
 	size_t length = strlen(name);
 	uint32_t slot = hash_name(name, length) % SLOTS;
@@ -174,7 +174,7 @@ static int find_slot(const struct scan *scan, const char *name)
 	return PYR_S_COUNT;
 }
 
-static bool find_field(struct scan *scan, const struct pyr_die *type, const char *paths,
+static bool find_field(struct dwarf_scan *scan, const struct pyr_die *type, const char *paths,
 		       struct pyr_field_place *ret)
 {
 	struct pyr_die_place place;
@@ -196,7 +196,7 @@ static bool find_field(struct scan *scan, const struct pyr_die *type, const char
 
 /* Two sources may call different things by one name (`block` of the deque and of
  * the arena): the one that has fields that are looked for is meant. */
-static void take_struct(struct scan *scan, int s, const struct pyr_die *type)
+static void take_struct(struct dwarf_scan *scan, int s, const struct pyr_die *type)
 {
 	struct pyr_dwarf_places *places = scan->places;
 	Dwarf_Half tag = pyr_die_tag(type);
@@ -217,7 +217,7 @@ static void take_struct(struct scan *scan, int s, const struct pyr_die *type)
 	scan->missing--;
 }
 
-static void look_at(struct scan *scan, const struct pyr_die *die)
+static void look_at(struct dwarf_scan *scan, const struct pyr_die *die)
 {
 	Dwarf_Half tag = pyr_die_tag(die);
 	struct pyr_die type;
@@ -237,7 +237,7 @@ static void look_at(struct scan *scan, const struct pyr_die *die)
 	}
 }
 
-static void scan_unit(struct scan *scan, Dwarf_Debug dbg, bool is_info)
+static void scan_unit(struct dwarf_scan *scan, Dwarf_Debug dbg, bool is_info)
 {
 	struct pyr_die unit = {dbg, NULL, is_info}, die, next;
 	Dwarf_Error error = NULL;
@@ -263,7 +263,7 @@ static void scan_unit(struct scan *scan, Dwarf_Debug dbg, bool is_info)
 
 /* Every unit of .debug_info (or of .debug_types), in order. libdwarf starts over after
  * the last one, so the loop has to reach it. */
-static void scan_section(struct scan *scan, Dwarf_Debug dbg, bool is_info)
+static void scan_section(struct dwarf_scan *scan, Dwarf_Debug dbg, bool is_info)
 {
 	for (;;) {
 		Dwarf_Unsigned length, type_offset, next = 0;
@@ -290,7 +290,7 @@ static void scan_section(struct scan *scan, Dwarf_Debug dbg, bool is_info)
 pyr_error *pyr_dwarf_scan(struct pyr_dwarf *dwarf, const bool *wanted,
 			  struct pyr_dwarf_places *places, unsigned *skipped)
 {
-	struct scan *scan = calloc(1, sizeof(*scan));
+	struct dwarf_scan *scan = calloc(1, sizeof(*scan));
 
 	if (!scan)
 		return pyr_error_no_memory();

@@ -3,7 +3,7 @@
  * flavour) names a base and holds only the rows that differ from it. */
 #include "layout/tables.h"
 
-struct row {
+struct layout_row {
 	int32_t offset; /* of a structure: -2 */
 	uint32_t size;
 	uint16_t id; /* enum pyr_field, or enum pyr_struct for a structure */
@@ -28,7 +28,7 @@ enum table {
 	T_COUNT
 };
 
-#define TABLE(id, name) static const struct row rows_##id[] = {
+#define TABLE(id, name) static const struct layout_row rows_##id[] = {
 #define END_TABLE                                                                                  \
 	}                                                                                          \
 	;
@@ -44,7 +44,7 @@ enum table {
 
 static const struct {
 	const char *name;
-	const struct row *rows;
+	const struct layout_row *rows;
 	size_t count;
 } tables[] = {
 #define TABLE(id, name) {name, rows_##id, sizeof(rows_##id) / sizeof(rows_##id[0])},
@@ -107,7 +107,7 @@ const char *pyr_table_name(int table)
 static void apply(int table, struct pyr_dwarf_places *places)
 {
 	for (size_t i = 0; i < tables[table].count; i++) {
-		const struct row *row = &tables[table].rows[i];
+		const struct layout_row *row = &tables[table].rows[i];
 
 		if (row->offset == ROW_STRUCT)
 			places->struct_size[row->id] = row->size;

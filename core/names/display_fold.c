@@ -405,14 +405,14 @@ bool pyr_display_fold_may_continue(struct pyr_types *types, struct pyr_reader *r
 
 /* --- one reference between two objects --- */
 
-struct search {
+struct fold_search {
 	struct pyr_step best;
 	uint64_t count;
 };
 
 static void consider(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 {
-	struct search *s = ctx;
+	struct fold_search *s = ctx;
 
 	if (target != s->best.target)
 		return;
@@ -426,7 +426,7 @@ bool pyr_step_find(struct pyr_traverse *holdings, struct pyr_reader *reader,
 		   const struct pyr_type *type, pyr_addr owner, pyr_addr target,
 		   struct pyr_step *ret, uint64_t *count)
 {
-	struct search s = {.best = {.owner = owner, .target = target, .type = type}};
+	struct fold_search s = {.best = {.owner = owner, .target = target, .type = type}};
 
 	pyr_traverse_walk(holdings, reader, type, owner, consider, &s);
 	if (!s.count)

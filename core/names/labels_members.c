@@ -4,13 +4,13 @@
 
 #include "names/labels_internal.h"
 
-struct row {
+struct member_row {
 	const char *type; /* NULL: a member of the type above */
 	enum pyr_field field;
 	const char *name;
 };
 
-static const struct row rows[] = {
+static const struct member_row rows[] = {
 #define NATIVE(type, walker) {type, 0, NULL},
 #define TYPE(type) {type, 0, NULL},
 #define VISIT(s, f, name) {NULL, PYR_FIELD(s, f), name},

@@ -149,7 +149,7 @@ static bool read_by_threads(struct pyr_target *target, struct pyr_reader *r, str
 	return true;
 }
 
-struct search {
+struct tcache_search {
 	struct pyr_glibc *glibc;
 	struct pyr_reader *reader;
 	bool failed;
@@ -159,7 +159,7 @@ static bool look_at_chunk(void *ctx, pyr_addr memory, uint64_t size, enum pyr_ch
 			  size_t region)
 {
 	const struct tcache_shape *shape;
-	struct search *s = ctx;
+	struct tcache_search *s = ctx;
 
 	(void)region;
 	if (state != PYR_CHUNK_IN_USE || size < 0x250 || size > 0x310 || !shape_of(size) ||
@@ -172,7 +172,7 @@ static bool look_at_chunk(void *ctx, pyr_addr memory, uint64_t size, enum pyr_ch
 
 bool pyr_glibc_read_tcaches(struct pyr_target *target, struct pyr_reader *r, struct pyr_glibc *g)
 {
-	struct search search = {.glibc = g, .reader = r};
+	struct tcache_search search = {.glibc = g, .reader = r};
 	struct pyr_glibc_visitor visitor = {.chunk = look_at_chunk, .ctx = &search};
 	size_t i;
 

@@ -16,7 +16,7 @@
 #define DIGITS 4u /* 48 bits of address */
 #define CHUNKS_MAX 65536u
 
-struct worker {
+struct buffer_worker {
 	struct pyr_reader reader;
 	PYR_VEC(struct pyr_buffer) found;
 	pyr_addr recent[RECENT]; /* tables of keys told last: those of split dicts repeat */
@@ -24,15 +24,15 @@ struct worker {
 	bool failed;
 };
 
-struct builder {
+struct buffer_builder {
 	struct pyr_heap *heap;
 	struct pyr_buffer_source source;
-	struct worker *workers;
+	struct buffer_worker *workers;
 };
 
 static void add(void *ctx, pyr_addr start, uint64_t size, enum pyr_buffer_name name)
 {
-	struct worker *w = ctx;
+	struct buffer_worker *w = ctx;
 	pyr_addr *slot;
 
 	if (name == PYR_BUFFER_DICT_KEYS) {
@@ -48,8 +48,8 @@ static void add(void *ctx, pyr_addr start, uint64_t size, enum pyr_buffer_name n
 
 static pyr_error *collect(void *ctx, unsigned index, size_t begin, size_t end)
 {
-	struct builder *b = ctx;
-	struct worker *w = &b->workers[index];
+	struct buffer_builder *b = ctx;
+	struct buffer_worker *w = &b->workers[index];
 	const struct pyr_heap *heap = b->heap;
 	size_t i;
 
@@ -65,7 +65,7 @@ static pyr_error *collect(void *ctx, unsigned index, size_t begin, size_t end)
 
 /* What the interpreter itself allocates: thread and interpreter states, frames,
  * pymalloc's table. Those that are C variables lie in no allocation, and harm nothing. */
-static void collect_runtime(struct builder *b, struct worker *w)
+static void collect_runtime(struct buffer_builder *b, struct buffer_worker *w)
 {
 	struct pyr_python *python = pyr_types_python(b->heap->types);
 	const struct pyr_layout *l = &python->layout;
@@ -161,7 +161,7 @@ static size_t make_disjoint(struct pyr_buffer *v, size_t count)
 	return kept;
 }
 
-static pyr_error *join(struct builder *b, unsigned workers, struct pyr_buffers *ret)
+static pyr_error *join(struct buffer_builder *b, unsigned workers, struct pyr_buffers *ret)
 {
 	struct pyr_buffers all = {0};
 	struct pyr_buffer *shrunk;
@@ -174,7 +174,7 @@ static pyr_error *join(struct builder *b, unsigned workers, struct pyr_buffers *
 	if (!all.data)
 		return pyr_error_no_memory();
 	for (i = 0; i < workers; i++) {
-		struct worker *w = &b->workers[i];
+		struct buffer_worker *w = &b->workers[i];
 		size_t k;
 
 		for (k = 0; k < w->found.count; k++)
@@ -199,7 +199,7 @@ pyr_error *pyr_buffers_build(struct pyr_heap *heap, struct pyr_control *control,
 {
 	struct pyr_target *target = pyr_types_python(heap->types)->target;
 	unsigned workers = pyr_target_concurrent(target) ? pyr_parallel_workers() : 1, i;
-	struct builder b = {.heap = heap};
+	struct buffer_builder b = {.heap = heap};
 	struct pyr_pages arenas = {0};
 	pyr_error *err;
 	size_t k;

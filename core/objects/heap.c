@@ -11,7 +11,7 @@
 #include "runtime/access.h"
 
 /* An object of an arena, until all are known. */
-struct found {
+struct heap_found {
 	pyr_addr address;
 	uint32_t type;
 	union {
@@ -21,16 +21,16 @@ struct found {
 };
 
 /* What one worker found, in that order. */
-#define BLOCK (PYR_HUGE_PAGE / sizeof(struct found))
-struct stream {
+#define BLOCK (PYR_HUGE_PAGE / sizeof(struct heap_found))
+struct heap_stream {
 	struct pyr_blocks blocks; /* all full but the last */
-	struct found *last;
+	struct heap_found *last;
 	size_t room; /* in the last block */
 	enum pyr_trait_value encoding;
 };
 
 /* The objects of one arena. */
-struct chunk {
+struct heap_chunk {
 	unsigned worker;
 	uint64_t from, count; /* in the worker's stream, by address */
 	size_t missed;        /* the first in builder.missed of those that the scan missed */
@@ -38,18 +38,18 @@ struct chunk {
 	uint32_t first; /* id of the first */
 };
 
-struct builder {
+struct heap_builder {
 	struct pyr_enumeration survey;
-	struct chunk *chunks;   /* one per arena */
-	struct stream *streams; /* one per worker */
+	struct heap_chunk *chunks;   /* one per arena */
+	struct heap_stream *streams; /* one per worker */
 	struct pyr_heap *heap;
 	PYR_VEC(struct pyr_outside) missed; /* list nodes in arenas, by address */
 	bool tracked;                       /* only objects on lists */
 };
 
-static inline void keep(struct pyr_scanner *s, struct stream *stream, struct found object)
+static inline void keep(struct pyr_scanner *s, struct heap_stream *stream, struct heap_found object)
 {
-	struct found *block;
+	struct heap_found *block;
 
 	if (__builtin_expect(!stream->room, 0)) {
 		if (!(block = pyr_blocks_add(&stream->blocks))) {
@@ -65,7 +65,7 @@ static inline void keep(struct pyr_scanner *s, struct stream *stream, struct fou
 static inline void keep_object(struct pyr_scanner *s, struct pyr_type_facts *kind, pyr_addr addr,
 			       const uint8_t *object, bool tracked, void *ctx)
 {
-	struct found f = {.address = addr, .type = kind->index};
+	struct heap_found f = {.address = addr, .type = kind->index};
 
 	(void)object;
 	f.found = PYR_FOUND_BLOCK | (tracked ? PYR_FOUND_GC_LIST : 0);
@@ -75,8 +75,8 @@ static inline void keep_object(struct pyr_scanner *s, struct pyr_type_facts *kin
 static inline void keep_tracked(struct pyr_scanner *s, struct pyr_type_facts *kind, pyr_addr addr,
 				const uint8_t *object, bool tracked, void *ctx)
 {
-	struct stream *stream = ctx;
-	struct found f = {.address = addr, .type = kind->index};
+	struct heap_stream *stream = ctx;
+	struct heap_found f = {.address = addr, .type = kind->index};
 
 	if (!tracked)
 		return;
@@ -84,25 +84,25 @@ static inline void keep_tracked(struct pyr_scanner *s, struct pyr_type_facts *ki
 	keep(s, stream, f);
 }
 
-static uint64_t kept(const struct stream *s)
+static uint64_t kept(const struct heap_stream *s)
 {
 	return (uint64_t)s->blocks.all.count * BLOCK - s->room;
 }
 
-static const struct found *at(const struct stream *s, uint64_t i)
+static const struct heap_found *at(const struct heap_stream *s, uint64_t i)
 {
-	return (const struct found *)s->blocks.all.data[i / BLOCK] + i % BLOCK;
+	return (const struct heap_found *)s->blocks.all.data[i / BLOCK] + i % BLOCK;
 }
 
 static pyr_error *scan_arenas(void *ctx, unsigned index, size_t begin, size_t end)
 {
-	struct builder *b = ctx;
+	struct heap_builder *b = ctx;
 	struct pyr_scanner *s = b->survey.scanners[index];
-	struct stream *stream = &b->streams[index];
+	struct heap_stream *stream = &b->streams[index];
 
 	for (; begin < end; begin++) {
 		const struct pyr_arena *arena = &b->survey.obmalloc.arenas.data[begin];
-		struct chunk *chunk = &b->chunks[begin];
+		struct heap_chunk *chunk = &b->chunks[begin];
 
 		chunk->worker = index;
 		chunk->from = kept(stream);
@@ -124,7 +124,7 @@ static int by_address(const void *a, const void *b)
 	return x->address < y->address ? -1 : x->address > y->address;
 }
 
-static pyr_error *allocate(struct builder *b, uint64_t count)
+static pyr_error *allocate(struct heap_builder *b, uint64_t count)
 {
 	struct pyr_heap *h = b->heap;
 
@@ -149,7 +149,7 @@ static pyr_error *allocate(struct builder *b, uint64_t count)
 
 /* An object outside of all arenas, or one that the scan of its arena missed. @reader: of the
  * thread. */
-static void put_other(struct builder *b, struct pyr_reader *reader, uint32_t id,
+static void put_other(struct heap_builder *b, struct pyr_reader *reader, uint32_t id,
 		      const struct pyr_outside *o)
 {
 	const struct pyr_layout *l = &b->survey.python->layout;
@@ -168,7 +168,7 @@ static void put_other(struct builder *b, struct pyr_reader *reader, uint32_t id,
 }
 
 /* @count objects of one block of the stream. */
-static void put_run(struct builder *b, uint32_t id, const struct found *f, size_t count)
+static void put_run(struct heap_builder *b, uint32_t id, const struct heap_found *f, size_t count)
 {
 	struct pyr_heap *h = b->heap;
 	size_t i;
@@ -188,10 +188,10 @@ static void put_run(struct builder *b, uint32_t id, const struct found *f, size_
 	}
 }
 
-static void copy_chunk(struct builder *b, struct pyr_reader *reader, const struct chunk *chunk)
+static void copy_chunk(struct heap_builder *b, struct pyr_reader *reader, const struct heap_chunk *chunk)
 {
 	const struct pyr_outside *missed = b->missed.data + chunk->missed;
-	struct stream *stream = &b->streams[chunk->worker];
+	struct heap_stream *stream = &b->streams[chunk->worker];
 	uint64_t i = chunk->from, end = chunk->from + chunk->count, n;
 	size_t m = 0;
 	uint32_t id = chunk->first;
@@ -215,7 +215,7 @@ static void copy_chunk(struct builder *b, struct pyr_reader *reader, const struc
 /* Each stream is copied in its order, so that it can be given back on the way. */
 static pyr_error *copy_stream(void *ctx, unsigned worker, size_t begin, size_t end)
 {
-	struct builder *b = ctx;
+	struct heap_builder *b = ctx;
 	struct pyr_reader *reader = &b->survey.scanners[worker]->classifier.far;
 	size_t i;
 
@@ -227,10 +227,10 @@ static pyr_error *copy_stream(void *ctx, unsigned worker, size_t begin, size_t e
 }
 
 /* List nodes that the scan of the arenas missed belong among its objects. */
-static pyr_error *move_inside(struct builder *b)
+static pyr_error *move_inside(struct heap_builder *b)
 {
 	struct pyr_enumeration *s = &b->survey;
-	struct chunk *chunk;
+	struct heap_chunk *chunk;
 	size_t i, kept = 0;
 
 	for (i = 0; i < s->outside.count; i++) {
@@ -252,7 +252,7 @@ static pyr_error *move_inside(struct builder *b)
 }
 
 /* Ids in order of address: no object outside lies between those of one arena. */
-static pyr_error *merge(struct builder *b)
+static pyr_error *merge(struct heap_builder *b)
 {
 	struct pyr_enumeration *s = &b->survey;
 	struct pyr_reader *reader = &s->scanners[0]->classifier.far;
@@ -286,7 +286,7 @@ static pyr_error *merge(struct builder *b)
 
 static void set_generation(void *ctx, size_t list, pyr_addr object)
 {
-	struct builder *b = ctx;
+	struct heap_builder *b = ctx;
 	uint32_t id = pyr_heap_id(b->heap, object);
 
 	if (id == PYR_NO_ID)
@@ -297,7 +297,7 @@ static void set_generation(void *ctx, size_t list, pyr_addr object)
 }
 
 /* Tracked objects that no walk met; see census.c, remainder_of(). */
-static void place_remainder(struct builder *b)
+static void place_remainder(struct heap_builder *b)
 {
 	const struct pyr_lists *l = &b->survey.lists;
 	struct pyr_heap *h = b->heap;
@@ -337,7 +337,7 @@ static void ignore_node(void *ctx, size_t list, pyr_addr object)
 }
 
 /* *found: the heap was built. */
-static pyr_error *build(struct builder *b, struct pyr_control *control, bool *found)
+static pyr_error *build(struct heap_builder *b, struct pyr_control *control, bool *found)
 {
 	struct pyr_enumeration *s = &b->survey;
 	struct pyr_reader *far = &s->scanners[0]->classifier.far;
@@ -376,7 +376,7 @@ static pyr_error *build(struct builder *b, struct pyr_control *control, bool *fo
 	return NULL;
 }
 
-static void builder_deinit(struct builder *b)
+static void builder_deinit(struct heap_builder *b)
 {
 	unsigned w;
 
@@ -392,7 +392,7 @@ static void builder_deinit(struct builder *b)
 static pyr_error *make(struct pyr_types *types, struct pyr_control *control, bool tracked,
 		       struct pyr_heap **ret)
 {
-	struct builder b = {.tracked = tracked};
+	struct heap_builder b = {.tracked = tracked};
 	bool found = false;
 	pyr_error *err;
 

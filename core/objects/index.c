@@ -21,7 +21,7 @@ void pyr_index_destroy(struct pyr_index *index)
 	free(index);
 }
 
-struct builder {
+struct index_builder {
 	struct pyr_index *index;
 	const pyr_addr *addresses;
 	uint32_t count;
@@ -78,7 +78,7 @@ static void fill_page(struct pyr_index_unit *units, const pyr_addr *addresses, u
 }
 
 /* The first page that begins in the piece from @begin on. */
-static size_t first_page(const struct builder *b, size_t begin, size_t end)
+static size_t first_page(const struct index_builder *b, size_t begin, size_t end)
 {
 	while (begin && begin < end &&
 	       b->addresses[begin] >> PYR_INDEX_PAGE_SHIFT ==
@@ -89,7 +89,7 @@ static size_t first_page(const struct builder *b, size_t begin, size_t end)
 
 static pyr_error *count_units(void *ctx, unsigned worker, size_t begin, size_t end)
 {
-	struct builder *b = ctx;
+	struct index_builder *b = ctx;
 	uint32_t *units = &b->units[begin / PIECE];
 	size_t i;
 	bool fine;
@@ -102,7 +102,7 @@ static pyr_error *count_units(void *ctx, unsigned worker, size_t begin, size_t e
 
 static pyr_error *fill_units(void *ctx, unsigned worker, size_t begin, size_t end)
 {
-	struct builder *b = ctx;
+	struct index_builder *b = ctx;
 	uint32_t unit = b->units[begin / PIECE], n;
 	size_t i;
 	bool fine;
@@ -117,7 +117,7 @@ static pyr_error *fill_units(void *ctx, unsigned worker, size_t begin, size_t en
 	return NULL;
 }
 
-static pyr_error *fill(struct builder *b, struct pyr_control *control)
+static pyr_error *fill(struct index_builder *b, struct pyr_control *control)
 {
 	unsigned workers = pyr_parallel_workers();
 	uint64_t all = 0;
@@ -143,7 +143,7 @@ static pyr_error *fill(struct builder *b, struct pyr_control *control)
 pyr_error *pyr_index_create(const pyr_addr *addresses, uint32_t count, struct pyr_control *control,
 			    struct pyr_index **ret)
 {
-	struct builder b = {
+	struct index_builder b = {
 		.index = calloc(1, sizeof(*b.index)),
 		.addresses = addresses,
 		.count = count,

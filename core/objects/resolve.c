@@ -110,7 +110,7 @@ static bool span_of(const struct pyr_buffer_source *source, struct pyr_heap *hea
 	return in.span.size != 0;
 }
 
-struct search {
+struct resolve_search {
 	struct pyr_heap *heap;
 	struct pyr_buffer_source source;
 	struct pyr_reader *readers; /* per worker */
@@ -120,7 +120,7 @@ struct search {
 
 static pyr_error *search_owners(void *ctx, unsigned worker, size_t begin, size_t end)
 {
-	struct search *s = ctx;
+	struct resolve_search *s = ctx;
 	struct span span;
 	unsigned known;
 
@@ -142,7 +142,7 @@ static pyr_error *find_owner(struct pyr_heap *heap, struct pyr_control *control,
 {
 	struct pyr_target *target = pyr_types_python(heap->types)->target;
 	unsigned workers = pyr_target_concurrent(target) ? pyr_parallel_workers() : 1, i;
-	struct search s = {.heap = heap, .addr = addr};
+	struct resolve_search s = {.heap = heap, .addr = addr};
 	struct span span;
 	pyr_error *err;
 

@@ -45,26 +45,26 @@ static const struct {
 };
 
 /* Fields: of the interpreter, then of the structure there; -1: none. */
-struct place {
+struct freelist_place {
 	enum list list;
 	enum form form;
 	int field, head, count;
 };
 
-static const struct place per_type[] = {
+static const struct freelist_place per_type[] = {
 #define PER_TYPE(id, form, field, head, count)                                                     \
 	{LIST_##id, form, PYR_FIELD(PyInterpreterState, field), PYR_F_##head, PYR_F_##count},
 #include "pymalloc/freelists.def"
 };
 
-static const struct place in_arrays[] = {
+static const struct freelist_place in_arrays[] = {
 #define IN_ARRAYS(id, form, items, count)                                                          \
 	{LIST_##id, form, PYR_FIELD(PyInterpreterState, freelists),                                \
 	 PYR_FIELD(_Py_freelists, items), PYR_FIELD(_Py_freelists, count)},
 #include "pymalloc/freelists.def"
 };
 
-static const struct place in_chains[] = {
+static const struct freelist_place in_chains[] = {
 #define IN_CHAINS(id, form, field)                                                                 \
 	{LIST_##id, form, PYR_FIELD(PyInterpreterState, freelists),                                \
 	 PYR_FIELD(_Py_freelists, field), NONE},
@@ -73,7 +73,7 @@ static const struct place in_chains[] = {
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
-struct walk {
+struct freelist_walk {
 	struct pyr_types *types;
 	struct pyr_python *python;
 	const struct pyr_layout *l;
@@ -94,7 +94,7 @@ struct head {
 	int64_t recorded; /* -1: switched off */
 };
 
-static uint64_t structure_size(const struct walk *w, enum list list, uint32_t length, pyr_addr addr)
+static uint64_t structure_size(const struct freelist_walk *w, enum list list, uint32_t length, pyr_addr addr)
 {
 	uint64_t size = pyr_layout_size(w->l, specs[list].structure), items;
 
@@ -113,7 +113,7 @@ static uint64_t structure_size(const struct walk *w, enum list list, uint32_t le
 
 /* Is @addr memory that may be an object, and no object that was met before on @list? The
  * length is bounded besides. */
-static bool add_entry(struct walk *w, struct pyr_freelist *list, const struct head *h,
+static bool add_entry(struct freelist_walk *w, struct pyr_freelist *list, const struct head *h,
 		      pyr_addr addr)
 {
 	struct pyr_block block;
@@ -140,7 +140,7 @@ static bool add_entry(struct walk *w, struct pyr_freelist *list, const struct he
 	return true;
 }
 
-static void walk_list(struct walk *w, enum form form, const struct head *h)
+static void walk_list(struct freelist_walk *w, enum form form, const struct head *h)
 {
 	struct pyr_freelist list = {.type = specs[h->list].type,
 				    .source = h->source,
@@ -178,12 +178,12 @@ static void walk_list(struct walk *w, enum form form, const struct head *h)
 
 /* Until 3.10 index and length of tuples are the same, and the first is the empty tuple, which
  * is no spare one (tupleobject.c). Since 3.11 it is a static object. */
-static bool indexed_by_length(const struct walk *w)
+static bool indexed_by_length(const struct freelist_walk *w)
 {
 	return !pyr_has(w->l, _PyRuntimeState, tuple_empty);
 }
 
-static int64_t read_count(struct walk *w, pyr_addr at, uint64_t width)
+static int64_t read_count(struct freelist_walk *w, pyr_addr at, uint64_t width)
 {
 	uint32_t narrow;
 	uint64_t wide;
@@ -194,7 +194,7 @@ static int64_t read_count(struct walk *w, pyr_addr at, uint64_t width)
 }
 
 /* Heads at @first, counts at @counts (@width bytes each); one pair each @stride bytes. */
-static void walk_lengths(struct walk *w, struct head h, pyr_addr first, uint64_t stride,
+static void walk_lengths(struct freelist_walk *w, struct head h, pyr_addr first, uint64_t stride,
 			 pyr_addr counts, uint64_t width, uint64_t count_stride)
 {
 	uint32_t i = indexed_by_length(w) ? 1 : 0;
@@ -207,7 +207,7 @@ static void walk_lengths(struct walk *w, struct head h, pyr_addr first, uint64_t
 	}
 }
 
-static void walk_place(struct walk *w, const struct place *p, size_t interpreter)
+static void walk_place(struct freelist_walk *w, const struct freelist_place *p, size_t interpreter)
 {
 	const bool chained = pyr_is(w->l, freelists, CHAINS);
 	pyr_addr base = w->python->interpreters.data[interpreter].address;
@@ -249,7 +249,7 @@ static void walk_place(struct walk *w, const struct place *p, size_t interpreter
 }
 
 /* exceptions.c; in the interpreter since 3.10. */
-static void walk_memory_errors(struct walk *w, size_t interpreter)
+static void walk_memory_errors(struct freelist_walk *w, size_t interpreter)
 {
 	struct head h = {
 		.list = LIST_memory_errors, .interpreter = interpreter, .source = "interpreter"};
@@ -279,7 +279,7 @@ static bool is_module(const struct pyr_image *image, const char *file)
 
 /* The image that has a static variable of that source file: the interpreter's own, or that of
  * an extension module. */
-static bool find_static(struct walk *w, const char *file, const char *name, pyr_addr *address,
+static bool find_static(struct freelist_walk *w, const char *file, const char *name, pyr_addr *address,
 			uint64_t *size)
 {
 	struct pyr_target *target = w->python->target;
@@ -294,7 +294,7 @@ static bool find_static(struct walk *w, const char *file, const char *name, pyr_
 	return false;
 }
 
-static void walk_static(struct walk *w, size_t index, bool *found)
+static void walk_static(struct freelist_walk *w, size_t index, bool *found)
 {
 	struct head h = {.list = statics[index].list,
 			 .interpreter = PYR_FREELIST_OF_PROCESS,
@@ -324,7 +324,7 @@ static void walk_static(struct walk *w, size_t index, bool *found)
 #define STATE_MAX 8192u /* bytes of a module's state, or of static data, that are looked at */
 
 /* The type's name is checked: what lies on the list keeps its type, and has no references. */
-static bool is_future_iter(struct walk *w, pyr_addr addr)
+static bool is_future_iter(struct freelist_walk *w, pyr_addr addr)
 {
 	const struct pyr_type *type;
 	uint64_t refcount, address;
@@ -338,7 +338,7 @@ static bool is_future_iter(struct walk *w, pyr_addr addr)
 }
 
 /* Length of the chain that begins at @addr; 0: it is none. */
-static uint64_t future_iters(struct walk *w, pyr_addr addr)
+static uint64_t future_iters(struct freelist_walk *w, pyr_addr addr)
 {
 	int32_t link = pyr_offset(w->l, futureiterobject, future);
 	uint64_t n;
@@ -352,7 +352,7 @@ static uint64_t future_iters(struct walk *w, pyr_addr addr)
 
 /* The list whose head is a word of [@start, @start + @size). That there is none means that
  * it is empty. */
-static bool scan_for_asyncio(struct walk *w, pyr_addr start, uint64_t size, size_t interpreter)
+static bool scan_for_asyncio(struct freelist_walk *w, pyr_addr start, uint64_t size, size_t interpreter)
 {
 	struct head h = {.list = LIST_futureiters, .interpreter = interpreter, .source = "shape"};
 	struct pyr_freelist empty = {.type = specs[LIST_futureiters].type,
@@ -380,7 +380,7 @@ static bool scan_for_asyncio(struct walk *w, pyr_addr start, uint64_t size, size
 }
 
 /* In the module's state, of each interpreter (3.12, 3.13), else in its static data. */
-static bool walk_asyncio(struct walk *w, const struct pyr_image *image)
+static bool walk_asyncio(struct freelist_walk *w, const struct pyr_image *image)
 {
 	struct pyr_raw raw = {w->l, &w->python->reader};
 	pyr_addr module, state, definition, ranges[4][2];
@@ -415,7 +415,7 @@ static bool walk_asyncio(struct walk *w, const struct pyr_image *image)
 
 /* Variables of one name in several files: the file tells. Gone where a list has moved into
  * the interpreter, but for those of extension modules. */
-static void walk_statics(struct walk *w)
+static void walk_statics(struct freelist_walk *w)
 {
 	const struct pyr_target *target = w->python->target;
 	bool any = false, deques = false, asyncio = false, *found;
@@ -457,8 +457,8 @@ pyr_error *pyr_freelists_read(struct pyr_types *types, const struct pyr_obmalloc
 			      struct pyr_freelists *ret)
 {
 	struct pyr_freelists out;
-	struct walk w = {.types = types, .obmalloc = obmalloc, .out = &out};
-	const struct place *places = NULL;
+	struct freelist_walk w = {.types = types, .obmalloc = obmalloc, .out = &out};
+	const struct freelist_place *places = NULL;
 	size_t i, k, count = 0;
 	pyr_error *err;
 

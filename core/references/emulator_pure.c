@@ -26,7 +26,7 @@ enum pyr_pure pyr_pure_named(const char *name)
 
 /* Memory from one address on, a piece at a time, never across a page that the function
  * itself would not have reached. */
-struct stream {
+struct pure_stream {
 	pyr_pure_read read;
 	void *ctx;
 	pyr_addr next;
@@ -34,7 +34,7 @@ struct stream {
 	size_t at, have;
 };
 
-static void stream_init(struct stream *s, pyr_addr addr, pyr_pure_read read, void *ctx)
+static void stream_init(struct pure_stream *s, pyr_addr addr, pyr_pure_read read, void *ctx)
 {
 	s->read = read;
 	s->ctx = ctx;
@@ -42,7 +42,7 @@ static void stream_init(struct stream *s, pyr_addr addr, pyr_pure_read read, voi
 	s->at = s->have = 0;
 }
 
-static bool stream_next(struct stream *s, uint8_t *ret)
+static bool stream_next(struct pure_stream *s, uint8_t *ret)
 {
 	size_t n;
 
@@ -62,7 +62,7 @@ static bool stream_next(struct stream *s, uint8_t *ret)
 static bool compare(const uint64_t arguments[3], uint64_t max, bool text, pyr_pure_read read,
 		    void *ctx, uint64_t *ret)
 {
-	struct stream x, y;
+	struct pure_stream x, y;
 	uint8_t a, b;
 	uint64_t i;
 
@@ -87,7 +87,7 @@ static bool compare(const uint64_t arguments[3], uint64_t max, bool text, pyr_pu
 static bool search(pyr_addr addr, uint64_t max, bool text, uint8_t wanted, bool last,
 		   pyr_pure_read read, void *ctx, bool *found, uint64_t *where, uint64_t *length)
 {
-	struct stream s;
+	struct pure_stream s;
 	uint64_t i;
 	uint8_t c;
 

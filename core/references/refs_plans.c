@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /* Rows of refs.def, flattened: a type, then its fields. */
-struct row {
+struct plan_row {
 	const char *type; /* NULL: a field of the type above */
 	enum pyr_walker walker;
 	enum pyr_field field;
@@ -16,7 +16,7 @@ struct row {
 
 #define NO_FIELD ((enum pyr_field)PYR_F_COUNT)
 
-static const struct row rows[] = {
+static const struct plan_row rows[] = {
 #define NATIVE(title, how) {.type = title, .walker = PYR_WALK_##how},
 #define VISIT(s, f, text)                                                                          \
 	{.field = PYR_FIELD(s, f), .flags = PYR_REF_TRAVERSED | PYR_REF_OWNED, .name = text},
@@ -60,7 +60,7 @@ static bool is_foreign(struct pyr_refs *refs, const struct pyr_type *type, const
 	       (code < image->start || code >= image->end);
 }
 
-static const struct row *row_of(struct pyr_refs *refs, const struct pyr_type *type)
+static const struct plan_row *row_of(struct pyr_refs *refs, const struct pyr_type *type)
 {
 	const char *name = pyr_type_name(refs->types, type);
 	size_t i;
@@ -76,11 +76,11 @@ static const struct row *row_of(struct pyr_refs *refs, const struct pyr_type *ty
 
 /* The row of the type that brings @type's tp_traverse: of the nearest base with the same
  * function that refs.def knows. NULL when it knows none of them. */
-static const struct row *native_row(struct pyr_refs *refs, struct pyr_reader *reader,
+static const struct plan_row *native_row(struct pyr_refs *refs, struct pyr_reader *reader,
 				    const struct pyr_type *type)
 {
 	pyr_addr traverse = type->traverse;
-	const struct row *row;
+	const struct plan_row *row;
 	unsigned depth;
 
 	for (depth = 0; depth < 200 && type && type->traverse == traverse; depth++) {
@@ -93,7 +93,7 @@ static const struct row *native_row(struct pyr_refs *refs, struct pyr_reader *re
 
 #define STRUCT_SEQUENCE_MAX 64 /* items; os.stat_result has 23 */
 
-struct builder {
+struct plan_builder {
 	struct pyr_refs *refs;
 	struct pyr_reader *reader;
 	PYR_VEC(struct pyr_traverse_plan_field) fields;
@@ -101,7 +101,7 @@ struct builder {
 	struct pyr_traverse_plan plan; /* without its fields */
 };
 
-static void add_field(struct builder *b, int32_t offset, uint32_t label, uint64_t detail)
+static void add_field(struct plan_builder *b, int32_t offset, uint32_t label, uint64_t detail)
 {
 	struct pyr_traverse_plan_field f = {.offset = offset, .label = label, .detail = detail};
 
@@ -110,11 +110,11 @@ static void add_field(struct builder *b, int32_t offset, uint32_t label, uint64_
 }
 
 /* @only_owned: leave out what is visited. */
-static void add_row_fields(struct builder *b, const struct row *row, const struct pyr_type *type,
+static void add_row_fields(struct plan_builder *b, const struct plan_row *row, const struct pyr_type *type,
 			   bool only_owned)
 {
 	uint32_t header = pyr_sizeof(b->refs->layout, PyObject);
-	const struct row *r;
+	const struct plan_row *r;
 	int32_t offset;
 
 	for (r = row + 1; r < rows + ROWS && !r->type; r++) {
@@ -134,7 +134,7 @@ static void add_row_fields(struct builder *b, const struct row *row, const struc
 }
 
 /* T_OBJECT_EX members behind the heap type: traverse_slots(), typeobject.c. */
-static void add_slots(struct builder *b, const struct pyr_type *type)
+static void add_slots(struct plan_builder *b, const struct pyr_type *type)
 {
 	const struct pyr_layout *l = b->refs->layout;
 	const struct pyr_type *meta;
@@ -184,7 +184,7 @@ static enum pyr_dict_mode dict_mode(const struct pyr_layout *l, const struct pyr
 	return type->dictoffset < 0 ? PYR_DICT_FROM_END : PYR_DICT_NOT_VISITED;
 }
 
-static void set_dict(struct builder *b, const struct pyr_type *type)
+static void set_dict(struct plan_builder *b, const struct pyr_type *type)
 {
 	const struct pyr_layout *l = b->refs->layout;
 
@@ -198,7 +198,7 @@ static void set_dict(struct builder *b, const struct pyr_type *type)
 /* subtype_traverse(), typeobject.c: the slots of every class down to the first
  * base with another traverse function, the instance dict if that base has none of
  * its own, the type, then the base's function. */
-static const struct pyr_type *add_subtype(struct builder *b, const struct pyr_type *type)
+static const struct pyr_type *add_subtype(struct plan_builder *b, const struct pyr_type *type)
 {
 	const struct pyr_layout *l = b->refs->layout;
 	const struct pyr_type *base = type, *next;
@@ -235,9 +235,9 @@ static bool is_cython_function(struct pyr_refs *refs, const struct pyr_type *typ
 
 /* What a type owns whose traverse function is asked (or that has none): what refs.def
  * knows of it and of its bases that is not visited. */
-static void add_owned(struct builder *b, const struct pyr_type *type)
+static void add_owned(struct plan_builder *b, const struct pyr_type *type)
 {
-	const struct row *row;
+	const struct plan_row *row;
 	unsigned depth;
 
 	for (depth = 0; depth < 200 && type; depth++) {
@@ -254,7 +254,7 @@ static void add_owned(struct builder *b, const struct pyr_type *type)
 }
 
 /* Does the row of @type make asking its function unnecessary? */
-static bool tells_all(const struct pyr_refs *refs, const struct row *row,
+static bool tells_all(const struct pyr_refs *refs, const struct plan_row *row,
 		      const struct pyr_type *type)
 {
 	switch (row->walker) {
@@ -269,7 +269,7 @@ static bool tells_all(const struct pyr_refs *refs, const struct row *row,
 
 /* A struct sequence: a tuple with a traverse function of its own, whose class tells how many
  * items it really has (structseq_traverse(), structseq.c). 0: it is none. */
-static uint64_t struct_sequence_items(struct builder *b, const struct pyr_type *type)
+static uint64_t struct_sequence_items(struct plan_builder *b, const struct pyr_type *type)
 {
 	const struct pyr_type *tuple = pyr_types_get(b->refs->types, b->reader, type->base);
 	pyr_addr dict, n_fields;
@@ -286,7 +286,7 @@ static uint64_t struct_sequence_items(struct builder *b, const struct pyr_type *
 	return count > 0 && count <= STRUCT_SEQUENCE_MAX ? (uint64_t)count : 0;
 }
 
-static void add_pointers(struct builder *b)
+static void add_pointers(struct plan_builder *b)
 {
 	struct pyr_traverse_plan *plan = &b->plan;
 
@@ -314,9 +314,9 @@ static void add_pointers(struct builder *b)
 struct pyr_traverse_plan *pyr_traverse_plan_compile(struct pyr_refs *refs, struct pyr_reader *reader,
 				  const struct pyr_type *type)
 {
-	struct builder b = {.refs = refs, .reader = reader};
+	struct plan_builder b = {.refs = refs, .reader = reader};
 	const struct pyr_type *base = type;
-	const struct row *row;
+	const struct plan_row *row;
 	struct pyr_traverse_plan *plan = NULL;
 	uint64_t items, i;
 

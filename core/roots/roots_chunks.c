@@ -17,34 +17,34 @@
 #define ENTRY_MOST 56u
 #define HEADS_MAX 64u /* bytes before an object: debug allocators, the collector, attributes */
 
-struct chunk {
+struct root_chunk {
 	pyr_addr memory;
 	uint64_t size; /* usable */
 };
 
-struct found {
+struct chunk_found {
 	uint32_t object;
 	pyr_addr slot;
-	struct chunk chunk;
+	struct root_chunk chunk;
 };
 
-struct worker {
+struct chunk_worker {
 	struct pyr_reader reader;
-	PYR_VEC(struct found) found;
+	PYR_VEC(struct chunk_found) found;
 	bool failed;
 };
 
-struct search {
+struct chunk_search {
 	struct pyr_roots *roots;
 	const struct pyr_possible_words *words;
 	struct pyr_buffers buffers;
 	const struct pyr_buffer *buffer; /* the first that ends behind the place */
 	uint32_t next;                   /* the first object that starts behind it */
 	bool failed;
-	PYR_VEC(struct chunk) chunks;
+	PYR_VEC(struct root_chunk) chunks;
 	PYR_VEC(size_t) pieces; /* chunks of about GRAIN bytes begin here */
 	uint64_t piece_bytes;
-	struct worker *workers;
+	struct chunk_worker *workers;
 };
 
 /* An object that nothing of the heap refers to, by the header that the chunk begins with,
@@ -97,7 +97,7 @@ static bool holds_data(const struct pyr_type *type)
 static bool take(void *ctx, pyr_addr memory, uint64_t size, enum pyr_chunk_state state,
 		 size_t region)
 {
-	struct search *s = ctx;
+	struct chunk_search *s = ctx;
 	const struct pyr_heap *heap = s->roots->model->heap;
 	const struct pyr_buffer *last = s->buffers.data + s->buffers.count;
 	pyr_addr end = memory + size - 8; /* up to the size word of the next chunk */
@@ -122,13 +122,13 @@ static bool take(void *ctx, pyr_addr memory, uint64_t size, enum pyr_chunk_state
 		s->piece_bytes = 0;
 	}
 	s->piece_bytes += size;
-	s->failed = s->failed || !pyr_vec_push(&s->chunks, (struct chunk){memory, size - 8});
+	s->failed = s->failed || !pyr_vec_push(&s->chunks, (struct root_chunk){memory, size - 8});
 	return !s->failed;
 }
 
 /* An entry of CPython's table of pointers: next, hash, key, value. Its key is no reference
  * (tracemalloc's have the address of every block), nor is what malloc left behind it. */
-static bool is_hashed_entry(struct worker *w, const struct chunk *chunk)
+static bool is_hashed_entry(struct chunk_worker *w, const struct root_chunk *chunk)
 {
 	const uint8_t *words;
 	uint64_t hash, key;
@@ -141,7 +141,7 @@ static bool is_hashed_entry(struct worker *w, const struct chunk *chunk)
 	return key && pyr_possible_words_hashed(hash, key);
 }
 
-static void scan(struct search *s, struct worker *w, const struct chunk *chunk)
+static void scan(struct chunk_search *s, struct chunk_worker *w, const struct root_chunk *chunk)
 {
 	pyr_addr at = chunk->memory, end = chunk->memory + chunk->size;
 	const uint8_t *run;
@@ -156,15 +156,15 @@ static void scan(struct search *s, struct worker *w, const struct chunk *chunk)
 			memcpy(&word, run + 8 * i, 8);
 			if (!word || (id = pyr_possible_words_object(s->words, word)) == PYR_NO_ID)
 				continue;
-			if (!pyr_vec_push(&w->found, (struct found){id, at, *chunk}))
+			if (!pyr_vec_push(&w->found, (struct chunk_found){id, at, *chunk}))
 				w->failed = true;
 		}
 }
 
 static pyr_error *scan_pieces(void *ctx, unsigned index, size_t begin, size_t end)
 {
-	struct search *s = ctx;
-	struct worker *w = &s->workers[index];
+	struct chunk_search *s = ctx;
+	struct chunk_worker *w = &s->workers[index];
 	size_t i, last;
 
 	i = s->pieces.data[begin];
@@ -174,7 +174,7 @@ static pyr_error *scan_pieces(void *ctx, unsigned index, size_t begin, size_t en
 	return w->failed ? pyr_error_no_memory() : pyr_reader_check(&w->reader);
 }
 
-static pyr_error *take_mapped(struct search *s, struct pyr_glibc *glibc, struct pyr_target *target,
+static pyr_error *take_mapped(struct chunk_search *s, struct pyr_glibc *glibc, struct pyr_target *target,
 			      struct pyr_reader *reader)
 {
 	const struct pyr_obmalloc *o = s->roots->model->heap->obmalloc;
@@ -202,7 +202,7 @@ static pyr_error *take_mapped(struct search *s, struct pyr_glibc *glibc, struct 
 	return NULL;
 }
 
-static pyr_error *list_chunks(struct search *s, struct pyr_control *control)
+static pyr_error *list_chunks(struct chunk_search *s, struct pyr_control *control)
 {
 	struct pyr_python *python = pyr_roots_python(s->roots);
 	struct pyr_glibc_visitor visitor = {.chunk = take, .ctx = s};
@@ -232,7 +232,7 @@ static pyr_error *list_chunks(struct search *s, struct pyr_control *control)
 	return !err && s->failed ? pyr_error_no_memory() : err;
 }
 
-static pyr_error *read_chunks(struct search *s, struct pyr_control *control)
+static pyr_error *read_chunks(struct chunk_search *s, struct pyr_control *control)
 {
 	struct pyr_target *target = pyr_roots_python(s->roots)->target;
 	unsigned workers = pyr_target_concurrent(target) ? pyr_parallel_workers() : 1, i;
@@ -246,7 +246,7 @@ static pyr_error *read_chunks(struct search *s, struct pyr_control *control)
 		pyr_reader_init(&s->workers[i].reader, target);
 	err = pyr_parallel(control, "native memory", workers, s->pieces.count, 1, scan_pieces, s);
 	for (i = 0; i < workers; i++) {
-		struct worker *w = &s->workers[i];
+		struct chunk_worker *w = &s->workers[i];
 
 		for (k = 0; k < w->found.count && !err; k++)
 			pyr_roots_push_id(s->roots, PYR_ROOT_NATIVE, PYR_ROOT_POSSIBLE,
@@ -263,7 +263,7 @@ static pyr_error *read_chunks(struct search *s, struct pyr_control *control)
 pyr_error *pyr_roots_chunks(struct pyr_roots *roots, const struct pyr_possible_words *words,
 			    struct pyr_control *control)
 {
-	struct search s = {.roots = roots, .words = words};
+	struct chunk_search s = {.roots = roots, .words = words};
 	pyr_error *err;
 
 	if (!(err = list_chunks(&s, control)))

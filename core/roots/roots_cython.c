@@ -13,7 +13,7 @@
 #define STRINGS_MIN 8u
 #define ENTRIES_MAX (1u << 20)
 
-struct scan {
+struct cython_scan {
 	struct pyr_roots *roots;
 	struct pyr_types *types;
 	const struct pyr_heap *heap;
@@ -25,14 +25,14 @@ struct scan {
 	bool failed;
 };
 
-static const struct pyr_type *type_of(struct scan *s, pyr_addr object)
+static const struct pyr_type *type_of(struct cython_scan *s, pyr_addr object)
 {
 	uint32_t id = pyr_heap_id(s->heap, object);
 
 	return id == PYR_NO_ID ? NULL : pyr_types_at(s->types, s->heap->type[id]);
 }
 
-static bool has_text(struct scan *s, pyr_addr object, pyr_addr text, uint64_t length)
+static bool has_text(struct cython_scan *s, pyr_addr object, pyr_addr text, uint64_t length)
 {
 	const struct pyr_type *type = type_of(s, object);
 	char *utf8;
@@ -74,7 +74,7 @@ static bool has_text(struct scan *s, pyr_addr object, pyr_addr text, uint64_t le
 }
 
 /* An entry of the table of strings at @slot, whose variable is one of the same image. */
-static void look_for_string(struct scan *s, const struct pyr_image *image, pyr_addr slot,
+static void look_for_string(struct cython_scan *s, const struct pyr_image *image, pyr_addr slot,
 			    pyr_addr variable)
 {
 	uint64_t object, text, size;
@@ -89,7 +89,7 @@ static void look_for_string(struct scan *s, const struct pyr_image *image, pyr_a
 		s->failed = true;
 }
 
-static bool is_function_type(struct scan *s, pyr_addr object)
+static bool is_function_type(struct cython_scan *s, pyr_addr object)
 {
 	static const char suffix[] = "cython_function_or_method";
 	const struct pyr_type *meta = type_of(s, object), *type;
@@ -106,7 +106,7 @@ static bool is_function_type(struct scan *s, pyr_addr object)
 }
 
 /* May the variable be one that borrows? Then its neighbour is a version: a number. */
-static bool beside_number(struct scan *s, pyr_addr slot)
+static bool beside_number(struct cython_scan *s, pyr_addr slot)
 {
 	uint64_t word;
 	int i;
@@ -135,9 +135,9 @@ static bool is_constant(const struct pyr_type *type)
 }
 
 /* The words of an image's variables: @fn for each that is not 0. */
-static pyr_error *each_word(struct scan *s, const struct pyr_statics *statics,
+static pyr_error *each_word(struct cython_scan *s, const struct pyr_statics *statics,
 			    const struct pyr_image *image, struct pyr_control *control,
-			    void (*fn)(struct scan *s, const struct pyr_image *image, pyr_addr slot,
+			    void (*fn)(struct cython_scan *s, const struct pyr_image *image, pyr_addr slot,
 				       pyr_addr word))
 {
 	const struct pyr_static_range *range;
@@ -164,7 +164,7 @@ static pyr_error *each_word(struct scan *s, const struct pyr_statics *statics,
 	return NULL;
 }
 
-static void look(struct scan *s, const struct pyr_image *image, pyr_addr slot, pyr_addr word)
+static void look(struct cython_scan *s, const struct pyr_image *image, pyr_addr slot, pyr_addr word)
 {
 	if (!s->cython_3 && is_function_type(s, word))
 		s->cython_3 = true;
@@ -172,7 +172,7 @@ static void look(struct scan *s, const struct pyr_image *image, pyr_addr slot, p
 		look_for_string(s, image, slot, word);
 }
 
-static void push(struct scan *s, pyr_addr slot, pyr_addr object)
+static void push(struct cython_scan *s, pyr_addr slot, pyr_addr object)
 {
 	pyr_roots_push(s->roots, PYR_ROOT_RUNTIME, PYR_ROOT_OWNED, object, slot, 0,
 		       PYR_ROOT_ROW_CYTHON);
@@ -186,7 +186,7 @@ static bool is_own(const struct pyr_type *type, const struct pyr_image *image)
 }
 
 /* Everything in the structure of Cython 3 where nothing borrows. */
-static void push_any(struct scan *s, const struct pyr_image *image, pyr_addr slot, pyr_addr word)
+static void push_any(struct cython_scan *s, const struct pyr_image *image, pyr_addr slot, pyr_addr word)
 {
 	const struct pyr_type *type = type_of(s, word);
 
@@ -194,7 +194,7 @@ static void push_any(struct scan *s, const struct pyr_image *image, pyr_addr slo
 		push(s, slot, word);
 }
 
-static void push_constant(struct scan *s, const struct pyr_image *image, pyr_addr slot,
+static void push_constant(struct cython_scan *s, const struct pyr_image *image, pyr_addr slot,
 			  pyr_addr word)
 {
 	const struct pyr_type *type = type_of(s, word);
@@ -205,7 +205,7 @@ static void push_constant(struct scan *s, const struct pyr_image *image, pyr_add
 		push(s, slot, word);
 }
 
-static pyr_error *scan_image(struct scan *s, const struct pyr_statics *statics,
+static pyr_error *scan_image(struct cython_scan *s, const struct pyr_statics *statics,
 			     const struct pyr_image *image, struct pyr_control *control)
 {
 	pyr_addr previous = 0, object;
@@ -234,7 +234,7 @@ static pyr_error *scan_image(struct scan *s, const struct pyr_statics *statics,
 pyr_error *pyr_roots_cython(struct pyr_roots *roots, struct pyr_control *control)
 {
 	struct pyr_python *python = pyr_roots_python(roots);
-	struct scan s = {.roots = roots,
+	struct cython_scan s = {.roots = roots,
 			 .types = roots->model->heap->types,
 			 .heap = roots->model->heap,
 			 .layout = &python->layout,

@@ -10,7 +10,7 @@ static const char *const parts[] = {"frame of",        "function of running",
 				    "code of running", "locals of running",
 				    "frame object of", "generator running"};
 
-struct place {
+struct frame_place {
 	struct pyr_roots *roots;
 	struct pyr_reader *reader;
 	const struct pyr_layout *layout;
@@ -23,7 +23,7 @@ struct place {
 	struct pyr_stack_site answer;
 };
 
-static void push(struct place *p, enum pyr_root_kind kind, unsigned flags, pyr_addr object,
+static void push(struct frame_place *p, enum pyr_root_kind kind, unsigned flags, pyr_addr object,
 		 pyr_addr slot, uint64_t what)
 {
 	pyr_roots_push(p->roots, kind, flags, object, slot, p->thread, p->index << 32 | what);
@@ -31,7 +31,7 @@ static void push(struct place *p, enum pyr_root_kind kind, unsigned flags, pyr_a
 
 /* A reference in an interpreter frame, maybe a stack reference: bit 0 set means that it
  * is not counted; both low bits, a tagged int. */
-static void push_reference(struct place *p, enum pyr_field field, bool owned, uint64_t part)
+static void push_reference(struct frame_place *p, enum pyr_field field, bool owned, uint64_t part)
 {
 	uint64_t word;
 	int32_t offset = pyr_layout_offset(p->layout, field);
@@ -51,7 +51,7 @@ static void push_reference(struct place *p, enum pyr_field field, bool owned, ui
 }
 
 /* How many words of localsplus the walker of generators tells for a frame that runs. */
-static bool told_by_generator(const struct place *p, pyr_addr slot)
+static bool told_by_generator(const struct frame_place *p, pyr_addr slot)
 {
 	const struct pyr_layout *l = p->layout;
 	pyr_addr first =
@@ -69,7 +69,7 @@ static bool told_by_generator(const struct place *p, pyr_addr slot)
 
 /* Every field is owned by the frame, which is nobody's; that of a generator is the
  * generator's, and its fields are edges of the generator. */
-static void interpreter_frame(struct place *p)
+static void interpreter_frame(struct frame_place *p)
 {
 	const struct pyr_frame *f = p->frame;
 	bool own = !f->generator;
@@ -91,14 +91,14 @@ static void interpreter_frame(struct place *p)
 	}
 }
 
-static pyr_addr stack_at(struct place *p, pyr_addr bottom, uint32_t index)
+static pyr_addr stack_at(struct frame_place *p, pyr_addr bottom, uint32_t index)
 {
 	uint64_t word;
 
 	return pyr_try_u64(p->reader, bottom + 8 * (pyr_addr)index, &word) ? word : 0;
 }
 
-static bool is_exactly(struct place *p, pyr_addr object, enum pyr_known type)
+static bool is_exactly(struct frame_place *p, pyr_addr object, enum pyr_known type)
 {
 	pyr_addr known = pyr_roots_python(p->roots)->known[type];
 
@@ -108,7 +108,7 @@ static bool is_exactly(struct place *p, pyr_addr object, enum pyr_known type)
 
 /* Does the call of @callable lead to @callee? A function of Python code to its own code
  * alone; what else is called may lead anywhere. */
-static bool leads_to(struct place *p, pyr_addr callable, const struct pyr_frame *callee)
+static bool leads_to(struct frame_place *p, pyr_addr callable, const struct pyr_frame *callee)
 {
 	if (is_exactly(p, callable, PYR_KNOWN_METHOD_TYPE))
 		callable = pyr_get_addr(p->layout, p->reader, callable, PyMethodObject, im_func);
@@ -118,7 +118,7 @@ static bool leads_to(struct place *p, pyr_addr callable, const struct pyr_frame 
 	return callable != 0;
 }
 
-static bool stack_site(struct place *p, struct pyr_stack_site *ret)
+static bool stack_site(struct frame_place *p, struct pyr_stack_site *ret)
 {
 	if (p->asked_code != p->frame->code || p->asked_at != p->frame->lasti) {
 		p->asked_code = p->frame->code;
@@ -133,7 +133,7 @@ static bool stack_site(struct place *p, struct pyr_stack_site *ret)
 /* How many values are on the stack of a frame object that waits for @callee, whose depth
  * the evaluation loop keeps to itself: worked out from the instruction that it is at.
  * False where that cannot be done for sure. */
-static bool depth_of(struct place *p, pyr_addr bottom, const struct pyr_frame *callee,
+static bool depth_of(struct frame_place *p, pyr_addr bottom, const struct pyr_frame *callee,
 		     uint32_t *ret)
 {
 	struct pyr_stack_site site;
@@ -160,7 +160,7 @@ static bool depth_of(struct place *p, pyr_addr bottom, const struct pyr_frame *c
 /* Whoever called the frame owns one reference to it (_PyFunction_Vectorcall(),
  * PyEval_EvalCode() and the like); that of a generator is the generator's own
  * (gen_send_ex()). tstate->frame is borrowed. @callee is the frame it waits for. */
-static void frame_object(struct place *p, const struct pyr_frame *callee)
+static void frame_object(struct frame_place *p, const struct pyr_frame *callee)
 {
 	const struct pyr_frame *f = p->frame;
 	pyr_addr bottom =
@@ -193,7 +193,7 @@ static void frame_object(struct place *p, const struct pyr_frame *callee)
 pyr_error *pyr_roots_frames(struct pyr_roots *roots, struct pyr_control *control)
 {
 	struct pyr_python *python = pyr_roots_python(roots);
-	struct place p = {.roots = roots, .layout = &python->layout, .reader = &python->reader};
+	struct frame_place p = {.roots = roots, .layout = &python->layout, .reader = &python->reader};
 	bool objects = pyr_is(p.layout, frame_layout, FRAME_OBJECTS);
 	struct pyr_frames frames;
 	pyr_error *err = NULL;

@@ -8,7 +8,7 @@
 
 enum of { OF_THREAD, OF_INTERPRETER, OF_RUNTIME, OF_GC };
 
-struct row {
+struct interpreter_row {
 	enum of of;
 	enum pyr_field field;
 	const char *text;
@@ -16,7 +16,7 @@ struct row {
 
 #define NO_FIELD ((enum pyr_field)PYR_F_COUNT)
 
-static const struct row rows[] = {
+static const struct interpreter_row rows[] = {
 #define ROOT_FIELD(of, s, f, text) {OF_##of, PYR_FIELD(s, f), text},
 #define ROOT_SPECIAL(of, id, text) {OF_##of, NO_FIELD, text},
 #include "roots/roots_fields.def"
@@ -25,7 +25,7 @@ static const struct row rows[] = {
 };
 #define ROWS PYR_ROOT_ROWS
 
-struct place {
+struct interpreter_place {
 	struct pyr_roots *roots;
 	struct pyr_reader *reader;
 	const struct pyr_layout *layout;
@@ -34,7 +34,7 @@ struct place {
 };
 
 /* The reference in the word at @slot. */
-static void push_word(const struct place *p, pyr_addr slot, uint64_t row, uint64_t index)
+static void push_word(const struct interpreter_place *p, pyr_addr slot, uint64_t row, uint64_t index)
 {
 	uint64_t word;
 
@@ -44,7 +44,7 @@ static void push_word(const struct place *p, pyr_addr slot, uint64_t row, uint64
 }
 
 /* The rows of one structure at @base. */
-static void push_rows(const struct place *p, enum of of, enum pyr_struct structure, pyr_addr base)
+static void push_rows(const struct interpreter_place *p, enum of of, enum pyr_struct structure, pyr_addr base)
 {
 	const struct pyr_field_place *place;
 	size_t i, k;
@@ -62,7 +62,7 @@ static void push_rows(const struct place *p, enum of of, enum pyr_struct structu
 
 /* --- threads --- */
 
-static void push_thread(struct place *p, pyr_addr tstate)
+static void push_thread(struct interpreter_place *p, pyr_addr tstate)
 {
 	static const struct {
 		enum pyr_field field;
@@ -88,7 +88,7 @@ static void push_thread(struct place *p, pyr_addr tstate)
 
 /* atexit: an array of pointers to {func, args, kwargs} (3.10-3.13, atexitmodule.c), or a
  * list (3.14+). */
-static void push_atexit(const struct place *p, pyr_addr interpreter)
+static void push_atexit(const struct interpreter_place *p, pyr_addr interpreter)
 {
 	int32_t at = pyr_offset(p->layout, PyInterpreterState, atexit_callbacks);
 	pyr_addr array, callback;
@@ -110,7 +110,7 @@ static void push_atexit(const struct place *p, pyr_addr interpreter)
 }
 
 /* struct _Py_unicode_ids: a size and an array (3.10+). */
-static void push_identifiers(const struct place *p, pyr_addr interpreter)
+static void push_identifiers(const struct interpreter_place *p, pyr_addr interpreter)
 {
 	int32_t at = pyr_offset(p->layout, PyInterpreterState, unicode_ids);
 	pyr_addr array;
@@ -125,7 +125,7 @@ static void push_identifiers(const struct place *p, pyr_addr interpreter)
 }
 
 /* The cache of type attributes owns its names, and borrows its values (typeobject.c). */
-static void push_type_cache(const struct place *p, pyr_addr interpreter)
+static void push_type_cache(const struct interpreter_place *p, pyr_addr interpreter)
 {
 	const struct pyr_field_place *place =
 		pyr_layout_place(p->layout, PYR_FIELD(PyInterpreterState, type_cache));
@@ -141,7 +141,7 @@ static void push_type_cache(const struct place *p, pyr_addr interpreter)
 
 /* What static types keep in the interpreter (3.12+). The walker of types tells the
  * first dict there is as the type's own: the others are here. */
-static void push_static_types(const struct place *p, pyr_addr interpreter, enum pyr_field array)
+static void push_static_types(const struct interpreter_place *p, pyr_addr interpreter, enum pyr_field array)
 {
 	const struct pyr_field_place *place = pyr_layout_place(p->layout, array);
 	struct pyr_types *types = p->roots->model->heap->types;
@@ -167,7 +167,7 @@ static void push_static_types(const struct place *p, pyr_addr interpreter, enum 
 	}
 }
 
-static void push_one(struct place *p, const struct pyr_interpreter *in)
+static void push_one(struct interpreter_place *p, const struct pyr_interpreter *in)
 {
 	int32_t at = pyr_offset(p->layout, PyInterpreterState, modules);
 
@@ -186,7 +186,7 @@ static void push_one(struct place *p, const struct pyr_interpreter *in)
 }
 
 /* The tables are owned by a C variable, or each by its interpreter (3.12+). */
-static void push_interned(struct place *p)
+static void push_interned(struct interpreter_place *p)
 {
 	int32_t at = pyr_offset(p->layout, PyInterpreterState, interned_strings);
 	struct pyr_python *python = pyr_roots_python(p->roots);
@@ -209,7 +209,7 @@ static void push_interned(struct place *p)
 pyr_error *pyr_roots_interpreters(struct pyr_roots *roots, struct pyr_control *control)
 {
 	struct pyr_python *python = pyr_roots_python(roots);
-	struct place p = {.roots = roots, .reader = &python->reader, .layout = &python->layout};
+	struct interpreter_place p = {.roots = roots, .reader = &python->reader, .layout = &python->layout};
 	pyr_error *err;
 	size_t i;
 
@@ -286,7 +286,7 @@ static void row_name(const struct pyr_roots *roots, const struct pyr_root *root,
 		     struct pyr_strbuf *out)
 {
 	uint32_t number = (uint32_t)root->b, index = (uint32_t)(root->b >> 32);
-	const struct row *row = number < ROWS ? &rows[number] : NULL;
+	const struct interpreter_row *row = number < ROWS ? &rows[number] : NULL;
 
 	if (!row) {
 		pyr_strbuf_add(out, "?");

@@ -29,7 +29,7 @@ static bool next_writable(const struct pyr_target *target, pyr_addr *at, pyr_add
 	return false;
 }
 
-struct walk {
+struct native_walk {
 	struct pyr_roots *roots;
 	const struct pyr_possible_words *words;
 	const struct pyr_borrowed_words *borrowed;
@@ -38,7 +38,7 @@ struct walk {
 };
 
 /* The end of the object that @addr lies in, or @addr. Rising addresses. */
-static pyr_addr skip_object(struct walk *w, pyr_addr addr)
+static pyr_addr skip_object(struct native_walk *w, pyr_addr addr)
 {
 	struct pyr_heap *heap = w->roots->model->heap;
 	struct pyr_reader *reader = &pyr_roots_python(w->roots)->reader;
@@ -54,7 +54,7 @@ static pyr_addr skip_object(struct walk *w, pyr_addr addr)
 	return addr;
 }
 
-static void scan(struct walk *w, pyr_addr at, pyr_addr end)
+static void scan(struct native_walk *w, pyr_addr at, pyr_addr end)
 {
 	struct pyr_reader *reader = &pyr_roots_python(w->roots)->reader;
 	const uint8_t *run;
@@ -78,7 +78,7 @@ static pyr_error *scan_statics(struct pyr_roots *roots, const struct pyr_possibl
 			       struct pyr_control *control)
 {
 	struct pyr_target *target = pyr_roots_python(roots)->target;
-	struct walk w = {.roots = roots, .words = words};
+	struct native_walk w = {.roots = roots, .words = words};
 	struct pyr_borrowed_words borrowed;
 	struct pyr_statics statics;
 	pyr_addr at, stop;

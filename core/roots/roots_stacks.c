@@ -24,7 +24,7 @@ static const char *register_name(const struct pyr_target *target, uint64_t index
 	return index < sizeof(x86_64) / sizeof(*x86_64) ? x86_64[index] : NULL;
 }
 
-struct walk {
+struct stack_walk {
 	struct pyr_roots *roots;
 	const struct pyr_possible_words *words;
 	enum pyr_root_kind kind;
@@ -33,7 +33,7 @@ struct walk {
 	bool stop;     /* at the first absent byte */
 };
 
-static void scan(struct walk *w, pyr_addr at, pyr_addr end)
+static void scan(struct stack_walk *w, pyr_addr at, pyr_addr end)
 {
 	struct pyr_reader *reader = &pyr_roots_python(w->roots)->reader;
 	const uint8_t *run;
@@ -103,8 +103,8 @@ static void scan_thread(struct pyr_roots *roots, const struct pyr_possible_words
 	struct pyr_target *target = pyr_roots_python(roots)->target;
 	const struct pyr_thread *thread = &target->threads.data[index];
 	const struct pyr_mapping *m = pyr_target_mapping_at(target, thread->sp);
-	struct walk stack = {roots, words, PYR_ROOT_C_STACK, index, thread->sp, !m};
-	struct walk tls = {roots,       words, PYR_ROOT_C_STATIC, index | PYR_POSSIBLE_WORDS_TLS,
+	struct stack_walk stack = {roots, words, PYR_ROOT_C_STACK, index, thread->sp, !m};
+	struct stack_walk tls = {roots,       words, PYR_ROOT_C_STATIC, index | PYR_POSSIBLE_WORDS_TLS,
 			   thread->tls, false};
 	pyr_addr from = thread->sp, to = m ? m->end : thread->sp + STACK_MAX, range[2];
 	unsigned i;

@@ -18,7 +18,7 @@
 #define RANGE_MAX (UINT64_C(256) << 20)
 #define SIGNALS 64u /* Linux */
 
-struct scan {
+struct static_scan {
 	struct pyr_roots *roots;
 	struct pyr_types *types;
 	const struct pyr_heap *heap;
@@ -45,7 +45,7 @@ static pyr_addr static_size(const struct pyr_layout *l, const struct pyr_type *t
 }
 
 /* Is the word inside of an object that is a C variable? Then it is an edge. */
-static bool in_object(struct scan *s, pyr_addr slot)
+static bool in_object(struct static_scan *s, pyr_addr slot)
 {
 	const struct pyr_type *type;
 
@@ -57,7 +57,7 @@ static bool in_object(struct scan *s, pyr_addr slot)
 	return slot < s->end;
 }
 
-static bool same_text(struct scan *s, pyr_addr str, pyr_addr text)
+static bool same_text(struct static_scan *s, pyr_addr str, pyr_addr text)
 {
 	pyr_error *err;
 	char *name;
@@ -74,14 +74,14 @@ static bool same_text(struct scan *s, pyr_addr str, pyr_addr text)
 	return same;
 }
 
-static pyr_addr word_at(struct scan *s, pyr_addr addr)
+static pyr_addr word_at(struct static_scan *s, pyr_addr addr)
 {
 	uint64_t word;
 
 	return pyr_try_u64(&s->reader, addr, &word) ? word : 0;
 }
 
-static bool of_type(struct scan *s, pyr_addr object, enum pyr_known known)
+static bool of_type(struct static_scan *s, pyr_addr object, enum pyr_known known)
 {
 	uint64_t type;
 
@@ -91,7 +91,7 @@ static bool of_type(struct scan *s, pyr_addr object, enum pyr_known known)
 }
 
 /* The one character of a str, or the one byte of a bytes; -1: it has more or less. */
-static int only_character(struct scan *s, pyr_addr object, enum pyr_known known)
+static int only_character(struct static_scan *s, pyr_addr object, enum pyr_known known)
 {
 	uint64_t length;
 	uint8_t byte;
@@ -129,7 +129,7 @@ static int only_character(struct scan *s, pyr_addr object, enum pyr_known known)
 
 /* Does @slot lie in an array of the 256 one-character strings (unicode_latin1) or bytes
  * (characters)? *@table is remembered. */
-static bool in_table(struct scan *s, pyr_addr slot, pyr_addr object, enum pyr_known known,
+static bool in_table(struct static_scan *s, pyr_addr slot, pyr_addr object, enum pyr_known known,
 		     pyr_addr *table)
 {
 	unsigned i, filled = 0;
@@ -159,7 +159,7 @@ static bool in_table(struct scan *s, pyr_addr slot, pyr_addr object, enum pyr_kn
 
 /* struct _PyArg_Parser, getargs.c: the tuple of the names in the array @keywords from the
  * first that may be given by name on. */
-static bool is_parser(struct scan *s, pyr_addr slot, pyr_addr keywords, pyr_addr tuple)
+static bool is_parser(struct static_scan *s, pyr_addr slot, pyr_addr keywords, pyr_addr tuple)
 {
 	pyr_addr items, item;
 	uint64_t count, i;
@@ -185,7 +185,7 @@ static bool is_parser(struct scan *s, pyr_addr slot, pyr_addr keywords, pyr_addr
 /* property_descr_get() of 3.6 and 3.7 (descrobject.c) keeps the tuple of its one argument
  * for the next call, and does not own what is in it: an object that the collector
  * tracks, in a tuple that it does not. The edge of the tuple then does not count. */
-static bool is_kept_arguments(struct scan *s, uint32_t id, pyr_addr tuple)
+static bool is_kept_arguments(struct static_scan *s, uint32_t id, pyr_addr tuple)
 {
 	struct pyr_model *model = s->roots->model;
 	struct pyr_object_header header, item;
@@ -214,7 +214,7 @@ static bool is_kept_arguments(struct scan *s, uint32_t id, pyr_addr tuple)
 }
 
 /* The types of the ast module and their one instances, static variables until 3.9. */
-static bool is_ast(struct scan *s, uint32_t id, bool *is_type)
+static bool is_ast(struct static_scan *s, uint32_t id, bool *is_type)
 {
 	const struct pyr_type *type = pyr_types_at(s->types, s->heap->type[id]);
 	const char *name;
@@ -228,14 +228,14 @@ static bool is_ast(struct scan *s, uint32_t id, bool *is_type)
 	return !strncmp(name, "_ast.", 5) || !strncmp(name, "ast.", 4);
 }
 
-static void push(struct scan *s, uint32_t id, pyr_addr slot, uint64_t row)
+static void push(struct static_scan *s, uint32_t id, pyr_addr slot, uint64_t row)
 {
 	pyr_roots_push_id(s->roots, PYR_ROOT_RUNTIME, PYR_ROOT_OWNED, id, slot, 0, row);
 	if (!pyr_vec_push(&s->roots->state->statics, slot))
 		s->roots->state->failed = true;
 }
 
-static void look(struct scan *s, pyr_addr slot, pyr_addr object, uint32_t id, bool python)
+static void look(struct static_scan *s, pyr_addr slot, pyr_addr object, uint32_t id, bool python)
 {
 	uint64_t row;
 	bool type;
@@ -275,7 +275,7 @@ static void look(struct scan *s, pyr_addr slot, pyr_addr object, uint32_t id, bo
 
 /* An entry of the method cache (typeobject.c): {version, name, value}, zero or a str's
  * name under a version. *@filled tells which. */
-static bool is_cache_entry(struct scan *s, pyr_addr entry, bool *filled)
+static bool is_cache_entry(struct static_scan *s, pyr_addr entry, bool *filled)
 {
 	uint64_t version, name;
 
@@ -297,7 +297,7 @@ struct run {
 
 /* Of the run's entries those that one table has room for: most of them. Zeros around the
  * table and words that look like an entry make a run longer than the table. */
-static bool push_cache(struct scan *s, const struct run *run, uint32_t size)
+static bool push_cache(struct static_scan *s, const struct run *run, uint32_t size)
 {
 	const pyr_addr *filled = run->filled.data;
 	size_t i, first = 0, best = 0, most = 0;
@@ -325,7 +325,7 @@ static bool push_cache(struct scan *s, const struct run *run, uint32_t size)
 
 /* The cache of type attributes as a static variable (until 3.9) owns its names: the only
  * long run of such entries. */
-static pyr_error *find_cache(struct scan *s, const struct pyr_static_range *range,
+static pyr_error *find_cache(struct static_scan *s, const struct pyr_static_range *range,
 			     struct pyr_control *control)
 {
 	uint32_t size = pyr_sizeof(s->layout, type_cache_entry), phase;
@@ -359,7 +359,7 @@ static pyr_error *find_cache(struct scan *s, const struct pyr_static_range *rang
 
 /* The names of the fields of ast nodes are members of one structure with the types
  * (Python-ast.c, astmodulestate, 3.9): strings where most words are types. */
-static void push_ast_names(struct scan *s)
+static void push_ast_names(struct static_scan *s)
 {
 	pyr_addr slot, word;
 
@@ -372,14 +372,14 @@ static void push_ast_names(struct scan *s)
 
 /* An entry of the table of signal handlers, {tripped, function} (signalmodule.c, Handlers;
  * pycore_signal.h), seen from its function. */
-static bool is_handler(struct scan *s, pyr_addr slot)
+static bool is_handler(struct static_scan *s, pyr_addr slot)
 {
 	return word_at(s, slot - 8) <= 1 && pyr_heap_id(s->heap, word_at(s, slot)) != PYR_NO_ID;
 }
 
 /* The table has an entry for each signal from 1 on; most are the same int, SIG_DFL.
  * It lies in a static variable, or in the runtime (3.11+). @slot has an int. */
-static void push_handlers(struct scan *s, pyr_addr slot)
+static void push_handlers(struct static_scan *s, pyr_addr slot)
 {
 	pyr_addr first = slot, word = word_at(s, slot);
 	unsigned i, same = 0;
@@ -399,7 +399,7 @@ static void push_handlers(struct scan *s, pyr_addr slot)
 	s->handlers = first;
 }
 
-static pyr_error *find_handlers(struct scan *s, const struct pyr_static_range *range,
+static pyr_error *find_handlers(struct static_scan *s, const struct pyr_static_range *range,
 				struct pyr_control *control)
 {
 	pyr_addr slot = (range->start + 7) & ~UINT64_C(7), word;
@@ -419,7 +419,7 @@ static pyr_error *find_handlers(struct scan *s, const struct pyr_static_range *r
 	return NULL;
 }
 
-static pyr_error *scan_range(struct scan *s, const struct pyr_static_range *range,
+static pyr_error *scan_range(struct static_scan *s, const struct pyr_static_range *range,
 			     struct pyr_control *control)
 {
 	pyr_addr runtime = s->python->runtime;
@@ -452,7 +452,7 @@ static pyr_error *scan_range(struct scan *s, const struct pyr_static_range *rang
 pyr_error *pyr_roots_statics(struct pyr_roots *roots, struct pyr_control *control)
 {
 	struct pyr_python *python = pyr_roots_python(roots);
-	struct scan s = {.roots = roots,
+	struct static_scan s = {.roots = roots,
 			 .types = roots->model->heap->types,
 			 .heap = roots->model->heap,
 			 .layout = &python->layout,

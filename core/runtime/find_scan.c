@@ -93,7 +93,7 @@ static bool reaches(struct pyr_reader *reader, pyr_addr at, int32_t offset, pyr_
 	return false;
 }
 
-struct scan {
+struct find_scan {
 	struct pyr_target *target;
 	struct pyr_reader reader; /* for what the words point to */
 	struct shapes shapes;
@@ -106,7 +106,7 @@ struct scan {
 /* --- the runtime --- */
 
 /* interpreters.head and .main lie next to each other in every version. */
-static bool is_runtime(struct scan *scan, const struct shape *s, pyr_addr at, pyr_addr head,
+static bool is_runtime(struct find_scan *scan, const struct shape *s, pyr_addr at, pyr_addr head,
 		       pyr_addr main)
 {
 	struct pyr_reader *reader = &scan->reader;
@@ -125,7 +125,7 @@ static bool is_runtime(struct scan *scan, const struct shape *s, pyr_addr at, py
 
 static bool runtime_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t size)
 {
-	struct scan *scan = ctx;
+	struct find_scan *scan = ctx;
 	struct pyr_candidate c = {.found_by = "scan"};
 	uint64_t pair[2];
 	size_t i, j;
@@ -150,7 +150,7 @@ static bool runtime_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t
 	return true;
 }
 
-static pyr_error *scan_ranges(struct scan *scan, struct pyr_reader *reader,
+static pyr_error *scan_ranges(struct find_scan *scan, struct pyr_reader *reader,
 			      const struct pyr_ranges *ranges,
 			      bool (*fn)(void *, pyr_addr, const uint8_t *, size_t))
 {
@@ -164,7 +164,7 @@ static pyr_error *scan_ranges(struct scan *scan, struct pyr_reader *reader,
 pyr_error *pyr_find_by_runtime_scan(struct pyr_target *target, struct pyr_reader *reader,
 				    struct pyr_candidates *ret)
 {
-	struct scan *scan = calloc(1, sizeof(*scan));
+	struct find_scan *scan = calloc(1, sizeof(*scan));
 	struct pyr_ranges ranges = {0};
 	pyr_error *err;
 
@@ -186,7 +186,7 @@ pyr_error *pyr_find_by_runtime_scan(struct pyr_target *target, struct pyr_reader
 
 /* pthread_self(): the thread pointer itself on x86-64; somewhat below it on
  * aarch64, where struct pthread precedes the thread control block. */
-static bool is_thread_id(const struct scan *scan, uint64_t word)
+static bool is_thread_id(const struct find_scan *scan, uint64_t word)
 {
 	uint64_t slack = scan->target->machine == PYR_MACHINE_AARCH64 ? 8192 : 0;
 	size_t i = pyr_search(k, scan->id_count, scan->ids[k] < word);
@@ -195,7 +195,7 @@ static bool is_thread_id(const struct scan *scan, uint64_t word)
 }
 
 /* 3.6 has no runtime that would lie in an image: what exports its collector does. */
-static void image_of_3_6(struct scan *scan, struct pyr_candidate *c)
+static void image_of_3_6(struct find_scan *scan, struct pyr_candidate *c)
 {
 	pyr_addr variable;
 	size_t i;
@@ -214,7 +214,7 @@ static void image_of_3_6(struct scan *scan, struct pyr_candidate *c)
 
 static bool thread_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t size)
 {
-	struct scan *scan = ctx;
+	struct find_scan *scan = ctx;
 	struct pyr_candidate c;
 	uint64_t word, interp, head;
 	const struct shape *s;
@@ -257,7 +257,7 @@ static bool thread_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t 
 pyr_error *pyr_find_by_thread_scan(struct pyr_target *target, struct pyr_reader *reader,
 				   struct pyr_candidates *ret)
 {
-	struct scan *scan = calloc(1, sizeof(*scan));
+	struct find_scan *scan = calloc(1, sizeof(*scan));
 	struct pyr_ranges ranges = {0};
 	pyr_error *err = NULL;
 	size_t i;

@@ -45,7 +45,7 @@ struct pyr_copy {
 };
 
 /* One pass at work. */
-struct work {
+struct copy_work {
 	struct pyr_copy *copy;
 	const struct pyr_copy_pass *pass;
 	struct pyr_range_list pieces; /* ranges, cut at areas and at BATCH_BYTES */
@@ -181,7 +181,7 @@ static pyr_error *add_areas(struct pyr_copy *copy, const struct pyr_copy_plan *p
 }
 
 /* Cut the plan's ranges into pieces that lie in one area, and group these. */
-static pyr_error *make_batches(struct work *work, const struct pyr_copy_plan *plan)
+static pyr_error *make_batches(struct copy_work *work, const struct pyr_copy_plan *plan)
 {
 	const struct pyr_copy *copy = work->copy;
 	struct batch batch = {0};
@@ -248,7 +248,7 @@ static pyr_error *store(struct pyr_copy *copy, const struct area *area, pyr_addr
 }
 
 /* Store the pages of [addr, addr + len) that differ from what is there. */
-static pyr_error *store_changes(struct work *work, const struct area *area, pyr_addr addr,
+static pyr_error *store_changes(struct copy_work *work, const struct area *area, pyr_addr addr,
 				const uint8_t *bytes, size_t len)
 {
 	size_t page = work->copy->process->page_size, at, from;
@@ -285,7 +285,7 @@ static pyr_error *refuse(struct pyr_copy *copy, pyr_addr addr)
 }
 
 /* A batch that could not be read as a whole: page by page. */
-static pyr_error *copy_pages(struct work *work, const struct batch *batch, uint8_t *buf)
+static pyr_error *copy_pages(struct copy_work *work, const struct batch *batch, uint8_t *buf)
 {
 	struct pyr_copy *copy = work->copy;
 	uint64_t page = copy->process->page_size;
@@ -313,7 +313,7 @@ static pyr_error *copy_pages(struct work *work, const struct batch *batch, uint8
 	return NULL;
 }
 
-static bool counts(struct work *work)
+static bool counts(struct copy_work *work)
 {
 	if (!work->pass->counts || work->pass->counts(work->pass->ctx))
 		return true;
@@ -321,7 +321,7 @@ static bool counts(struct work *work)
 	return false;
 }
 
-static pyr_error *copy_batch(struct work *work, const struct batch *batch, uint8_t *buf)
+static pyr_error *copy_batch(struct copy_work *work, const struct batch *batch, uint8_t *buf)
 {
 	struct pyr_copy *copy = work->copy;
 	const struct pyr_range *r = work->pieces.v.data + batch->first;
@@ -360,7 +360,7 @@ static pyr_error *copy_batch(struct work *work, const struct batch *batch, uint8
 
 static pyr_error *copy_batches(void *ctx, unsigned worker, size_t begin, size_t end)
 {
-	struct work *work = ctx;
+	struct copy_work *work = ctx;
 	pyr_error *err;
 	size_t i;
 
@@ -436,7 +436,7 @@ static int range_by_start(const void *a, const void *b)
 pyr_error *pyr_copy_run(struct pyr_copy *copy, const struct pyr_copy_plan *plan,
 			const struct pyr_copy_pass *pass, struct pyr_copy_result *ret)
 {
-	struct work work = {.copy = copy, .pass = pass};
+	struct copy_work work = {.copy = copy, .pass = pass};
 	unsigned workers = pyr_parallel_workers();
 	pyr_error *err;
 

@@ -16,7 +16,7 @@
 typedef bool attribute_fn(void *ctx, const char *name, pyr_addr value);
 
 /* Where an instance keeps its attributes: a dict, or values whose keys the type has. */
-struct place {
+struct attribute_place {
 	pyr_addr dict, values;
 };
 
@@ -42,10 +42,10 @@ static pyr_addr classic_dict(const struct pyr_layout *l, struct pyr_reader *read
 	return dict;
 }
 
-static struct place find_place(const struct pyr_layout *l, struct pyr_reader *reader,
+static struct attribute_place find_place(const struct pyr_layout *l, struct pyr_reader *reader,
 			       const struct pyr_type *type, pyr_addr obj)
 {
-	struct place place = {0};
+	struct attribute_place place = {0};
 	uint64_t word, valid;
 
 	if (!(type->flags & l->type_flags & PYR_TPFLAGS_MANAGED_DICT)) {
@@ -164,7 +164,7 @@ pyr_error *pyr_object_attributes(struct pyr_types *types, struct pyr_reader *rea
 	const struct pyr_layout *l = pyr_types_layout(types);
 	const struct pyr_type *type, *class;
 	struct pyr_dict_iter iter;
-	struct place place;
+	struct attribute_place place;
 	pyr_error *err = NULL;
 	bool more = true;
 	int i;
@@ -196,14 +196,14 @@ pyr_error *pyr_object_attributes(struct pyr_types *types, struct pyr_reader *rea
 	return err;
 }
 
-struct search {
+struct attribute_search {
 	const char *name;
 	pyr_addr found;
 };
 
 static bool match(void *ctx, const char *name, pyr_addr value)
 {
-	struct search *search = ctx;
+	struct attribute_search *search = ctx;
 
 	if (strcmp(name, search->name) == 0)
 		search->found = value;
@@ -213,7 +213,7 @@ static bool match(void *ctx, const char *name, pyr_addr value)
 pyr_addr pyr_object_attribute(struct pyr_types *types, struct pyr_reader *reader, pyr_addr obj,
 			      const char *name)
 {
-	struct search search = {.name = name};
+	struct attribute_search search = {.name = name};
 
 	pyr_error_destroy(pyr_object_attributes(types, reader, obj, match, &search));
 	return search.found;

@@ -14,7 +14,7 @@ struct held {
 	uint32_t root;                    /* index into the roots, or UINT32_MAX */
 };
 
-struct answer {
+struct reachable_answer {
 	struct pyr_model *model;
 	struct pyr_roots *roots;
 	uint32_t *objects, count;
@@ -34,7 +34,7 @@ static bool is_candidate(const struct pyr_heap *heap, const uint8_t *unreachable
 	       !unreachable[id];
 }
 
-static pyr_error *choose(struct pyr_context *context, struct answer *a, int generation)
+static pyr_error *choose(struct pyr_context *context, struct reachable_answer *a, int generation)
 {
 	struct pyr_heap *heap = a->model->heap;
 	struct pyr_reader *reader = &context->session->python->reader;
@@ -73,7 +73,7 @@ static pyr_error *choose(struct pyr_context *context, struct answer *a, int gene
 				 &a->subset);
 }
 
-static pyr_error *select_groups(struct pyr_context *context, struct answer *a)
+static pyr_error *select_groups(struct pyr_context *context, struct reachable_answer *a)
 {
 	const struct pyr_value *show = pyr_context_option(context, PYR_OPT_cycles_show);
 	const struct pyr_cycle_group *group;
@@ -98,7 +98,7 @@ static pyr_error *select_groups(struct pyr_context *context, struct answer *a)
 
 /* --- who holds the examples --- */
 
-static pyr_error *add_holder(struct pyr_context *context, struct answer *a, struct held *held,
+static pyr_error *add_holder(struct pyr_context *context, struct reachable_answer *a, struct held *held,
 			     uint32_t from, uint32_t to)
 {
 	struct pyr_heap *heap = a->model->heap;
@@ -113,7 +113,7 @@ static pyr_error *add_holder(struct pyr_context *context, struct answer *a, stru
 	return pyr_vec_push(&held->holders, step) ? NULL : pyr_error_no_memory();
 }
 
-static pyr_error *find_holders(struct pyr_context *context, struct answer *a)
+static pyr_error *find_holders(struct pyr_context *context, struct reachable_answer *a)
 {
 	const struct pyr_graph *g = &a->model->graph;
 	const struct pyr_cycle_group *group;
@@ -147,7 +147,7 @@ static pyr_error *find_holders(struct pyr_context *context, struct answer *a)
 
 /* --- output --- */
 
-static void holders_json(struct pyr_context *context, const struct answer *a,
+static void holders_json(struct pyr_context *context, const struct reachable_answer *a,
 			 const struct held *held)
 {
 	struct pyr_json *json = context->json;
@@ -180,7 +180,7 @@ static void holders_json(struct pyr_context *context, const struct answer *a,
 	pyr_strbuf_deinit(&text);
 }
 
-static void print_json(struct pyr_context *context, const struct answer *a)
+static void print_json(struct pyr_context *context, const struct reachable_answer *a)
 {
 	struct pyr_json *json = context->json;
 	const struct pyr_cycle_group *group;
@@ -215,7 +215,7 @@ static void print_json(struct pyr_context *context, const struct answer *a)
 	pyr_strbuf_deinit(&text);
 }
 
-static void print_holders(struct pyr_context *context, const struct answer *a,
+static void print_holders(struct pyr_context *context, const struct reachable_answer *a,
 			  const struct held *held)
 {
 	struct pyr_types *types = context->session->types;
@@ -246,7 +246,7 @@ static void print_holders(struct pyr_context *context, const struct answer *a,
 	pyr_strbuf_deinit(&text);
 }
 
-static void print_text(struct pyr_context *context, const struct answer *a)
+static void print_text(struct pyr_context *context, const struct reachable_answer *a)
 {
 	const struct pyr_value *show = pyr_context_option(context, PYR_OPT_cycles_show);
 	const struct pyr_cycle_group *group;
@@ -295,7 +295,7 @@ static void print_text(struct pyr_context *context, const struct answer *a)
  * the program itself. */
 pyr_error *pyr_cycles_reachable(struct pyr_context *context, int generation)
 {
-	struct answer a = {0};
+	struct reachable_answer a = {0};
 	pyr_error *err;
 	size_t k;
 

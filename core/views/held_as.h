@@ -3,7 +3,7 @@
 #ifndef PYR_VIEWS_HELD_AS_H
 #define PYR_VIEWS_HELD_AS_H
 
-#include "views/retention_cache.h"
+#include "command/retention_cache.h"
 #include "command/context.h"
 
 /* *@ret is the caller's; NULL when nothing was found that holds the object @id. */

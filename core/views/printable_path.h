@@ -5,7 +5,7 @@
 #define PYR_VIEWS_PRINTABLE_PATH_H
 
 #include "command/context.h"
-#include "views/retention_cache.h"
+#include "command/retention_cache.h"
 #include "names/display_fold.h"
 
 struct pyr_printable_path {

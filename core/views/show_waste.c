@@ -9,7 +9,7 @@
 /* A path is searched for each object: not for all of a large heap's, unless --limit says so. */
 #define HOLDERS_MAX 200u
 
-struct answer {
+struct waste_answer {
 	struct pyr_context *context;
 	struct pyr_heap *heap;
 	struct pyr_waste waste;
@@ -17,12 +17,12 @@ struct answer {
 	size_t asked;   /* items whose holders were looked for: the first ones */
 };
 
-static const char *type_of(const struct answer *a, uint32_t id)
+static const char *type_of(const struct waste_answer *a, uint32_t id)
 {
 	return pyr_type_name(a->heap->types, pyr_types_at(a->heap->types, a->heap->type[id]));
 }
 
-static void print_json(struct answer *a)
+static void print_json(struct waste_answer *a)
 {
 	struct pyr_json *json = a->context->json;
 	const struct pyr_waste_item *item;
@@ -62,7 +62,7 @@ static void print_json(struct answer *a)
 #define VALUE_LENGTH 32u /* bytes of a string that are shown */
 
 /* "12 items, room for 1,000,000", "2,902 times 'GET'" */
-static void explain(const struct answer *a, const struct pyr_waste_item *item,
+static void explain(const struct waste_answer *a, const struct pyr_waste_item *item,
 		    struct pyr_strbuf *out)
 {
 	char *repr;
@@ -99,7 +99,7 @@ static void explain(const struct answer *a, const struct pyr_waste_item *item,
 	}
 }
 
-static void print_kinds(struct answer *a)
+static void print_kinds(struct waste_answer *a)
 {
 	static const struct pyr_column columns[] = {
 		{"BYTES", true, false, PYR_CUT_END},
@@ -130,7 +130,7 @@ static void print_kinds(struct answer *a)
 	pyr_table_finish(&table);
 }
 
-static void print_items(struct answer *a)
+static void print_items(struct waste_answer *a)
 {
 	static const struct pyr_column columns[] = {
 		{"BYTES", true, false, PYR_CUT_END},  {"ADDRESS", false, false, PYR_CUT_END},
@@ -172,7 +172,7 @@ static void print_items(struct answer *a)
 	pyr_strbuf_deinit(&text);
 }
 
-static pyr_error *find_holders(struct answer *a)
+static pyr_error *find_holders(struct waste_answer *a)
 {
 	struct pyr_retention_cache *retention;
 	pyr_error *err;
@@ -198,7 +198,7 @@ static pyr_error *find_holders(struct answer *a)
 
 pyr_error *pyr_show_waste(struct pyr_context *context, bool holders)
 {
-	struct answer a = {.context = context};
+	struct waste_answer a = {.context = context};
 	pyr_error *err;
 	size_t i;
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "analysis/retention/path_patterns.h"
-#include "views/retention_cache.h"
+#include "command/retention_cache.h"
 
 static const char *name_of(struct pyr_context *context, uint32_t type)
 {

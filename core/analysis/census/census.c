@@ -19,22 +19,22 @@ struct waiting {
 	uint8_t head[64]; /* the dict's own words */
 };
 
-struct worker {
+struct census_worker {
 	bool sizes;
 	struct pyr_tally all_sizes[PYR_CENSUS_SIZES], tracked_sizes[PYR_CENSUS_SIZES];
 	struct waiting ring[RING];
 	unsigned next;
 };
 
-struct stream {
+struct census_stream {
 	struct pyr_enumeration survey;
 	const struct pyr_census_options *options;
-	struct worker *workers;
+	struct census_worker *workers;
 	struct pyr_census_tally *lists; /* one per gc list */
 	bool failed;                    /* out of memory in a callback */
 };
 
-static inline void tally(struct worker *w, struct pyr_type_facts *kind, bool tracked, uint64_t size)
+static inline void tally(struct census_worker *w, struct pyr_type_facts *kind, bool tracked, uint64_t size)
 {
 	unsigned class;
 
@@ -55,7 +55,7 @@ static inline void tally(struct worker *w, struct pyr_type_facts *kind, bool tra
 	}
 }
 
-static void finish_waiting(struct worker *w, struct pyr_classifier *c, struct waiting *d)
+static void finish_waiting(struct census_worker *w, struct pyr_classifier *c, struct waiting *d)
 {
 	if (d->kind)
 		tally(w, d->kind, d->tracked, pyr_type_facts_size(c, d->kind, d->address, d->head));
@@ -63,7 +63,7 @@ static void finish_waiting(struct worker *w, struct pyr_classifier *c, struct wa
 }
 
 /* The keys of a dict are far away: ask for them now and measure it later. */
-static void put_off(struct worker *w, struct pyr_classifier *c, struct pyr_type_facts *kind,
+static void put_off(struct census_worker *w, struct pyr_classifier *c, struct pyr_type_facts *kind,
 		    pyr_addr addr, const uint8_t *object, bool tracked)
 {
 	struct waiting *d = &w->ring[w->next++ % RING];
@@ -81,7 +81,7 @@ static void put_off(struct worker *w, struct pyr_classifier *c, struct pyr_type_
 static inline void count_object(struct pyr_scanner *s, struct pyr_type_facts *kind, pyr_addr addr,
 				const uint8_t *object, bool tracked, void *ctx)
 {
-	struct worker *w = ctx;
+	struct census_worker *w = ctx;
 
 	if (kind->measure == PYR_MEASURE_DICT &&
 	    s->classifier.dict_values + 8 <= sizeof(w->ring[0].head))
@@ -92,9 +92,9 @@ static inline void count_object(struct pyr_scanner *s, struct pyr_type_facts *ki
 
 static pyr_error *scan_arenas(void *ctx, unsigned index, size_t begin, size_t end)
 {
-	struct stream *st = ctx;
+	struct census_stream *st = ctx;
 	struct pyr_scanner *s = st->survey.scanners[index];
-	struct worker *w = &st->workers[index];
+	struct census_worker *w = &st->workers[index];
 	unsigned i;
 
 	for (; begin < end; begin++)
@@ -107,7 +107,7 @@ static pyr_error *scan_arenas(void *ctx, unsigned index, size_t begin, size_t en
 /* A node of a list that is walked. */
 static void count_node(void *ctx, size_t list, pyr_addr object)
 {
-	struct stream *st = ctx;
+	struct census_stream *st = ctx;
 	struct pyr_classifier *c = &st->survey.scanners[0]->classifier;
 	struct pyr_census_tally *t = &st->lists[list];
 	struct pyr_type_facts *kind = NULL;
@@ -132,7 +132,7 @@ static void count_node(void *ctx, size_t list, pyr_addr object)
 		st->failed = true;
 }
 
-static pyr_error *add_outside(struct stream *st, struct pyr_census_tally *all,
+static pyr_error *add_outside(struct census_stream *st, struct pyr_census_tally *all,
 			      struct pyr_census_tally *tracked, struct pyr_census *ret)
 {
 	struct pyr_enumeration *s = &st->survey;
@@ -171,7 +171,7 @@ static pyr_error *add_outside(struct stream *st, struct pyr_census_tally *all,
 }
 
 /* Everything that the workers counted in the arenas. */
-static pyr_error *add_arenas(struct stream *st, struct pyr_census_tally *all,
+static pyr_error *add_arenas(struct census_stream *st, struct pyr_census_tally *all,
 			     struct pyr_census_tally *tracked, struct pyr_census *ret)
 {
 	struct pyr_type_facts **kinds;
@@ -221,7 +221,7 @@ static struct destination remainder_of(const struct pyr_enumeration *s)
 }
 
 /* Add @t, the members of one generation, to what it counts for. */
-static bool place(struct stream *st, const struct pyr_census_tally *t, struct destination d,
+static bool place(struct census_stream *st, const struct pyr_census_tally *t, struct destination d,
 		  struct pyr_census_tally *selected, struct pyr_census_tally *gc,
 		  struct pyr_census *ret)
 {
@@ -238,7 +238,7 @@ static bool place(struct stream *st, const struct pyr_census_tally *t, struct de
 	return st->options->generation < 0 || pyr_census_tally_merge(selected, t);
 }
 
-static pyr_error *assemble(struct stream *st, struct pyr_census *ret)
+static pyr_error *assemble(struct census_stream *st, struct pyr_census *ret)
 {
 	struct pyr_census_tally all = {0}, tracked = {0}, selected = {0}, gc = {0};
 	struct pyr_enumeration *s = &st->survey;
@@ -292,7 +292,7 @@ out:
 	return err;
 }
 
-static void forget_nodes(struct stream *st)
+static void forget_nodes(struct census_stream *st)
 {
 	size_t i;
 
@@ -300,7 +300,7 @@ static void forget_nodes(struct stream *st)
 		pyr_census_tally_deinit(&st->lists[i]);
 }
 
-static pyr_error *take(struct stream *st, struct pyr_control *control, struct pyr_census *ret)
+static pyr_error *take(struct census_stream *st, struct pyr_control *control, struct pyr_census *ret)
 {
 	struct pyr_enumeration *s = &st->survey;
 	struct pyr_reader *far = &s->scanners[0]->classifier.far;
@@ -334,7 +334,7 @@ static pyr_error *take(struct stream *st, struct pyr_control *control, struct py
 pyr_error *pyr_census_run(struct pyr_types *types, struct pyr_control *control,
 			  const struct pyr_census_options *options, struct pyr_census *ret)
 {
-	struct stream st = {.options = options};
+	struct census_stream st = {.options = options};
 	struct pyr_census census;
 	pyr_error *err;
 

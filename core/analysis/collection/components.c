@@ -8,7 +8,7 @@
  * that it is known to reach, and the path, the first `pending` of order[], has it; 0: not
  * visited. What is decided is numbered from the top down and so above any position; the
  * numbers of cycles are turned round when all are known. */
-struct search {
+struct component_search {
 	struct pyr_components *c;
 	const struct pyr_control *control;
 	uint32_t *of, *order;
@@ -21,7 +21,7 @@ static uint32_t number_of(uint32_t cycle)
 }
 
 /* The component whose first node on the path is @root is complete. */
-static bool close_component(struct search *s, uint32_t root)
+static bool close_component(struct component_search *s, uint32_t root)
 {
 	struct pyr_components *c = s->c;
 	uint32_t first = s->of[root] - 1, size = s->pending - first, number, i, node;
@@ -48,7 +48,7 @@ static bool close_component(struct search *s, uint32_t root)
 	return true;
 }
 
-static void enter(struct search *s, uint32_t node, uint32_t depth)
+static void enter(struct component_search *s, uint32_t node, uint32_t depth)
 {
 	s->order[s->pending++] = node;
 	s->of[node] = s->pending;
@@ -56,7 +56,7 @@ static void enter(struct search *s, uint32_t node, uint32_t depth)
 	s->c->cursor.data[depth] = s->c->start.data[node];
 }
 
-static pyr_error *search_from(struct search *s, uint32_t start)
+static pyr_error *search_from(struct component_search *s, uint32_t start)
 {
 	struct pyr_components *c = s->c;
 	const uint32_t *out = c->out.data;
@@ -101,7 +101,7 @@ static pyr_error *search_from(struct search *s, uint32_t start)
 
 pyr_error *pyr_components_find(struct pyr_components *c, const struct pyr_control *control)
 {
-	struct search s = {.c = c, .control = control};
+	struct component_search s = {.c = c, .control = control};
 	uint32_t n = c->nodes, node;
 	pyr_error *err;
 

@@ -143,7 +143,7 @@ struct naming {
 	const uint32_t *order; /* of the cycles, by what the model knows */
 };
 
-struct walk {
+struct cycle_walk {
 	const struct naming *n;
 	struct pyr_cycle_keys *keys;
 	const struct pyr_type *from;
@@ -153,7 +153,7 @@ struct walk {
 
 static void name_key(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 {
-	struct walk *w = ctx;
+	struct cycle_walk *w = ctx;
 	const struct pyr_cycles *c = w->n->cycles;
 	enum pyr_edge_kind kind = PYR_REF_KIND(label);
 	uint32_t id, place;
@@ -221,7 +221,7 @@ static bool is_instance_dict(const struct naming *n, uint32_t dict)
 static pyr_error *named_kind(struct naming *n, uint32_t cycle, uint64_t *ret)
 {
 	const struct pyr_cycles *c = n->cycles;
-	struct walk w = {.n = n, .keys = &n->keys, .first = c->found.facts[cycle].first};
+	struct cycle_walk w = {.n = n, .keys = &n->keys, .first = c->found.facts[cycle].first};
 	uint32_t id, objects = 0;
 	pyr_error *err;
 	size_t i;

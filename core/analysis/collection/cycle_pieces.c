@@ -29,7 +29,7 @@ struct piece {
 };
 
 /* Memory that pieces use one after the other. */
-struct worker {
+struct piece_worker {
 	struct pyr_components components;
 	PYR_VEC(uint32_t) labels;  /* by edge */
 	PYR_VEC(uint32_t) ids;     /* by node */
@@ -41,7 +41,7 @@ struct worker {
 struct finder {
 	struct pyr_control *control;
 	const struct pyr_cycle_source *source;
-	struct worker workers[PYR_CYCLE_WORKERS_MAX];
+	struct piece_worker workers[PYR_CYCLE_WORKERS_MAX];
 	struct piece *pieces;     /* of consecutive places, and one of what they left open */
 	size_t piece_count;       /* without that one */
 	struct pyr_id_subset opened; /* place -> node of that one */
@@ -55,7 +55,7 @@ static uint32_t place_of(const struct piece *p, uint32_t node)
 
 /* --- the rows --- */
 
-static pyr_error *load_row(struct finder *f, const struct piece *p, struct worker *w, uint32_t node)
+static pyr_error *load_row(struct finder *f, const struct piece *p, struct piece_worker *w, uint32_t node)
 {
 	const struct pyr_cycle_source *s = f->source;
 	struct pyr_components *c = &w->components;
@@ -89,7 +89,7 @@ static pyr_error *load_row(struct finder *f, const struct piece *p, struct worke
 	return NULL;
 }
 
-static pyr_error *load(struct finder *f, const struct piece *p, struct worker *w)
+static pyr_error *load(struct finder *f, const struct piece *p, struct piece_worker *w)
 {
 	const struct pyr_cycle_source *s = f->source;
 	struct pyr_components *c = &w->components;
@@ -121,7 +121,7 @@ static pyr_error *load(struct finder *f, const struct piece *p, struct worker *w
 
 /* --- the cycles --- */
 
-static pyr_error *add_cycles(struct worker *w, struct piece *p)
+static pyr_error *add_cycles(struct piece_worker *w, struct piece *p)
 {
 	const struct pyr_components *c = &w->components;
 	uint32_t members = 0, i;
@@ -146,7 +146,7 @@ static pyr_error *add_cycles(struct worker *w, struct piece *p)
 }
 
 /* Whose each place is, and the nodes by cycle: a counting sort. */
-static void sort_members(struct finder *f, struct worker *w, struct piece *p)
+static void sort_members(struct finder *f, struct piece_worker *w, struct piece *p)
 {
 	struct pyr_cycle_facts *facts;
 	uint32_t node, place, cycle;
@@ -172,7 +172,7 @@ static void sort_members(struct finder *f, struct worker *w, struct piece *p)
 static pyr_error *find_kinds(struct finder *f, unsigned worker, struct piece *p)
 {
 	const struct pyr_cycle_source *s = f->source;
-	struct worker *w = &f->workers[worker];
+	struct piece_worker *w = &f->workers[worker];
 	struct pyr_cycle_view view = {.part = &w->components,
 				      .labels = w->labels.data,
 				      .ids = w->ids.data,
@@ -200,7 +200,7 @@ static void count_place(const struct finder *f, struct pyr_cycle_facts *facts, u
 }
 
 /* All that @place leads to of what was decided in other pieces and that nothing held. */
-static pyr_error *flood(struct finder *f, struct worker *w, struct pyr_cycle_facts *facts,
+static pyr_error *flood(struct finder *f, struct piece_worker *w, struct pyr_cycle_facts *facts,
 			uint32_t place)
 {
 	const struct pyr_cycle_source *s = f->source;
@@ -229,7 +229,7 @@ static pyr_error *flood(struct finder *f, struct worker *w, struct pyr_cycle_fac
 
 /* The components in the order in which they lead to one another: each node is known to be
  * somebody's before it leads on. */
-static pyr_error *find_held(struct finder *f, struct worker *w, struct piece *p)
+static pyr_error *find_held(struct finder *f, struct piece_worker *w, struct piece *p)
 {
 	struct pyr_components *c = &w->components;
 	uint32_t *of = c->of.data, alone = 0, i, node, next;
@@ -262,7 +262,7 @@ static pyr_error *find_held(struct finder *f, struct worker *w, struct piece *p)
 
 static pyr_error *find_in_piece(struct finder *f, unsigned worker, struct piece *p)
 {
-	struct worker *w = &f->workers[worker];
+	struct piece_worker *w = &f->workers[worker];
 	pyr_error *err;
 
 	if ((err = load(f, p, w)) || (err = pyr_components_find(&w->components, f->control)) ||
@@ -296,7 +296,7 @@ static void piece_deinit(struct piece *p)
 
 static void workers_deinit(struct finder *f)
 {
-	struct worker *w;
+	struct piece_worker *w;
 
 	for (w = f->workers; w < f->workers + PYR_CYCLE_WORKERS_MAX; w++) {
 		pyr_components_deinit(&w->components);

@@ -12,7 +12,7 @@
 
 /* --- a ring of one cycle --- */
 
-struct search {
+struct cycle_search {
 	const struct pyr_cycles *cycles;
 	const struct pyr_heap *heap;
 	struct pyr_cycle_members members; /* of the cycle at hand */
@@ -27,7 +27,7 @@ struct search {
 };
 
 /* How little an object tells in a ring: classes and what belongs to them least. */
-static unsigned cost_of(const struct search *s, uint32_t place)
+static unsigned cost_of(const struct cycle_search *s, uint32_t place)
 {
 	const struct pyr_type *type =
 		pyr_types_at(s->heap->types, s->heap->type[s->cycles->objects[place]]);
@@ -47,7 +47,7 @@ static unsigned cost_of(const struct search *s, uint32_t place)
 }
 
 /* The first of like references tells most: [0] rather than [7]. */
-static pyr_error *keep_ring(struct search *s, uint32_t start, uint32_t end, uint32_t last)
+static pyr_error *keep_ring(struct cycle_search *s, uint32_t start, uint32_t end, uint32_t last)
 {
 	uint64_t cost = last < LATE ? last : LATE;
 	uint32_t at;
@@ -73,7 +73,7 @@ static pyr_error *keep_ring(struct search *s, uint32_t start, uint32_t end, uint
 }
 
 /* The shortest way from @start back to itself, breadth first. */
-static pyr_error *search_from(struct search *s, uint32_t start)
+static pyr_error *search_from(struct cycle_search *s, uint32_t start)
 {
 	const struct pyr_cycles *c = s->cycles;
 	const struct pyr_graph *g = &c->model->graph;
@@ -123,7 +123,7 @@ static bool grow(uint32_t **array, uint32_t count)
 }
 
 /* Of the cycle whose members were found. */
-static pyr_error *find_ring(struct search *s, struct pyr_model *model, struct pyr_ring *ret)
+static pyr_error *find_ring(struct cycle_search *s, struct pyr_model *model, struct pyr_ring *ret)
 {
 	const struct pyr_cycles *c = s->cycles;
 	const uint32_t *places = s->members.places.data;
@@ -171,7 +171,7 @@ static size_t hash_of(const char *text)
 	return (size_t)(h ^ h >> 32);
 }
 
-static size_t probe(const struct search *s, const char *shape)
+static size_t probe(const struct cycle_search *s, const char *shape)
 {
 	size_t i = hash_of(shape) & (s->slot_count - 1);
 
@@ -181,7 +181,7 @@ static size_t probe(const struct search *s, const char *shape)
 }
 
 /* The slot of @shape in a table of groups by shape, open addressing; 0 there: it is new. */
-static bool slot_of(struct search *s, const char *shape, size_t *ret)
+static bool slot_of(struct cycle_search *s, const char *shape, size_t *ret)
 {
 	size_t wanted = s->slot_count ? s->slot_count : 256, g;
 
@@ -210,7 +210,7 @@ static void group_deinit(struct pyr_cycle_group *group)
 }
 
 /* The members at hand and @ring, if it has one rather than the group itself by now. */
-static pyr_error *take_example(const struct search *s, struct pyr_cycle_group *group,
+static pyr_error *take_example(const struct cycle_search *s, struct pyr_cycle_group *group,
 			       struct pyr_ring *ring)
 {
 	size_t i, n = s->members.places.count;
@@ -233,7 +233,7 @@ static pyr_error *take_example(const struct search *s, struct pyr_cycle_group *g
 
 /* The group of @cycle's shape, which is made if there is none yet. The smallest cycle is
  * its example. */
-static pyr_error *group_of(struct pyr_cycles *c, struct search *s, uint32_t cycle, size_t *ret)
+static pyr_error *group_of(struct pyr_cycles *c, struct cycle_search *s, uint32_t cycle, size_t *ret)
 {
 	struct pyr_cycle_group group = {0}, *to;
 	struct pyr_strbuf shape = {0};
@@ -274,7 +274,7 @@ no_memory:
 }
 
 /* Add cycles that are alike to the group of their shape. */
-static pyr_error *add_kind(struct pyr_cycles *c, struct search *s, const uint32_t *cycles,
+static pyr_error *add_kind(struct pyr_cycles *c, struct cycle_search *s, const uint32_t *cycles,
 			   uint32_t n)
 {
 	const struct pyr_cycle_facts *facts;
@@ -299,7 +299,7 @@ static pyr_error *add_kind(struct pyr_cycles *c, struct search *s, const uint32_
 static pyr_error *make_groups(struct pyr_cycles *c, struct pyr_control *control)
 {
 	const uint64_t *kind = c->found.kind;
-	struct search s = {.cycles = c, .heap = c->model->heap};
+	struct cycle_search s = {.cycles = c, .heap = c->model->heap};
 	uint32_t count = c->found.count, *order = NULL, first, end;
 	pyr_error *err;
 

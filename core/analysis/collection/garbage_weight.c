@@ -32,7 +32,7 @@ struct item {
 	uint32_t owner; /* place in the set of who lets go of it last; its own, of a member */
 };
 
-struct worker {
+struct weight_worker {
 	struct weigher *w;
 	struct pyr_classifier classifier; /* its readers are the worker's */
 	bool alone;                       /* the calling thread, after the others */
@@ -60,7 +60,7 @@ struct weigher {
 	struct pyr_address_bitmap gone; /* the set, and what was freed with it */
 	bool concurrent;             /* all memory is at hand */
 	unsigned workers;
-	struct worker *worker;
+	struct weight_worker *worker;
 };
 
 /* --- bytes --- */
@@ -72,7 +72,7 @@ static bool may_be_native(const struct pyr_type *type)
 	       type->shape == PYR_SHAPE_ARRAY;
 }
 
-static uint64_t weigh(struct worker *k, struct pyr_type_facts *kind, pyr_addr addr, uint32_t owner)
+static uint64_t weigh(struct weight_worker *k, struct pyr_type_facts *kind, pyr_addr addr, uint32_t owner)
 {
 	struct pyr_classifier *c = &k->classifier;
 	const uint8_t *bytes = pyr_peek(&c->reader, addr, kind->need);
@@ -90,7 +90,7 @@ static uint64_t weigh(struct worker *k, struct pyr_type_facts *kind, pyr_addr ad
 	return size;
 }
 
-static void weigh_owned(struct worker *k, struct pyr_type_facts *kind, pyr_addr addr, uint32_t owner)
+static void weigh_owned(struct weight_worker *k, struct pyr_type_facts *kind, pyr_addr addr, uint32_t owner)
 {
 	uint64_t bytes = weigh(k, kind, addr, owner);
 	uint32_t id;
@@ -114,7 +114,7 @@ static uint32_t references_in(const struct weigher *w, uint64_t word)
 }
 
 /* The last reference to the object at @addr is gone. */
-static void free_object(struct worker *k, pyr_addr addr, uint32_t owner)
+static void free_object(struct weight_worker *k, pyr_addr addr, uint32_t owner)
 {
 	struct pyr_classifier *c = &k->classifier;
 	struct pyr_type_facts *kind;
@@ -140,7 +140,7 @@ static void free_object(struct worker *k, pyr_addr addr, uint32_t owner)
 		k->out_of_memory = true;
 }
 
-static void let_go_again(struct worker *k, struct pyr_release_count *share, uint32_t owner)
+static void let_go_again(struct weight_worker *k, struct pyr_release_count *share, uint32_t owner)
 {
 	if (share->left == PYR_RELEASED_NEVER || !share->left)
 		return;
@@ -150,7 +150,7 @@ static void let_go_again(struct worker *k, struct pyr_release_count *share, uint
 		free_object(k, share->address, share->owner);
 }
 
-static void let_go(struct worker *k, pyr_addr addr, uint32_t owner)
+static void let_go(struct weight_worker *k, pyr_addr addr, uint32_t owner)
 {
 	struct pyr_release_count *share;
 	uint32_t references;
@@ -176,7 +176,7 @@ static void let_go(struct worker *k, pyr_addr addr, uint32_t owner)
 		k->out_of_memory = true;
 }
 
-static __attribute__((noinline)) void flush(struct worker *k)
+static __attribute__((noinline)) void flush(struct weight_worker *k)
 {
 	uint32_t i, n = 0, owner;
 	struct pyr_release_count *share;
@@ -205,7 +205,7 @@ static __attribute__((noinline)) void flush(struct worker *k)
 
 PYR_INLINE void take(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 {
-	struct worker *k = ctx;
+	struct weight_worker *k = ctx;
 
 	(void)detail;
 	if (!(label & PYR_REF_OWNED) || !pyr_address_bitmap_takes(target))
@@ -225,7 +225,7 @@ static void take_any(void *ctx, pyr_addr target, uint32_t label, uint64_t detail
 /* --- walking --- */
 
 /* All that is called on the way, take() above all, belongs into this function. */
-__attribute__((flatten)) static bool walk_natively(struct worker *k, const struct pyr_cached_walk *way,
+__attribute__((flatten)) static bool walk_natively(struct weight_worker *k, const struct pyr_cached_walk *way,
 						   pyr_addr addr)
 {
 	struct pyr_walk walk = {.refs = k->w->refs,
@@ -243,7 +243,7 @@ __attribute__((flatten)) static bool walk_natively(struct worker *k, const struc
 }
 
 /* False: only the calling thread can. */
-static bool walk_otherwise(struct worker *k, const struct pyr_type *type, pyr_addr addr)
+static bool walk_otherwise(struct weight_worker *k, const struct pyr_type *type, pyr_addr addr)
 {
 	struct pyr_reader *reader = &k->classifier.reader;
 	bool damaged;
@@ -255,7 +255,7 @@ static bool walk_otherwise(struct worker *k, const struct pyr_type *type, pyr_ad
 	return true;
 }
 
-static void walk(struct worker *k, const struct pyr_cached_walk *way, const struct item *item)
+static void walk(struct weight_worker *k, const struct pyr_cached_walk *way, const struct item *item)
 {
 	bool done = true;
 
@@ -269,7 +269,7 @@ static void walk(struct worker *k, const struct pyr_cached_walk *way, const stru
 }
 
 /* Ask for the object's memory, with what lies before it. */
-static void ask(struct worker *k, const struct item *item)
+static void ask(struct weight_worker *k, const struct item *item)
 {
 	const struct pyr_cached_walk *way = pyr_walk_cache_at(&k->ways, item->type);
 	const uint8_t *bytes;
@@ -288,7 +288,7 @@ static void ask(struct worker *k, const struct item *item)
 }
 
 /* Ask for the memory that the object's pointers lead to. */
-static void ask_behind(struct worker *k, const struct item *item)
+static void ask_behind(struct weight_worker *k, const struct item *item)
 {
 	const struct pyr_cached_walk *way = pyr_walk_cache_at(&k->ways, item->type);
 	struct pyr_reader *reader = &k->classifier.reader;
@@ -309,7 +309,7 @@ static void ask_behind(struct worker *k, const struct item *item)
 
 /* Every object of the wave is weighed and lets go of what it owns; what that frees and may
  * own more is the next wave. */
-static pyr_error *walk_wave(struct worker *k, bool members)
+static pyr_error *walk_wave(struct weight_worker *k, bool members)
 {
 	const struct item *items = k->wave.data;
 	size_t n = k->wave.count, i;
@@ -342,7 +342,7 @@ static pyr_error *walk_wave(struct worker *k, bool members)
 }
 
 /* Waves until nothing more is freed. */
-static pyr_error *walk_freed(struct worker *k)
+static pyr_error *walk_freed(struct weight_worker *k)
 {
 	struct item *data;
 	size_t capacity;
@@ -392,7 +392,7 @@ static pyr_error *mark_members(void *ctx, unsigned worker, size_t begin, size_t 
 static pyr_error *weigh_piece(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct weigher *w = ctx;
-	struct worker *k = &w->worker[worker];
+	struct weight_worker *k = &w->worker[worker];
 	const uint32_t *objects = w->garbage->objects;
 	pyr_error *err;
 	size_t i;
@@ -415,7 +415,7 @@ static pyr_error *weigh_piece(void *ctx, unsigned worker, size_t begin, size_t e
 /* --- what no thread could decide for itself --- */
 
 /* Let go of all that @share tells another thread let go of. */
-static void add_share(struct worker *k, const struct pyr_release_count *share)
+static void add_share(struct weight_worker *k, const struct pyr_release_count *share)
 {
 	struct pyr_release_count *own;
 	uint64_t word;
@@ -440,7 +440,7 @@ static void add_share(struct worker *k, const struct pyr_release_count *share)
 
 static pyr_error *weigh_rest(struct weigher *w)
 {
-	struct worker *first = w->worker, *k;
+	struct weight_worker *first = w->worker, *k;
 	pyr_error *err;
 	unsigned i;
 	size_t s;
@@ -478,7 +478,7 @@ static pyr_error *weigh_rest(struct weigher *w)
 static pyr_error *prepare(struct weigher *w)
 {
 	pyr_error *err = pyr_address_bitmap_init(&w->gone);
-	struct worker *k;
+	struct weight_worker *k;
 	unsigned i;
 
 	if (err)
@@ -502,7 +502,7 @@ static void finish(struct weigher *w)
 	unsigned i;
 
 	for (i = 0; w->worker && i < w->workers; i++) {
-		struct worker *k = &w->worker[i];
+		struct weight_worker *k = &w->worker[i];
 
 		g->tracked_bytes += k->tracked;
 		g->owned_count += k->owned_count;

@@ -7,15 +7,15 @@
 #include "objects/classify.h"
 #include "runtime/access.h"
 
-struct worker {
+struct arena_worker {
 	struct pyr_classifier classifier;
 	bool initialized;
 	struct pyr_arenas_sum *sums; /* per state */
 };
 
-struct walk {
+struct arena_walk {
 	struct pyr_arenas *arenas;
-	struct worker *workers;
+	struct arena_worker *workers;
 };
 
 /* What an object takes of its block, from the start of the block: only of types whose
@@ -76,7 +76,7 @@ static void count_rounding(struct pyr_classifier *c, const struct pyr_obmalloc *
 	}
 }
 
-static uint8_t add_pool(struct worker *w, const struct pyr_obmalloc *m,
+static uint8_t add_pool(struct arena_worker *w, const struct pyr_obmalloc *m,
 			const struct pyr_arena *arena, pyr_addr at, struct pyr_arena_use *use,
 			struct pyr_arenas_sum *sum)
 {
@@ -129,10 +129,10 @@ static uint8_t add_pool(struct worker *w, const struct pyr_obmalloc *m,
 
 static pyr_error *walk_arenas(void *ctx, unsigned index, size_t begin, size_t end)
 {
-	struct walk *walk = ctx;
+	struct arena_walk *walk = ctx;
 	struct pyr_arenas *a = walk->arenas;
 	const struct pyr_obmalloc *m = a->obmalloc;
-	struct worker *w = &walk->workers[index];
+	struct arena_worker *w = &walk->workers[index];
 	const struct pyr_arena *arena;
 	struct pyr_arenas_sum *sum;
 	struct pyr_arena_use *use;
@@ -250,7 +250,7 @@ static pyr_error *prepare(struct pyr_arenas *a)
 	return a->fill ? NULL : pyr_error_no_memory();
 }
 
-static pyr_error *run(struct pyr_types *types, struct pyr_control *control, struct walk *walk,
+static pyr_error *run(struct pyr_types *types, struct pyr_control *control, struct arena_walk *walk,
 		      unsigned workers)
 {
 	struct pyr_arenas *a = walk->arenas;
@@ -285,7 +285,7 @@ pyr_error *pyr_arenas_run(struct pyr_types *types, const struct pyr_obmalloc *ob
 {
 	struct pyr_python *python = pyr_types_python(types);
 	struct pyr_arenas a = {.obmalloc = obmalloc};
-	struct walk walk = {.arenas = &a};
+	struct arena_walk walk = {.arenas = &a};
 	unsigned workers, i;
 	pyr_error *err;
 

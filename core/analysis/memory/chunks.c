@@ -7,7 +7,7 @@
 
 #define POINTERS 4096u /* a power of two */
 
-struct work {
+struct chunk_work {
 	const struct pyr_chunks_input *in;
 	struct pyr_control *control;
 	struct pyr_reader reader;
@@ -34,7 +34,7 @@ static size_t hash(enum pyr_chunk_owner owner, uint64_t a, uint64_t b)
 	return (size_t)(h >> 20);
 }
 
-static size_t slot_of(const struct work *w, enum pyr_chunk_owner owner, uint64_t a, uint64_t b)
+static size_t slot_of(const struct chunk_work *w, enum pyr_chunk_owner owner, uint64_t a, uint64_t b)
 {
 	size_t i = hash(owner, a, b) & (w->table.capacity - 1);
 	const struct pyr_chunk_group *g;
@@ -47,7 +47,7 @@ static size_t slot_of(const struct work *w, enum pyr_chunk_owner owner, uint64_t
 	return i;
 }
 
-static bool grow(struct work *w)
+static bool grow(struct chunk_work *w)
 {
 	size_t i, capacity = w->table.capacity ? w->table.capacity * 2 : 1024;
 	uint32_t *slots = calloc(capacity, sizeof(*slots));
@@ -65,7 +65,7 @@ static bool grow(struct work *w)
 	return true;
 }
 
-static struct pyr_chunk_group *group_of(struct work *w, const struct pyr_chunk *c)
+static struct pyr_chunk_group *group_of(struct chunk_work *w, const struct pyr_chunk *c)
 {
 	struct pyr_chunk_group fresh = {
 		.owner = c->owner, .a = c->a, .b = c->b, .example_id = PYR_NO_ID};
@@ -98,7 +98,7 @@ static uint64_t class_limit(size_t class)
 	return class < 64 ? (class + 1) * 16 : UINT64_C(2048) << (class - 64);
 }
 
-static bool begins_with_pointer(struct work *w, pyr_addr memory, uint64_t *ret)
+static bool begins_with_pointer(struct chunk_work *w, pyr_addr memory, uint64_t *ret)
 {
 	uint64_t word;
 	size_t i;
@@ -135,7 +135,7 @@ static bool is_arena(const struct pyr_glibc *g, pyr_addr word)
  * 1 KiB with what the linker keeps to itself. */
 #define LINK_MAP_MIN 1000u
 
-static bool is_link_map(struct work *w, const struct pyr_chunk *c)
+static bool is_link_map(struct chunk_work *w, const struct pyr_chunk *c)
 {
 	const struct pyr_image *image = pyr_target_image_at(w->in->target, c->a);
 	uint64_t word;
@@ -146,7 +146,7 @@ static bool is_link_map(struct work *w, const struct pyr_chunk *c)
 
 /* Whose [start, end) is. Chunks come in order of address; objects and buffers are
  * passed along with them. */
-static void owner_of(struct work *w, pyr_addr start, pyr_addr end, struct pyr_chunk *c)
+static void owner_of(struct chunk_work *w, pyr_addr start, pyr_addr end, struct pyr_chunk *c)
 {
 	const struct pyr_heap *h = w->in->heap;
 	const struct pyr_buffers *b = w->in->buffers;
@@ -189,7 +189,7 @@ static void owner_of(struct work *w, pyr_addr start, pyr_addr end, struct pyr_ch
 	}
 }
 
-static void rewind_owners(struct work *w, pyr_addr addr)
+static void rewind_owners(struct chunk_work *w, pyr_addr addr)
 {
 	const struct pyr_heap *h = w->in->heap;
 
@@ -212,7 +212,7 @@ static int larger(const void *x, const void *y)
 }
 
 /* Twice as many are collected as are kept, so that sorting is rare. */
-static bool keep(struct work *w, const struct pyr_chunk *c)
+static bool keep(struct chunk_work *w, const struct pyr_chunk *c)
 {
 	size_t limit = w->in->keep;
 
@@ -228,7 +228,7 @@ static bool keep(struct work *w, const struct pyr_chunk *c)
 	return true;
 }
 
-static bool in_use(struct work *w, pyr_addr memory, uint64_t size, bool mapped)
+static bool in_use(struct chunk_work *w, pyr_addr memory, uint64_t size, bool mapped)
 {
 	struct pyr_chunk c = {.memory = memory, .size = size, .mapped = mapped};
 	struct pyr_chunk_group *group;
@@ -265,7 +265,7 @@ static bool in_use(struct work *w, pyr_addr memory, uint64_t size, bool mapped)
 static bool chunk(void *ctx, pyr_addr memory, uint64_t size, enum pyr_chunk_state state,
 		  size_t region)
 {
-	struct work *w = ctx;
+	struct chunk_work *w = ctx;
 
 	(void)region;
 	if (state == PYR_CHUNK_IN_USE)
@@ -281,7 +281,7 @@ static bool chunk(void *ctx, pyr_addr memory, uint64_t size, enum pyr_chunk_stat
 #define FEW_BYTES 16384u
 
 /* What few chunks begin with is told by image: a list of a thousand strings helps nobody. */
-static bool fold_few(struct work *w)
+static bool fold_few(struct chunk_work *w)
 {
 	struct pyr_chunks *r = w->ret;
 	size_t i, count = r->groups.count, kept = 0;
@@ -321,7 +321,7 @@ static int more_bytes(const void *x, const void *y)
 	return a->example < b->example ? -1 : a->example > b->example;
 }
 
-static pyr_error *walk(struct work *w)
+static pyr_error *walk(struct chunk_work *w)
 {
 	struct pyr_glibc_visitor visitor = {.chunk = chunk, .ctx = w};
 	const struct pyr_glibc *g = w->in->glibc;
@@ -351,7 +351,7 @@ static pyr_error *walk(struct work *w)
 pyr_error *pyr_chunks_find(const struct pyr_chunks_input *input, struct pyr_control *control,
 			   struct pyr_chunks *ret)
 {
-	struct work *w = calloc(1, sizeof(*w));
+	struct chunk_work *w = calloc(1, sizeof(*w));
 	struct pyr_chunks chunks;
 	pyr_error *err;
 	size_t i;

@@ -5,7 +5,7 @@
 
 #include "roots/zombie_frames.h"
 
-struct search {
+struct pin_search {
 	struct pyr_heap *heap;
 	struct pyr_reader *reader;
 	const struct pyr_arenas *arenas;
@@ -30,7 +30,7 @@ static bool alike(const struct pyr_pin_group *a, const struct pyr_pin_group *b)
 	       (a->list == b->list || (a->list && b->list && !strcmp(a->list, b->list)));
 }
 
-static size_t slot_of(const struct search *s, const struct pyr_pin_group *g)
+static size_t slot_of(const struct pin_search *s, const struct pyr_pin_group *g)
 {
 	size_t i = (size_t)(key_of(g) * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (s->capacity - 1);
 
@@ -39,7 +39,7 @@ static size_t slot_of(const struct search *s, const struct pyr_pin_group *g)
 	return i;
 }
 
-static bool grow(struct search *s)
+static bool grow(struct pin_search *s)
 {
 	size_t capacity = s->capacity ? s->capacity * 2 : 256, i;
 	uint32_t *seen = realloc(s->seen, capacity * sizeof(*seen));
@@ -60,7 +60,7 @@ static bool grow(struct search *s)
 }
 
 /* The group of a pin that is alike @g; false without memory. */
-static bool find_group(struct search *s, const struct pyr_pin_group *g, uint32_t *ret)
+static bool find_group(struct pin_search *s, const struct pyr_pin_group *g, uint32_t *ret)
 {
 	size_t slot;
 
@@ -77,7 +77,7 @@ static bool find_group(struct search *s, const struct pyr_pin_group *g, uint32_t
 	return true;
 }
 
-static void identify(const struct search *s, struct pyr_pin *pin, struct pyr_pin_group *g)
+static void identify(const struct pin_search *s, struct pyr_pin *pin, struct pyr_pin_group *g)
 {
 	const struct pyr_freelist *list;
 	struct pyr_allocation a;
@@ -107,7 +107,7 @@ static void identify(const struct search *s, struct pyr_pin *pin, struct pyr_pin
 		g->type = s->heap->type[pin->owner];
 }
 
-static pyr_error *add_pin(struct search *s, struct pyr_pinned_arena *arena, pyr_addr address,
+static pyr_error *add_pin(struct pin_search *s, struct pyr_pinned_arena *arena, pyr_addr address,
 			  uint32_t size)
 {
 	struct pyr_pin pin = {.address = address, .size = size};
@@ -129,7 +129,7 @@ static pyr_error *add_pin(struct search *s, struct pyr_pinned_arena *arena, pyr_
 	return NULL;
 }
 
-static pyr_error *add_arena(struct search *s, size_t index)
+static pyr_error *add_arena(struct pin_search *s, size_t index)
 {
 	const struct pyr_obmalloc *m = s->arenas->obmalloc;
 	const struct pyr_arena *arena = &m->arenas.data[index];
@@ -197,7 +197,7 @@ static pyr_error *sort_groups(struct pyr_pins *pins)
 	return NULL;
 }
 
-static pyr_error *run(struct search *s, unsigned percent, struct pyr_control *control)
+static pyr_error *run(struct pin_search *s, unsigned percent, struct pyr_control *control)
 {
 	const struct pyr_arenas *a = s->arenas;
 	pyr_error *err;
@@ -226,7 +226,7 @@ pyr_error *pyr_pins_find(struct pyr_heap *heap, const struct pyr_arenas *arenas,
 	struct pyr_freelists freelists = {0};
 	struct pyr_buffers buffers = {0};
 	struct pyr_pins pins;
-	struct search s = {.heap = heap,
+	struct pin_search s = {.heap = heap,
 			   .reader = &pyr_types_python(heap->types)->reader,
 			   .arenas = arenas,
 			   .buffers = &buffers,

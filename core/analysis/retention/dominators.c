@@ -7,7 +7,7 @@
 /* Nodes are numbered in preorder of a depth-first search; the virtual root that
  * precedes all roots is number 0, the first node visited 1, and so on. All
  * arrays but `number` are indexed by these numbers. */
-struct work {
+struct dominator_work {
 	const struct pyr_graph *graph;
 	uint32_t count;   /* numbers given, the virtual root included */
 	uint32_t *number; /* node -> number; 0: not reached */
@@ -19,7 +19,7 @@ struct work {
 	uint32_t *stack;
 };
 
-static void visit(struct work *w, uint32_t node, uint32_t parent)
+static void visit(struct dominator_work *w, uint32_t node, uint32_t parent)
 {
 	uint32_t number = w->count++;
 
@@ -29,7 +29,7 @@ static void visit(struct work *w, uint32_t node, uint32_t parent)
 }
 
 /* Number everything that @root reaches. */
-static pyr_error *search(struct work *w, struct pyr_control *control, uint32_t root)
+static pyr_error *search(struct dominator_work *w, struct pyr_control *control, uint32_t root)
 {
 	const struct pyr_graph *g = w->graph;
 	uint32_t depth = 1, node, next;
@@ -59,7 +59,7 @@ static pyr_error *search(struct work *w, struct pyr_control *control, uint32_t r
 
 /* The smallest semidominator on the path to the root of v's tree in the forest,
  * compressing the path. Trees of numbers greater than @limit are linked. */
-static uint32_t evaluate(struct work *w, uint32_t v, uint32_t limit)
+static uint32_t evaluate(struct dominator_work *w, uint32_t v, uint32_t limit)
 {
 	uint32_t *stack = w->stack, depth = 0, u = v, above;
 
@@ -78,7 +78,7 @@ static uint32_t evaluate(struct work *w, uint32_t v, uint32_t limit)
 	return w->label[v];
 }
 
-static pyr_error *semidominators(struct work *w, struct pyr_control *control)
+static pyr_error *semidominators(struct dominator_work *w, struct pyr_control *control)
 {
 	const struct pyr_graph *g = w->graph;
 	uint32_t v, u, best, candidate;
@@ -110,7 +110,7 @@ static pyr_error *semidominators(struct work *w, struct pyr_control *control)
 
 /* idom(v) is the nearest ancestor of v, along immediate dominators, whose number
  * is no greater than semi(v). */
-static void immediate_dominators(struct work *w)
+static void immediate_dominators(struct dominator_work *w)
 {
 	uint32_t v, d;
 
@@ -121,7 +121,7 @@ static void immediate_dominators(struct work *w)
 	}
 }
 
-static bool allocate(struct work *w)
+static bool allocate(struct dominator_work *w)
 {
 	size_t n = (size_t)w->graph->nodes + 1;
 
@@ -134,7 +134,7 @@ static bool allocate(struct work *w)
 	return w->number && w->node && w->parent && w->is_root && w->cursor && w->stack;
 }
 
-static void deallocate(struct work *w)
+static void deallocate(struct dominator_work *w)
 {
 	free(w->number);
 	free(w->node);
@@ -147,7 +147,7 @@ static void deallocate(struct work *w)
 	free(w->idom);
 }
 
-static bool allocate_second_phase(struct work *w)
+static bool allocate_second_phase(struct dominator_work *w)
 {
 	size_t n = w->count;
 
@@ -159,7 +159,7 @@ static bool allocate_second_phase(struct work *w)
 	return w->semi && w->label && w->idom;
 }
 
-static void retain(const struct work *w, const uint64_t *sizes, struct pyr_dominators *d)
+static void retain(const struct dominator_work *w, const uint64_t *sizes, struct pyr_dominators *d)
 {
 	uint32_t v, node;
 
@@ -175,7 +175,7 @@ static void retain(const struct work *w, const uint64_t *sizes, struct pyr_domin
 }
 
 /* Number what the roots reach that are not reached yet, and mark those roots. */
-static pyr_error *search_phase(struct work *w, struct pyr_control *control, const uint32_t *roots,
+static pyr_error *search_phase(struct dominator_work *w, struct pyr_control *control, const uint32_t *roots,
 			       size_t count)
 {
 	uint32_t before = w->count;
@@ -205,7 +205,7 @@ pyr_error *pyr_dominators_compute_phased(struct pyr_control *control, const stru
 					 size_t phases, const uint64_t *sizes, uint32_t *reached,
 					 struct pyr_dominators *ret)
 {
-	struct work w = {.graph = graph, .count = 1};
+	struct dominator_work w = {.graph = graph, .count = 1};
 	struct pyr_dominators d = {0};
 	pyr_error *err = NULL;
 	size_t phase, begin;

@@ -25,7 +25,7 @@ struct step {
 	uint32_t node, next; /* go from node to next, towards the target */
 };
 
-struct search {
+struct path_search {
 	const struct pyr_graph *graph;
 	const struct pyr_path_costs *costs;
 	const struct pyr_path_query *query;
@@ -44,7 +44,7 @@ struct search {
 #define SETTLED (UINT64_C(1) << 63)
 
 /* The cheapest of the edges from @from to @to. */
-static unsigned backward_cost(const struct search *s, uint32_t from, uint32_t to)
+static unsigned backward_cost(const struct path_search *s, uint32_t from, uint32_t to)
 {
 	const struct pyr_graph *g = s->graph;
 	uint64_t e, begin = g->out_start[from], end = g->out_start[from + 1];
@@ -64,7 +64,7 @@ static unsigned backward_cost(const struct search *s, uint32_t from, uint32_t to
 	return least;
 }
 
-static bool put(struct search *s, uint32_t node, uint32_t next, uint64_t cost)
+static bool put(struct path_search *s, uint32_t node, uint32_t next, uint64_t cost)
 {
 	struct step step = {node, next};
 
@@ -74,7 +74,7 @@ static bool put(struct search *s, uint32_t node, uint32_t next, uint64_t cost)
 	return true;
 }
 
-static void consider_source(struct search *s, uint32_t node, uint64_t cost)
+static void consider_source(struct path_search *s, uint32_t node, uint64_t cost)
 {
 	unsigned extra = 0;
 
@@ -89,7 +89,7 @@ static void consider_source(struct search *s, uint32_t node, uint64_t cost)
 	s->source.cost = cost + extra;
 }
 
-static pyr_error *settle(struct search *s, struct step step, uint64_t cost)
+static pyr_error *settle(struct path_search *s, struct step step, uint64_t cost)
 {
 	const struct pyr_graph *g = s->graph;
 	uint32_t node = step.node, from;
@@ -120,7 +120,7 @@ static pyr_error *settle(struct search *s, struct step step, uint64_t cost)
 	return NULL;
 }
 
-static pyr_error *run_search(struct search *s, struct pyr_control *control)
+static pyr_error *run_search(struct path_search *s, struct pyr_control *control)
 {
 	uint64_t cost, steps = 0;
 	pyr_error *err;
@@ -141,7 +141,7 @@ static pyr_error *run_search(struct search *s, struct pyr_control *control)
 	return NULL;
 }
 
-static pyr_error *read_path(const struct search *s, struct pyr_path *ret)
+static pyr_error *read_path(const struct path_search *s, struct pyr_path *ret)
 {
 	struct pyr_path path = {.cost = s->source.cost, .looked = s->looked};
 	uint32_t node;
@@ -164,7 +164,7 @@ pyr_error *pyr_path_find(struct pyr_control *control, const struct pyr_graph *gr
 			 const struct pyr_path_costs *costs, const struct pyr_path_query *query,
 			 struct pyr_path *ret)
 {
-	struct search s = {.graph = graph, .costs = costs, .query = query};
+	struct path_search s = {.graph = graph, .costs = costs, .query = query};
 	pyr_error *err = NULL;
 	unsigned i;
 

@@ -1,7 +1,7 @@
 /* What the commands about retention share, each part made on first use and kept with
  * the session: the costs of paths, the tree of all paths, what is retained. */
-#ifndef PYR_VIEWS_RETENTION_CACHE_H
-#define PYR_VIEWS_RETENTION_CACHE_H
+#ifndef PYR_COMMAND_RETENTION_CACHE_H
+#define PYR_COMMAND_RETENTION_CACHE_H
 
 #include "analysis/retention/retained.h"
 #include "analysis/retention/edge_costs.h"

@@ -1,4 +1,4 @@
-#include "views/retention_cache.h"
+#include "command/retention_cache.h"
 
 #include <stdlib.h>
 
