@@ -24,7 +24,7 @@ UNIT    := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
 BENCH   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 
-.PHONY: all unit docs check-docs install uninstall format lint deps check bench bench-extremes clean help
+.PHONY: all unit docs check-docs install uninstall format lint lint-rooms deps check bench bench-extremes clean help
 all: $(BUILD)/libpyretain.so $(BUILD)/pyretain $(if $(DESTDIR),,$(BUILD)/.emulator)
 
 # Asked once, before the first compilation: is there what it needs?
@@ -87,7 +87,9 @@ uninstall:
 SOURCES = $(sort $(wildcard core/*/*.[ch] core/analysis/*/*.[ch] core/*/gen/*.[ch] tests/unit/*.[ch] tests/bench/*.[ch]))
 format:
 	clang-format -i $(SOURCES)
-lint:
+lint-rooms:
+	@/usr/bin/python3 tools/lint_rooms.py
+lint: lint-rooms
 	clang-format --dry-run -Werror $(SOURCES)
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem --suppress=nullPointerRedundantCheck -Icore -Icore/include core

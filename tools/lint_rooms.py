@@ -23,7 +23,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 ROOM = re.compile(r"^## `([\w/]+)/`")
 ENTRY = re.compile(r"^- ((?:`[^`]+`(?:, )?)+)")
 TAG = re.compile(r"^(struct|union|enum)\s+(\w+)\s*\{", re.M)
-TYPEDEF = re.compile(r"^typedef\b[^;{]*?\b(\w+)\s*(?:\([^;]*\))?;", re.M)
+TYPEDEF = re.compile(r"^typedef\b[^;{]*?(?:\(\*(\w+)\)\([^;]*\)|\b(\w+)\([^;]*\)|\b(\w+));", re.M)
 MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.M)
 ENUMERATORS = re.compile(r"^(?:static\s+)?enum\s*\w*\s*\{(.*?)\}", re.M | re.S)
 # Macros that .def files are read through, and that every reader defines for itself.
@@ -102,8 +102,8 @@ def definitions(text):
     found = set()
     for kind, name in TAG.findall(text):
         found.add(("tag", name))
-    for name in TYPEDEF.findall(text):
-        found.add(("name", name))
+    for names in TYPEDEF.findall(text):
+        found.add(("name", "".join(names)))
     transient = set(TRANSIENT.findall(text))
     for name in MACRO.findall(text):
         if name not in transient and not name.endswith("_H"):

@@ -30,7 +30,8 @@ static const char *part_name(enum pyr_part part)
 	return names[part];
 }
 
-pyr_error *pyr_context_resolve(struct pyr_context *context, pyr_addr addr, struct pyr_object_argument *ret)
+pyr_error *pyr_context_resolve(struct pyr_context *context, pyr_addr addr,
+			       struct pyr_object_argument *ret)
 {
 	struct pyr_object_argument a = {.asked = addr};
 	struct pyr_reader *reader;

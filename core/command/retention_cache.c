@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-pyr_error *pyr_session_retention_cache(struct pyr_session *session, struct pyr_retention_cache **ret)
+pyr_error *pyr_session_retention_cache(struct pyr_session *session,
+				       struct pyr_retention_cache **ret)
 {
 	struct pyr_control *control = &session->control;
 	struct pyr_retention_cache *r;
@@ -19,7 +20,8 @@ pyr_error *pyr_session_retention_cache(struct pyr_session *session, struct pyr_r
 		r->model = session->model;
 		r->roots = session->roots;
 		r->ledger = ledger;
-		if ((err = pyr_edge_costs_create(r->model, r->roots, ledger, control, &r->telling))) {
+		if ((err = pyr_edge_costs_create(r->model, r->roots, ledger, control,
+						 &r->telling))) {
 			free(r);
 			return err;
 		}

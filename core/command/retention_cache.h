@@ -17,7 +17,8 @@ struct pyr_retention_cache {
 };
 
 /* The model, its predecessors, roots, ledger and costs. */
-pyr_error *pyr_session_retention_cache(struct pyr_session *session, struct pyr_retention_cache **ret);
+pyr_error *pyr_session_retention_cache(struct pyr_session *session,
+				       struct pyr_retention_cache **ret);
 /* And the tree of all paths. */
 pyr_error *pyr_session_path_tree(struct pyr_session *session, struct pyr_retention_cache **ret);
 /* And what every object retains. */

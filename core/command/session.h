@@ -35,7 +35,7 @@ struct pyr_session {
 	struct pyr_model *tracked_model;
 	struct pyr_roots *roots;
 	struct pyr_ledger *ledger;
-	uint8_t *unreachable;            /* by object; see pyr_garbage_mark() */
+	uint8_t *unreachable;                  /* by object; see pyr_garbage_mark() */
 	struct pyr_retention_cache *retention; /* command/retention.h */
 
 	/* What the core file was when it was opened: another file in its place is another target.

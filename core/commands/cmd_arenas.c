@@ -88,8 +88,8 @@ static void state_json(struct pyr_context *context, const struct pyr_arenas *a, 
 }
 
 static void arenas_json(struct pyr_context *context, const struct pyr_arenas *a,
-		       const struct pyr_pins *pins, const struct pyr_pin_holders *holders,
-		       unsigned percent)
+			const struct pyr_pins *pins, const struct pyr_pin_holders *holders,
+			unsigned percent)
 {
 	const struct pyr_obmalloc *m = a->obmalloc;
 	struct pyr_json *json = context->json;
@@ -155,7 +155,8 @@ static void arenas_sentence(struct pyr_context *context, const struct pyr_arenas
 		       "%s of pymalloc hold %s: ", pyr_counted(s->arenas, "arena", "arenas").text,
 		       pyr_bytes(s->bytes).text);
 	pyr_out_printf(context->out, "%s (%s) in use by %s, %s free.\n",
-		       pyr_bytes(s->bytes_in_use).text, pyr_release_count(s->bytes_in_use, s->bytes).text,
+		       pyr_bytes(s->bytes_in_use).text,
+		       pyr_release_count(s->bytes_in_use, s->bytes).text,
 		       pyr_counted(s->blocks_used, "block", "blocks").text,
 		       pyr_bytes(s->bytes_partly_used + s->bytes_free_pools).text);
 	pyr_out_style(context->out, PYR_STYLE_PLAIN);
@@ -250,8 +251,9 @@ static void print_classes(struct pyr_context *context, const struct pyr_arenas *
 		pyr_table_text(&table, pyr_count(c->pools).text);
 		pyr_table_text(&table, pyr_count(c->blocks_used).text);
 		pyr_table_text(&table, pyr_count(c->blocks_free).text);
-		pyr_table_text(&table,
-			       pyr_release_count(c->blocks_used, c->blocks_used + c->blocks_free).text);
+		pyr_table_text(
+			&table,
+			pyr_release_count(c->blocks_used, c->blocks_used + c->blocks_free).text);
 		pyr_table_text(&table, pyr_bytes(c->blocks_used * c->size).text);
 		pyr_table_text(&table, pyr_bytes(c->blocks_free * c->size).text);
 	}

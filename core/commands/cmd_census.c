@@ -34,7 +34,7 @@ static bool asked_retained(struct pyr_context *context)
 }
 
 static void census_json(struct pyr_context *context, const struct pyr_census *census,
-		       const struct pyr_census_groups *groups)
+			const struct pyr_census_groups *groups)
 {
 	bool retained = asked_retained(context);
 	static const char *const lists[] = {"types", "modules", "sizes"};
@@ -85,7 +85,7 @@ static void census_json(struct pyr_context *context, const struct pyr_census *ce
 }
 
 static void census_sentence(struct pyr_context *context, const struct pyr_census *census,
-		     const struct pyr_census_groups *groups, int generation)
+			    const struct pyr_census_groups *groups, int generation)
 {
 	struct pyr_out *out = context->out;
 	bool unreachable = pyr_context_option(context, PYR_OPT_census_unreachable)->given;
@@ -124,7 +124,7 @@ static void census_sentence(struct pyr_context *context, const struct pyr_census
 }
 
 static void census_text(struct pyr_context *context, const struct pyr_census *census,
-		       const struct pyr_census_groups *groups, int generation)
+			const struct pyr_census_groups *groups, int generation)
 {
 	static const struct pyr_column columns[3][6] = {
 		{{"TYPE", false, true, PYR_CUT_START},

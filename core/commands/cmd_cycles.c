@@ -172,7 +172,8 @@ static void answer_json(struct pyr_context *context, const struct cycles_answer 
 	pyr_json_uint(json, "omitted", g->count - shown);
 }
 
-static void cycles_json(struct pyr_context *context, const struct cycles_answer *answers, size_t count)
+static void cycles_json(struct pyr_context *context, const struct cycles_answer *answers,
+			size_t count)
 {
 	size_t i;
 
@@ -369,7 +370,8 @@ static void print_show(struct pyr_context *context, const struct cycles_answer *
 				       .text);
 }
 
-static void cycles_text(struct pyr_context *context, const struct cycles_answer *answers, size_t count)
+static void cycles_text(struct pyr_context *context, const struct cycles_answer *answers,
+			size_t count)
 {
 	const struct pyr_value *show = pyr_context_option(context, PYR_OPT_cycles_show);
 	const struct cycles_answer *a;

@@ -147,7 +147,8 @@ static char *held_as(struct dominators_answer *a, uint32_t node)
 	pyr_printable_path_finder_init(&finder, a->context, a->retention, node, NULL);
 	err = pyr_path_search_next(&finder, PYR_PHASE_POSSIBLE, &path, &root);
 	if (!err && path.count &&
-	    !(err = pyr_printable_path_make(a->context, a->retention, root, &path, false, &route))) {
+	    !(err = pyr_printable_path_make(a->context, a->retention, root, &path, false,
+					    &route))) {
 		text = route.expression;
 		route.expression = NULL;
 		pyr_printable_path_deinit(&route);
@@ -164,7 +165,8 @@ struct dominators_place {
 	size_t first, next; /* rows of what it dominates: first child, next sibling; 0: none */
 };
 
-static void print_row(struct dominators_answer *a, struct pyr_table *table, const struct dominators_place *p)
+static void print_row(struct dominators_answer *a, struct pyr_table *table,
+		      const struct dominators_place *p)
 {
 	uint64_t bytes = retained(a)->tree.retained[p->node];
 	unsigned indent = p->depth < 12 ? p->depth * 2 : 24;
@@ -405,7 +407,8 @@ static void print_types(struct dominators_answer *a, const struct type_row *rows
 		if (!a->whole)
 			continue;
 		pyr_table_text(&table, pyr_bytes(rows[i].retained).text);
-		pyr_table_text(&table, pyr_release_count(rows[i].retained, retained(a)->bytes).text);
+		pyr_table_text(&table,
+			       pyr_release_count(rows[i].retained, retained(a)->bytes).text);
 	}
 	pyr_table_finish(&table);
 	pyr_context_more(a->context, shown, count, "type", "types");

@@ -48,9 +48,10 @@ static bool collect(const struct pyr_freelists *f, size_t interpreter, bool shar
 			continue;
 		for (k = 0; k < ret->v.count && strcmp(ret->v.data[k].type, list->type); k++)
 			;
-		if (k == ret->v.count && !pyr_vec_push(&ret->v, (struct freelist_row){.type = list->type,
-									     .source = list->source,
-									     .agrees = true}))
+		if (k == ret->v.count &&
+		    !pyr_vec_push(&ret->v, (struct freelist_row){.type = list->type,
+								 .source = list->source,
+								 .agrees = true}))
 			return false;
 		row = &ret->v.data[k];
 		row->objects += list->objects;

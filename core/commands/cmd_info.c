@@ -120,7 +120,7 @@ static void explained_rows(struct pyr_context *context, struct pyr_table *table,
 }
 
 static void info_json(struct pyr_context *context, const struct pyr_census *census,
-		       const struct pyr_ledger *ledger)
+		      const struct pyr_ledger *ledger)
 {
 	const struct pyr_python *python = context->session->python;
 	const struct pyr_interpreter *interpreter;
@@ -248,7 +248,7 @@ static void missing_files(struct pyr_context *context)
 }
 
 static void info_text(struct pyr_context *context, const struct pyr_census *census,
-		       const struct pyr_gc_state *gc, const struct pyr_ledger *ledger)
+		      const struct pyr_gc_state *gc, const struct pyr_ledger *ledger)
 {
 	static const struct pyr_column columns[] = {
 		{"", false, false, PYR_CUT_END},
@@ -343,7 +343,8 @@ pyr_error *pyr_cmd_info(struct pyr_context *context)
 		pyr_census_deinit(&census);
 		return err;
 	}
-	err = pyr_gc_states_read(context->session->python, &context->session->python->reader, &states, &count);
+	err = pyr_gc_states_read(context->session->python, &context->session->python->reader,
+				 &states, &count);
 	if (err) { /* the rest is worth telling without it */
 		pyr_control_diagnose(&context->session->control, "the collector's state: %s",
 				     err->message);

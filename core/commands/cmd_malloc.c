@@ -140,8 +140,8 @@ static void buffer_text(const char *type, enum pyr_buffer_name name, struct pyr_
 		pyr_strbuf_printf(text, "%s: %s", type, what);
 }
 
-static void owner_text(const struct malloc_answer *a, enum pyr_chunk_owner owner, uint64_t x, uint64_t y,
-		       struct pyr_strbuf *text)
+static void owner_text(const struct malloc_answer *a, enum pyr_chunk_owner owner, uint64_t x,
+		       uint64_t y, struct pyr_strbuf *text)
 {
 	pyr_strbuf_clear(text);
 	switch (owner) {
@@ -194,8 +194,8 @@ static const char *owner_kind(enum pyr_chunk_owner owner)
 
 /* --- JSON --- */
 
-static void owner_json(struct pyr_json *json, const struct malloc_answer *a, enum pyr_chunk_owner owner,
-		       uint64_t x, uint64_t y)
+static void owner_json(struct pyr_json *json, const struct malloc_answer *a,
+		       enum pyr_chunk_owner owner, uint64_t x, uint64_t y)
 {
 	pyr_json_string(json, "kind", owner_kind(owner));
 	pyr_json_bool(json, "python", pyr_chunk_is_python(owner));
@@ -580,7 +580,7 @@ pyr_error *pyr_cmd_malloc(struct pyr_context *context)
 			malloc_json(context, &a);
 		else
 			malloc_text(context, &a,
-				   pyr_context_option(context, PYR_OPT_malloc_by)->number == 1);
+				    pyr_context_option(context, PYR_OPT_malloc_by)->number == 1);
 	}
 	for (i = 0; i < HOLDERS_MAX; i++)
 		free(a.holders[i]);

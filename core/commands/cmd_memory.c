@@ -292,7 +292,8 @@ static void memory_text(struct pyr_context *context, const struct memory_answer 
 		how(a, c, &text);
 		pyr_table_text(&table, pyr_memory_text(c));
 		pyr_table_text(&table, known(a, c) ? pyr_bytes(m->bytes[c]).text : "?");
-		pyr_table_text(&table, known(a, c) ? pyr_release_count(m->bytes[c], m->total).text : "");
+		pyr_table_text(&table,
+			       known(a, c) ? pyr_release_count(m->bytes[c], m->total).text : "");
 		if (swap)
 			pyr_table_text(&table, pyr_bytes(m->swapped[c]).text);
 		pyr_table_text(&table, pyr_strbuf_str(&text));
@@ -377,7 +378,8 @@ static pyr_error *ask_heap(struct pyr_context *context, struct memory_answer *a)
 	if ((err = pyr_freelists_read(types, a->view.heap->obmalloc, &a->freelists)) ||
 	    (err = pyr_zombie_frames_add(a->view.heap, &a->freelists)))
 		return err;
-	err = pyr_gc_states_read(context->session->python, &context->session->python->reader, &states, &count);
+	err = pyr_gc_states_read(context->session->python, &context->session->python->reader,
+				 &states, &count);
 	if (!err) {
 		a->has_state = count > 0;
 		a->enabled = count && states[0].enabled;

@@ -22,7 +22,7 @@ static const char *name_of(struct pyr_context *context, uint32_t node)
 }
 
 static void path_json(struct pyr_context *context, const struct ends *ends,
-		       const struct pyr_printable_path *route)
+		      const struct pyr_printable_path *route)
 {
 	struct pyr_heap *heap = context->session->heap;
 	struct pyr_json *json = context->json;
@@ -38,7 +38,7 @@ static void path_json(struct pyr_context *context, const struct ends *ends,
 }
 
 static void path_text(struct pyr_context *context, const struct ends *ends,
-		       const struct pyr_printable_path *route)
+		      const struct pyr_printable_path *route)
 {
 	struct pyr_heap *heap = context->session->heap;
 
@@ -83,9 +83,9 @@ pyr_error *pyr_cmd_path(struct pyr_context *context)
 	if ((err = pyr_path_find(&context->session->control, &retention->model->graph, &costs,
 				 &query, &path)))
 		return err;
-	if (path.count &&
-	    (err = pyr_printable_path_make(context, retention, NULL, &path,
-				  pyr_context_option(context, PYR_OPT_path_raw)->given, &route))) {
+	if (path.count && (err = pyr_printable_path_make(
+				   context, retention, NULL, &path,
+				   pyr_context_option(context, PYR_OPT_path_raw)->given, &route))) {
 		pyr_path_deinit(&path);
 		return err;
 	}

@@ -76,9 +76,10 @@ void pyr_edge_collector_take(void *ctx, pyr_addr target, uint32_t label, uint64_
 }
 
 /* All that is called on the way, take() above all, belongs into this function. */
-__attribute__((flatten)) bool pyr_edge_collector_walk(struct pyr_edge_collector *c, const struct pyr_type *type,
-						const struct pyr_traverse_plan *plan, uint32_t id,
-						pyr_addr addr)
+__attribute__((flatten)) bool pyr_edge_collector_walk(struct pyr_edge_collector *c,
+						      const struct pyr_type *type,
+						      const struct pyr_traverse_plan *plan,
+						      uint32_t id, pyr_addr addr)
 {
 	struct pyr_walk w = {.refs = c->refs,
 			     .reader = &c->reader,
@@ -109,7 +110,8 @@ void pyr_edge_collector_expect(struct pyr_edge_collector *c, pyr_addr addr)
 	ask_for(c, addr, 8);
 }
 
-void pyr_edge_collector_expect_more(struct pyr_edge_collector *c, const struct pyr_traverse_plan *plan, pyr_addr addr)
+void pyr_edge_collector_expect_more(struct pyr_edge_collector *c,
+				    const struct pyr_traverse_plan *plan, pyr_addr addr)
 {
 	pyr_addr to;
 	unsigned i;

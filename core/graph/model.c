@@ -8,7 +8,7 @@
 #include "graph/bound_guesses.h"
 #include "graph/edge_collector.h"
 #include "graph/interned.h"
-#include "references/refs_internal.h"
+#include "references/refs_plan.h"
 
 #define CHUNK 8192u /* objects that are walked as one piece */
 #define FAR 24u     /* objects between asking for one's first words and walking it */
@@ -112,7 +112,7 @@ static pyr_error *walk_chunk(void *ctx, unsigned worker, size_t begin, size_t en
 		case ROUTE_APART:
 			seen = &p->types[p->heap->type[id]];
 			if (!pyr_edge_collector_walk(c, seen->type, seen->plan, (uint32_t)id,
-					       p->heap->address[id]))
+						     p->heap->address[id]))
 				defer(w, (uint32_t)id);
 			break;
 		case ROUTE_LATE:
@@ -185,10 +185,11 @@ static pyr_error *walk_late(struct pass *p, struct late *late, bool check)
 
 	begin_late(c, late);
 	if (check)
-		pyr_traverse_check(p->model->holdings, &c->reader, type, addr, pyr_edge_collector_take,
-				   c);
+		pyr_traverse_check(p->model->holdings, &c->reader, type, addr,
+				   pyr_edge_collector_take, c);
 	else
-		pyr_traverse_walk(p->model->holdings, &c->reader, type, addr, pyr_edge_collector_take, c);
+		pyr_traverse_walk(p->model->holdings, &c->reader, type, addr,
+				  pyr_edge_collector_take, c);
 	return end_late(c, late, 0);
 }
 
@@ -227,11 +228,12 @@ static pyr_error *recall(void *ctx, unsigned worker, size_t begin, size_t end)
 			continue;
 		begin_late(c, late);
 		/* Settled by now. */
-		if (seen->plan && pyr_traverse_plan_coverage(seen->type, seen->plan) == PYR_REFS_NATIVE) {
+		if (seen->plan &&
+		    pyr_traverse_plan_coverage(seen->type, seen->plan) == PYR_REFS_NATIVE) {
 			if (!pyr_edge_collector_walk(c, seen->type, seen->plan, late->id, addr))
 				continue;
 		} else if (pyr_traverse_learned(p->model->holdings, &c->reader, seen->type, addr,
-					       pyr_edge_collector_take, c, &damaged)) {
+						pyr_edge_collector_take, c, &damaged)) {
 			p->w[worker].recalled++;
 			c->damaged += damaged;
 		} else {
@@ -510,7 +512,8 @@ void pyr_model_destroy(struct pyr_model *model)
 	free(model);
 }
 
-enum pyr_traverse_method pyr_model_walk(struct pyr_model *model, uint32_t id, pyr_ref_fn fn, void *ctx)
+enum pyr_traverse_method pyr_model_walk(struct pyr_model *model, uint32_t id, pyr_ref_fn fn,
+					void *ctx)
 {
 	struct pyr_types *types = model->heap->types;
 

@@ -41,6 +41,7 @@ pyr_error *pyr_model_reverse(struct pyr_model *model, struct pyr_control *contro
 void pyr_model_destroy(struct pyr_model *model); /* NULL is allowed */
 
 /* Tell every reference of object @id with its label; calling thread only. */
-enum pyr_traverse_method pyr_model_walk(struct pyr_model *model, uint32_t id, pyr_ref_fn fn, void *ctx);
+enum pyr_traverse_method pyr_model_walk(struct pyr_model *model, uint32_t id, pyr_ref_fn fn,
+					void *ctx);
 
 #endif

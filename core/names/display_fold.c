@@ -297,7 +297,7 @@ static size_t fold_at(struct fold *f, size_t i)
 }
 
 size_t pyr_display_fold_first(struct pyr_types *types, struct pyr_reader *reader,
-		      const struct pyr_step *steps, size_t count, struct pyr_strbuf *out)
+			      const struct pyr_step *steps, size_t count, struct pyr_strbuf *out)
 {
 	struct pyr_strbuf unused = {0};
 	struct fold f = {{types, reader, &pyr_types_python(types)->layout, out ? out : &unused},
@@ -328,7 +328,8 @@ static bool add_step(struct pyr_display *display, size_t first, size_t count,
 }
 
 pyr_error *pyr_display_fold(struct pyr_types *types, struct pyr_reader *reader,
-		    const struct pyr_step *steps, size_t count, bool raw, struct pyr_display *ret)
+			    const struct pyr_step *steps, size_t count, bool raw,
+			    struct pyr_display *ret)
 {
 	struct pyr_display display = {0};
 	struct pyr_strbuf text = {0};
@@ -382,7 +383,7 @@ bool pyr_display_fold_may_pass(const struct pyr_type *type)
 }
 
 bool pyr_display_fold_may_continue(struct pyr_types *types, struct pyr_reader *reader,
-			   const struct pyr_step *step, const struct pyr_type *type)
+				   const struct pyr_step *step, const struct pyr_type *type)
 {
 	static const char *const dicts[] = {"__dict__", "__kwdefaults__", "keywords", "cache"};
 	struct pyr_label_writer w = {types, reader, &pyr_types_python(types)->layout, NULL};

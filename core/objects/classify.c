@@ -272,7 +272,8 @@ static void init_kind(const struct pyr_classifier *c, struct pyr_type_facts *kin
 	kind->more_buffers = type->pre_header || pyr_shape_buffers_references(type->shape);
 }
 
-struct pyr_type_facts *pyr_classifier_learn(struct pyr_classifier *c, pyr_addr address, unsigned slot)
+struct pyr_type_facts *pyr_classifier_learn(struct pyr_classifier *c, pyr_addr address,
+					    unsigned slot)
 {
 	const struct pyr_type *type = NULL;
 	struct pyr_type_facts *kind = NULL;
@@ -299,7 +300,8 @@ no_memory:
 	return NULL;
 }
 
-uint64_t pyr_type_facts_measure_slow(struct pyr_classifier *c, struct pyr_type_facts *kind, pyr_addr addr)
+uint64_t pyr_type_facts_measure_slow(struct pyr_classifier *c, struct pyr_type_facts *kind,
+				     pyr_addr addr)
 {
 	uint64_t size;
 	pyr_error *err;
@@ -404,8 +406,8 @@ static bool measure_fast(struct pyr_classifier *c, const struct pyr_type_facts *
 	return false;
 }
 
-uint64_t pyr_type_facts_measure(struct pyr_classifier *c, struct pyr_type_facts *kind, pyr_addr addr,
-			  const uint8_t *object)
+uint64_t pyr_type_facts_measure(struct pyr_classifier *c, struct pyr_type_facts *kind,
+				pyr_addr addr, const uint8_t *object)
 {
 	uint64_t size, slow;
 
@@ -491,9 +493,9 @@ static void tell_unnamed(void *ctx, pyr_addr start, uint64_t size, enum pyr_buff
 	unnamed->fn(unnamed->ctx, start, size);
 }
 
-void pyr_type_facts_buffers(struct pyr_classifier *c, const struct pyr_type_facts *kind, pyr_addr addr,
-		      const uint8_t *object, void (*fn)(void *ctx, pyr_addr start, uint64_t size),
-		      void *ctx)
+void pyr_type_facts_buffers(struct pyr_classifier *c, const struct pyr_type_facts *kind,
+			    pyr_addr addr, const uint8_t *object,
+			    void (*fn)(void *ctx, pyr_addr start, uint64_t size), void *ctx)
 {
 	const struct pyr_layout *l = c->layout;
 	struct unnamed unnamed;

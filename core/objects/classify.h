@@ -156,8 +156,9 @@ static inline bool pyr_gc_head_tracked(const struct pyr_classifier *c, const uin
 }
 
 /* Does an instance of @kind with these first bytes fit into @room bytes? */
-static inline bool pyr_type_facts_fits(const struct pyr_classifier *c, const struct pyr_type_facts *kind,
-				 const uint8_t *object, uint64_t room, uint32_t unit)
+static inline bool pyr_type_facts_fits(const struct pyr_classifier *c,
+				       const struct pyr_type_facts *kind, const uint8_t *object,
+				       uint64_t room, uint32_t unit)
 {
 	uint64_t n, size = kind->need;
 	uint32_t state;
@@ -231,15 +232,16 @@ pyr_classify(struct pyr_classifier *c, const uint8_t *block, uint32_t size, uint
 
 /* sys.getsizeof() of the instance of @kind at @addr, whose first need bytes are
  * at @object. */
-uint64_t pyr_type_facts_measure(struct pyr_classifier *c, struct pyr_type_facts *kind, pyr_addr addr,
-			  const uint8_t *object);
+uint64_t pyr_type_facts_measure(struct pyr_classifier *c, struct pyr_type_facts *kind,
+				pyr_addr addr, const uint8_t *object);
 
 /* The same through pyr_object_size() always. */
-uint64_t pyr_type_facts_measure_slow(struct pyr_classifier *c, struct pyr_type_facts *kind, pyr_addr addr);
+uint64_t pyr_type_facts_measure_slow(struct pyr_classifier *c, struct pyr_type_facts *kind,
+				     pyr_addr addr);
 
 /* sys.getsizeof(); inlined for what is commonest. */
-static inline uint64_t pyr_type_facts_size(struct pyr_classifier *c, struct pyr_type_facts *kind, pyr_addr addr,
-				     const uint8_t *object)
+static inline uint64_t pyr_type_facts_size(struct pyr_classifier *c, struct pyr_type_facts *kind,
+					   pyr_addr addr, const uint8_t *object)
 {
 	if (kind->measure == PYR_MEASURE_FIXED && kind->probed)
 		return kind->fixed_size;
@@ -248,8 +250,8 @@ static inline uint64_t pyr_type_facts_size(struct pyr_classifier *c, struct pyr_
 
 /* The buffers of references that the object owns apart from its own block, as a list does
  * its items: calls @fn for each range. */
-void pyr_type_facts_buffers(struct pyr_classifier *c, const struct pyr_type_facts *kind, pyr_addr addr,
-		      const uint8_t *object, void (*fn)(void *ctx, pyr_addr start, uint64_t size),
-		      void *ctx);
+void pyr_type_facts_buffers(struct pyr_classifier *c, const struct pyr_type_facts *kind,
+			    pyr_addr addr, const uint8_t *object,
+			    void (*fn)(void *ctx, pyr_addr start, uint64_t size), void *ctx);
 
 #endif

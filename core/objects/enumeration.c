@@ -66,7 +66,7 @@ static pyr_error *make_scanners(struct pyr_enumeration *s)
 }
 
 pyr_error *pyr_enumeration_open(struct pyr_types *types, struct pyr_control *control,
-			   struct pyr_enumeration *ret)
+				struct pyr_enumeration *ret)
 {
 	pyr_error *err;
 

@@ -35,7 +35,7 @@ struct pyr_enumeration {
 		size_t capacity;
 	} table;
 	struct pyr_address_hash buffers; /* starts of those that were read: none is read twice */
-	uint64_t tracked;            /* objects on gc lists, wherever */
+	uint64_t tracked;                /* objects on gc lists, wherever */
 	/* Of those in memory that is no image's and no arena's: do they begin malloc's chunks? */
 	uint64_t in_chunks, in_no_chunk;
 	uint64_t bad_links; /* list nodes outside of arenas that are no objects */
@@ -43,7 +43,7 @@ struct pyr_enumeration {
 };
 
 pyr_error *pyr_enumeration_open(struct pyr_types *types, struct pyr_control *control,
-			   struct pyr_enumeration *ret);
+				struct pyr_enumeration *ret);
 void pyr_enumeration_close(struct pyr_enumeration *survey);
 /* After the arenas were scanned: find the objects outside, and prove the lists.
  * Where that fails, list nodes in arenas that the scan did not take for objects

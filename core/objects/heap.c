@@ -188,7 +188,8 @@ static void put_run(struct heap_builder *b, uint32_t id, const struct heap_found
 	}
 }
 
-static void copy_chunk(struct heap_builder *b, struct pyr_reader *reader, const struct heap_chunk *chunk)
+static void copy_chunk(struct heap_builder *b, struct pyr_reader *reader,
+		       const struct heap_chunk *chunk)
 {
 	const struct pyr_outside *missed = b->missed.data + chunk->missed;
 	struct heap_stream *stream = &b->streams[chunk->worker];

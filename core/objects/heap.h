@@ -1,7 +1,7 @@
 /* All objects of the target, with dense ids in address order.
  *
  * Enumeration reads memory in address order: every live pymalloc block whose
- * words are an object's (runtime/obmalloc.h), the gc lists, and what those
+ * words are an object's (pymalloc/obmalloc.h), the gc lists, and what those
  * reach outside of pymalloc. `census` aggregates the same stream without
  * building this. */
 #ifndef PYR_OBJECTS_HEAP_H

@@ -38,8 +38,8 @@ static bool table_grow(struct pyr_enumeration *s)
 }
 
 /* The end of an object whose length is its own: a str, int, tuple, bytes. */
-static pyr_addr end_of(const struct pyr_classifier *c, const struct pyr_type_facts *kind, pyr_addr addr,
-		       const uint8_t *object)
+static pyr_addr end_of(const struct pyr_classifier *c, const struct pyr_type_facts *kind,
+		       pyr_addr addr, const uint8_t *object)
 {
 	uint64_t n;
 	uint32_t state;
@@ -88,8 +88,8 @@ static bool is_stack(const struct pyr_target *target, pyr_addr addr)
 /* How many bytes of a type have to be there: of a C variable, the last of its library perhaps,
  * those of PyTypeObject, where tp_basicsize is that of heap types. 0: it is not ready.
  * *is_gc: typeobject.c, type_is_gc(). */
-static uint64_t need_of_type(struct pyr_classifier *c, const struct pyr_type_facts *kind, pyr_addr addr,
-			     bool *is_gc)
+static uint64_t need_of_type(struct pyr_classifier *c, const struct pyr_type_facts *kind,
+			     pyr_addr addr, bool *is_gc)
 {
 	uint64_t flags, size = pyr_sizeof(c->layout, PyTypeObject);
 
@@ -150,8 +150,8 @@ static bool begins_chunk(struct pyr_enumeration *s, const struct pyr_type_facts 
  * malloc's, what begins none is something else: an entry of a hash table, say. Immortal
  * objects may be part of another structure. */
 #define EVIDENCE 16u
-static bool only_looks_like_one(struct pyr_enumeration *s, const struct pyr_type_facts *kind, bool is_gc,
-				pyr_addr addr)
+static bool only_looks_like_one(struct pyr_enumeration *s, const struct pyr_type_facts *kind,
+				bool is_gc, pyr_addr addr)
 {
 	struct pyr_classifier *c = &s->scanners[0]->classifier;
 	int64_t refcount;
@@ -262,7 +262,8 @@ static pyr_error *follow_links(struct pyr_enumeration *s)
 }
 
 /* How many bytes of the object hold references, from the object on. */
-static uint64_t body_size(struct pyr_enumeration *s, const struct pyr_type_facts *kind, pyr_addr addr)
+static uint64_t body_size(struct pyr_enumeration *s, const struct pyr_type_facts *kind,
+			  pyr_addr addr)
 {
 	struct pyr_classifier *c = &s->scanners[0]->classifier;
 	const struct pyr_type *type = kind->type;
@@ -329,7 +330,7 @@ static void scan_object(struct pyr_enumeration *s, const struct pyr_outside *obj
 
 struct pieces {
 	struct pyr_enumeration *s;
-	PYR_VEC(struct pyr_range) ranges;
+	struct pyr_range_list ranges;
 };
 
 static pyr_error *scan_pieces(void *ctx, unsigned worker, size_t begin, size_t end)
@@ -337,8 +338,8 @@ static pyr_error *scan_pieces(void *ctx, unsigned worker, size_t begin, size_t e
 	struct pieces *p = ctx;
 
 	for (; begin < end; begin++)
-		pyr_scanner_range(p->s->scanners[worker], p->ranges.data[begin].start,
-				  p->ranges.data[begin].size);
+		pyr_scanner_range(p->s->scanners[worker], p->ranges.v.data[begin].start,
+				  p->ranges.v.data[begin].end - p->ranges.v.data[begin].start);
 	return pyr_scanner_check(p->s->scanners[worker]);
 }
 
@@ -358,29 +359,30 @@ static pyr_error *drain_buffers(struct pyr_enumeration *s)
 
 	for (w = 0; w < s->workers; w++) {
 		scanner = s->scanners[w];
-		for (i = 0; i < scanner->buffers.count; i++) {
-			r = scanner->buffers.data[i];
+		for (i = 0; i < scanner->buffers.v.count; i++) {
+			r = scanner->buffers.v.data[i];
 			known = pyr_address_hash_add(&s->buffers, r.start);
-			for (; r.size && known > 0; r.start += part.size, r.size -= part.size) {
-				part.start = r.start;
-				part.size = r.size < PIECE || !split ? r.size : PIECE;
+			for (; r.start < r.end && known > 0; r.start = part.end) {
+				part = r;
+				if (split && r.end - r.start > PIECE)
+					part.end = r.start + PIECE;
 				/* What the target lacks is not worth a list of pieces. */
 				if (!pyr_pages_has(&s->pages, part.start))
 					break;
-				if (!pyr_vec_push(&pieces.ranges, part))
+				if (!pyr_vec_push(&pieces.ranges.v, part))
 					known = -1;
-				total += part.size;
+				total += part.end - part.start;
 			}
 			if (known < 0) {
-				pyr_vec_deinit(&pieces.ranges);
+				pyr_vec_deinit(&pieces.ranges.v);
 				return pyr_error_no_memory();
 			}
 		}
-		scanner->buffers.count = 0;
+		scanner->buffers.v.count = 0;
 	}
-	err = pyr_parallel(s->control, NULL, total > PIECE ? s->workers : 1, pieces.ranges.count,
+	err = pyr_parallel(s->control, NULL, total > PIECE ? s->workers : 1, pieces.ranges.v.count,
 			   16, scan_pieces, &pieces);
-	pyr_vec_deinit(&pieces.ranges);
+	pyr_vec_deinit(&pieces.ranges.v);
 	return err;
 }
 
@@ -489,7 +491,7 @@ static pyr_error *close_over(struct pyr_enumeration *s, size_t *done)
 			if ((err = pyr_scanner_check(s->scanners[w])))
 				return err;
 		for (w = 0; w < s->workers; w++)
-			if (s->scanners[w]->buffers.count || s->scanners[w]->candidates.count)
+			if (s->scanners[w]->buffers.v.count || s->scanners[w]->candidates.count)
 				break;
 	} while (w < s->workers);
 	return NULL;

@@ -15,7 +15,7 @@ static size_t set_slot(const struct pyr_address_hash *set, pyr_addr addr)
 static bool set_grow(struct pyr_address_hash *set)
 {
 	struct pyr_address_hash grown = {.capacity = set->capacity ? set->capacity * 2 : 4096,
-				     .count = set->count};
+					 .count = set->count};
 	size_t i;
 
 	grown.slots = calloc(grown.capacity, sizeof(*grown.slots));
@@ -70,7 +70,7 @@ void pyr_scanner_deinit(struct pyr_scanner *s)
 	pyr_classifier_deinit(&s->classifier);
 	pyr_address_hash_deinit(&s->noted);
 	pyr_vec_deinit(&s->candidates);
-	pyr_vec_deinit(&s->buffers);
+	pyr_vec_deinit(&s->buffers.v);
 	pyr_vec_deinit(&s->links);
 }
 
@@ -99,7 +99,9 @@ void pyr_scanner_buffer(void *scanner, pyr_addr start, uint64_t size)
 
 	if (start & 7 || !pyr_pages_has(s->outside, start))
 		return;
-	if (!pyr_vec_push(&s->buffers, (struct pyr_range){.start = start, .size = size}))
+	if (size > UINT64_MAX - start)
+		size = UINT64_MAX - start;
+	if (!pyr_vec_push(&s->buffers.v, (struct pyr_range){start, start + size}))
 		s->classifier.out_of_memory = true;
 }
 

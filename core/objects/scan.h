@@ -5,6 +5,7 @@
 #ifndef PYR_OBJECTS_SCAN_H
 #define PYR_OBJECTS_SCAN_H
 
+#include "base/range.h"
 #include "objects/classify.h"
 #include "objects/pages.h"
 #include "pymalloc/obmalloc.h"
@@ -18,11 +19,6 @@ struct pyr_address_hash {
 int pyr_address_hash_add(struct pyr_address_hash *set, pyr_addr addr);
 void pyr_address_hash_deinit(struct pyr_address_hash *set);
 
-struct pyr_range {
-	pyr_addr start;
-	uint64_t size;
-};
-
 #define PYR_RECENT 4096u
 #define PYR_LOWEST_ADDRESS 65536u /* Linux maps nothing below (vm.mmap_min_addr) */
 
@@ -30,12 +26,12 @@ struct pyr_range {
 struct pyr_scanner {
 	struct pyr_classifier classifier;
 	const struct pyr_obmalloc *obmalloc;
-	const struct pyr_pages *outside;   /* pages where objects other than blocks may lie */
-	pyr_addr recent[PYR_RECENT];       /* candidates noted lately, so that they are not again */
-	PYR_VEC(pyr_addr) candidates;      /* words that point outside, each once */
-	struct pyr_address_hash noted;         /* all that ever were candidates */
-	PYR_VEC(struct pyr_range) buffers; /* of block objects, outside of arenas */
-	PYR_VEC(pyr_addr) links;           /* _gc_next of block objects that lead outside */
+	const struct pyr_pages *outside; /* pages where objects other than blocks may lie */
+	pyr_addr recent[PYR_RECENT];     /* candidates noted lately, so that they are not again */
+	PYR_VEC(pyr_addr) candidates;    /* words that point outside, each once */
+	struct pyr_address_hash noted;   /* all that ever were candidates */
+	struct pyr_range_list buffers;   /* of block objects, outside of arenas */
+	PYR_VEC(pyr_addr) links;         /* _gc_next of block objects that lead outside */
 	uint64_t pools, blocks, objects;
 	uint64_t unreadable_pools, corrupt_pools, inconsistent_pools;
 	uint64_t tracked;                      /* block objects on a gc list */
@@ -147,7 +143,7 @@ static inline __attribute__((always_inline)) void pyr_scan_pool(struct pyr_scann
 			pyr_scanner_words(s, object + c->type_at + 8, block + size);
 			if (kind->owns_buffer)
 				pyr_type_facts_buffers(c, kind, pool->address + at + offset, object,
-						 pyr_scanner_buffer, s);
+						       pyr_scanner_buffer, s);
 		}
 		emit(s, kind, pool->address + at + offset, object, tracked, ctx);
 	}

@@ -94,7 +94,8 @@ struct head {
 	int64_t recorded; /* -1: switched off */
 };
 
-static uint64_t structure_size(const struct freelist_walk *w, enum list list, uint32_t length, pyr_addr addr)
+static uint64_t structure_size(const struct freelist_walk *w, enum list list, uint32_t length,
+			       pyr_addr addr)
 {
 	uint64_t size = pyr_layout_size(w->l, specs[list].structure), items;
 
@@ -279,8 +280,8 @@ static bool is_module(const struct pyr_image *image, const char *file)
 
 /* The image that has a static variable of that source file: the interpreter's own, or that of
  * an extension module. */
-static bool find_static(struct freelist_walk *w, const char *file, const char *name, pyr_addr *address,
-			uint64_t *size)
+static bool find_static(struct freelist_walk *w, const char *file, const char *name,
+			pyr_addr *address, uint64_t *size)
 {
 	struct pyr_target *target = w->python->target;
 	size_t i;
@@ -352,7 +353,8 @@ static uint64_t future_iters(struct freelist_walk *w, pyr_addr addr)
 
 /* The list whose head is a word of [@start, @start + @size). That there is none means that
  * it is empty. */
-static bool scan_for_asyncio(struct freelist_walk *w, pyr_addr start, uint64_t size, size_t interpreter)
+static bool scan_for_asyncio(struct freelist_walk *w, pyr_addr start, uint64_t size,
+			     size_t interpreter)
 {
 	struct head h = {.list = LIST_futureiters, .interpreter = interpreter, .source = "shape"};
 	struct pyr_freelist empty = {.type = specs[LIST_futureiters].type,

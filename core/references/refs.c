@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 const struct pyr_traverse_plan *pyr_refs_plan(struct pyr_refs *refs, struct pyr_reader *reader,
-				     const struct pyr_type *type)
+					      const struct pyr_type *type)
 {
 	struct pyr_traverse_plan *plan, *none = NULL;
 
@@ -21,7 +21,8 @@ const struct pyr_traverse_plan *pyr_refs_plan(struct pyr_refs *refs, struct pyr_
 	return plan;
 }
 
-enum pyr_coverage pyr_traverse_plan_coverage(const struct pyr_type *type, const struct pyr_traverse_plan *plan)
+enum pyr_coverage pyr_traverse_plan_coverage(const struct pyr_type *type,
+					     const struct pyr_traverse_plan *plan)
 {
 	if (plan->walker == PYR_WALK_UNKNOWN ||
 	    atomic_load_explicit(&plan->state, memory_order_relaxed) == PYR_PLAN_REFUTED)
@@ -70,8 +71,8 @@ static void tell_owned(void *ctx, pyr_addr target, uint32_t label, uint64_t deta
 }
 
 bool pyr_refs_walk_unvisited(struct pyr_refs *refs, struct pyr_reader *reader,
-			   const struct pyr_type *type, pyr_addr addr,
-			   const struct pyr_visited *visited, pyr_ref_fn fn, void *ctx)
+			     const struct pyr_type *type, pyr_addr addr,
+			     const struct pyr_visited *visited, pyr_ref_fn fn, void *ctx)
 {
 	struct owned o = {.fn = fn, .ctx = ctx, .all = !visited};
 	struct pyr_walk w = walk_of(refs, reader, type, addr, fn, ctx);
@@ -110,7 +111,7 @@ bool pyr_refs_walk_unvisited(struct pyr_refs *refs, struct pyr_reader *reader,
 }
 
 const struct pyr_type *pyr_refs_traverse_type(struct pyr_refs *refs, struct pyr_reader *reader,
-				      const struct pyr_type *type)
+					      const struct pyr_type *type)
 {
 	const struct pyr_traverse_plan *plan = pyr_refs_plan(refs, reader, type);
 
@@ -124,8 +125,8 @@ static void count_visits(void *ctx, pyr_addr target, uint32_t label, uint64_t de
 	*(size_t *)ctx += (label & PYR_REF_TRAVERSED) != 0;
 }
 
-void pyr_refs_verify_type_visit(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type,
-		     pyr_addr addr)
+void pyr_refs_verify_type_visit(struct pyr_refs *refs, struct pyr_reader *reader,
+				const struct pyr_type *type, pyr_addr addr)
 {
 	size_t visited, known = 0;
 	struct pyr_walk w = walk_of(refs, reader, type, addr, count_visits, &known);
@@ -149,7 +150,7 @@ void pyr_refs_verify_type_visit(struct pyr_refs *refs, struct pyr_reader *reader
 }
 
 enum pyr_walker pyr_refs_owner_walker(struct pyr_refs *refs, struct pyr_reader *reader,
-			       const struct pyr_type *type)
+				      const struct pyr_type *type)
 {
 	const struct pyr_traverse_plan *plan = pyr_refs_plan(refs, reader, type);
 
@@ -180,7 +181,8 @@ enum pyr_walked pyr_refs_walked(struct pyr_refs *refs, struct pyr_reader *reader
 	return pyr_refs_are_none(refs, reader, type) ? PYR_WALKED_NEVER : PYR_WALKED_NATIVELY;
 }
 
-bool pyr_refs_are_none(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type)
+bool pyr_refs_are_none(struct pyr_refs *refs, struct pyr_reader *reader,
+		       const struct pyr_type *type)
 {
 	const struct pyr_traverse_plan *plan = pyr_refs_plan(refs, reader, type);
 

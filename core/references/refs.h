@@ -70,20 +70,20 @@ static inline bool pyr_visited_word(const struct pyr_visited *v, uint32_t offset
 }
 
 /* What is known of an object of coverage UNKNOWN (PARTIAL) besides what the traverse function
- * of pyr_refs_traverse_type() (of its type) visits: what its classes written in Python add, and what
- * is owned and not visited; its type too, unless @type_told. @visited is what the function
+ * of pyr_refs_traverse_type() (of its type) visits: what its classes written in Python add, and
+ * what is owned and not visited; its type too, unless @type_told. @visited is what the function
  * visited; NULL: it could not be asked, and all is told that the bases own, none of it
  * as traversed. False when memory was absent or contradicted itself. */
 bool pyr_refs_walk_unvisited(struct pyr_refs *refs, struct pyr_reader *reader,
-			   const struct pyr_type *type, pyr_addr addr,
-			   const struct pyr_visited *visited, pyr_ref_fn fn, void *ctx);
+			     const struct pyr_type *type, pyr_addr addr,
+			     const struct pyr_visited *visited, pyr_ref_fn fn, void *ctx);
 /* The type whose tp_traverse has to be asked for objects of @type. */
 const struct pyr_type *pyr_refs_traverse_type(struct pyr_refs *refs, struct pyr_reader *reader,
-				      const struct pyr_type *type);
+					      const struct pyr_type *type);
 /* Before the first walk of an object of the type, on the calling thread: let its own code
  * decide what is not known of its plan. Nothing happens where that was done. */
-void pyr_refs_verify_type_visit(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_type *type,
-		     pyr_addr addr);
+void pyr_refs_verify_type_visit(struct pyr_refs *refs, struct pyr_reader *reader,
+				const struct pyr_type *type, pyr_addr addr);
 
 /* What pyr_refs_walk() will answer for objects of @type, damage aside. */
 enum pyr_coverage pyr_refs_coverage(struct pyr_refs *refs, struct pyr_reader *reader,
@@ -95,7 +95,7 @@ bool pyr_refs_must_ask(struct pyr_refs *refs, struct pyr_reader *reader,
 
 /* Do objects of @type hold nothing at all? */
 bool pyr_refs_are_none(struct pyr_refs *refs, struct pyr_reader *reader,
-		      const struct pyr_type *type);
+		       const struct pyr_type *type);
 
 /* Does the object's tp_traverse visit references that others own, which it owns? */
 bool pyr_refs_visits_through(struct pyr_refs *refs, struct pyr_reader *reader,

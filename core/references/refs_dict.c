@@ -1,5 +1,5 @@
 /* Which of an instance and its dict is visited for the values that they share. */
-#include "references/refs_internal.h"
+#include "references/refs_plan.h"
 
 static void settle(struct pyr_walk *w, bool dict_first)
 {
@@ -51,8 +51,8 @@ bool pyr_walk_dict_first(struct pyr_walk *w, pyr_addr dict)
 	return visited != 0;
 }
 
-bool pyr_walk_asks(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_traverse_plan *plan,
-		   pyr_addr addr)
+bool pyr_walk_asks(struct pyr_refs *refs, struct pyr_reader *reader,
+		   const struct pyr_traverse_plan *plan, pyr_addr addr)
 {
 	const struct pyr_layout *l = refs->layout;
 	pyr_addr dict, values;

@@ -1,6 +1,6 @@
 /* References of frames and generators. frame_traverse(), gen_traverse(),
  * _PyFrame_Traverse(): Objects/frameobject.c, genobject.c, Python/frame.c. */
-#include "references/refs_internal.h"
+#include "references/refs_plan.h"
 
 /* More than any code object's co_nlocalsplus + co_stacksize. */
 #define SLOTS_MAX (UINT64_C(1) << 20)

@@ -1,5 +1,5 @@
 /* Plans: what instances of each type own, compiled once per type. */
-#include "references/refs_internal.h"
+#include "references/refs_plan.h"
 #include "values/object.h"
 
 #include <stdlib.h>
@@ -77,7 +77,7 @@ static const struct plan_row *row_of(struct pyr_refs *refs, const struct pyr_typ
 /* The row of the type that brings @type's tp_traverse: of the nearest base with the same
  * function that refs.def knows. NULL when it knows none of them. */
 static const struct plan_row *native_row(struct pyr_refs *refs, struct pyr_reader *reader,
-				    const struct pyr_type *type)
+					 const struct pyr_type *type)
 {
 	pyr_addr traverse = type->traverse;
 	const struct plan_row *row;
@@ -110,8 +110,8 @@ static void add_field(struct plan_builder *b, int32_t offset, uint32_t label, ui
 }
 
 /* @only_owned: leave out what is visited. */
-static void add_row_fields(struct plan_builder *b, const struct plan_row *row, const struct pyr_type *type,
-			   bool only_owned)
+static void add_row_fields(struct plan_builder *b, const struct plan_row *row,
+			   const struct pyr_type *type, bool only_owned)
 {
 	uint32_t header = pyr_sizeof(b->refs->layout, PyObject);
 	const struct plan_row *r;
@@ -311,8 +311,9 @@ static void add_pointers(struct plan_builder *b)
 		plan->pointers[0] = -24;
 }
 
-struct pyr_traverse_plan *pyr_traverse_plan_compile(struct pyr_refs *refs, struct pyr_reader *reader,
-				  const struct pyr_type *type)
+struct pyr_traverse_plan *pyr_traverse_plan_compile(struct pyr_refs *refs,
+						    struct pyr_reader *reader,
+						    const struct pyr_type *type)
 {
 	struct plan_builder b = {.refs = refs, .reader = reader};
 	const struct pyr_type *base = type;

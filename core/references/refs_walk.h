@@ -3,7 +3,7 @@
 #ifndef PYR_REFERENCES_REFS_WALK_H
 #define PYR_REFERENCES_REFS_WALK_H
 
-#include "references/refs_internal.h"
+#include "references/refs_plan.h"
 
 #define PYR_INLINE static inline __attribute__((always_inline))
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "references/emulator.h"
-#include "references/refs_internal.h"
+#include "references/refs_plan.h"
 #include "runtime/access.h"
 #include "values/values.h"
 
@@ -428,8 +428,8 @@ static void notice_type(void *ctx, pyr_addr target, uint32_t label, uint64_t det
 
 /* @check: do not trust what was learned. */
 static enum pyr_traverse_method walk_asking(struct pyr_traverse *h, struct pyr_reader *reader,
-				const struct pyr_type *type, enum pyr_coverage coverage,
-				pyr_addr addr, bool check, pyr_ref_fn fn, void *ctx)
+					    const struct pyr_type *type, enum pyr_coverage coverage,
+					    pyr_addr addr, bool check, pyr_ref_fn fn, void *ctx)
 {
 	const struct pyr_type *asked =
 		coverage == PYR_REFS_UNKNOWN ? pyr_refs_traverse_type(h->refs, reader, type) : type;
@@ -450,9 +450,9 @@ static enum pyr_traverse_method walk_asking(struct pyr_traverse *h, struct pyr_r
 	else
 		walk_inferred(h, reader, asked, addr, fn, ctx);
 	if (way != PYR_WAY_INFERRED || coverage == PYR_REFS_UNKNOWN)
-		h->damaged += !pyr_refs_walk_unvisited(h->refs, reader, type, addr,
-						     way != PYR_WAY_INFERRED ? &seen.visited : NULL,
-						     fn, ctx);
+		h->damaged += !pyr_refs_walk_unvisited(
+			h->refs, reader, type, addr, way != PYR_WAY_INFERRED ? &seen.visited : NULL,
+			fn, ctx);
 	return way;
 }
 
@@ -473,8 +473,8 @@ static const struct pyr_type *as_static_type(struct pyr_traverse *h, struct pyr_
 }
 
 static enum pyr_traverse_method walk(struct pyr_traverse *h, struct pyr_reader *reader,
-			 const struct pyr_type *type, pyr_addr addr, bool check, pyr_ref_fn fn,
-			 void *ctx)
+				     const struct pyr_type *type, pyr_addr addr, bool check,
+				     pyr_ref_fn fn, void *ctx)
 {
 	const struct pyr_type *plain;
 	enum pyr_traverse_method way = PYR_WAY_NATIVE;
@@ -505,21 +505,22 @@ static enum pyr_traverse_method walk(struct pyr_traverse *h, struct pyr_reader *
 }
 
 enum pyr_traverse_method pyr_traverse_walk(struct pyr_traverse *h, struct pyr_reader *reader,
-			       const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx)
+					   const struct pyr_type *type, pyr_addr addr,
+					   pyr_ref_fn fn, void *ctx)
 {
 	return walk(h, reader, type, addr, false, fn, ctx);
 }
 
 enum pyr_traverse_method pyr_traverse_check(struct pyr_traverse *h, struct pyr_reader *reader,
-				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
-				void *ctx)
+					    const struct pyr_type *type, pyr_addr addr,
+					    pyr_ref_fn fn, void *ctx)
 {
 	return walk(h, reader, type, addr, true, fn, ctx);
 }
 
 bool pyr_traverse_learned(const struct pyr_traverse *h, struct pyr_reader *reader,
-			 const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx,
-			 bool *damaged)
+			  const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx,
+			  bool *damaged)
 {
 	struct noticing seen = {.fn = fn, .ctx = ctx};
 	const struct pyr_type *asked = pyr_refs_traverse_type(h->refs, reader, type);

@@ -30,19 +30,19 @@ void pyr_traverse_destroy(struct pyr_traverse *holdings); /* NULL is allowed */
 
 /* Tell every reference of the object at @addr; answers how they were found. */
 enum pyr_traverse_method pyr_traverse_walk(struct pyr_traverse *holdings, struct pyr_reader *reader,
-			       const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
-			       void *ctx);
+					   const struct pyr_type *type, pyr_addr addr,
+					   pyr_ref_fn fn, void *ctx);
 
 /* The same without trusting what was learned: by emulation where that can be had. */
-enum pyr_traverse_method pyr_traverse_check(struct pyr_traverse *holdings, struct pyr_reader *reader,
-				const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn,
-				void *ctx);
+enum pyr_traverse_method pyr_traverse_check(struct pyr_traverse *holdings,
+					    struct pyr_reader *reader, const struct pyr_type *type,
+					    pyr_addr addr, pyr_ref_fn fn, void *ctx);
 /* The same by what was learned so far and without learning more. False, and nothing told: that
  * does not say. Any thread with its own reader may call this while nobody walks. *@damaged: memory
  * was absent or contradicted itself. */
 bool pyr_traverse_learned(const struct pyr_traverse *holdings, struct pyr_reader *reader,
-			 const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx,
-			 bool *damaged);
+			  const struct pyr_type *type, pyr_addr addr, pyr_ref_fn fn, void *ctx,
+			  bool *damaged);
 /* @count objects were told by pyr_traverse_learned(). */
 void pyr_traverse_count_learned(struct pyr_traverse *holdings, uint64_t count);
 

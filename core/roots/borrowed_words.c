@@ -29,7 +29,8 @@ static const enum pyr_field fields[] = {
 
 static bool add(struct pyr_borrowed_words *b, pyr_addr start, uint64_t size)
 {
-	return !size || pyr_vec_push(&b->ranges, (struct pyr_borrowed_words_range){start, start + size});
+	return !size ||
+	       pyr_vec_push(&b->ranges, (struct pyr_borrowed_words_range){start, start + size});
 }
 
 /* The value that is most frequent in @v, and how often it is there. */
@@ -52,7 +53,8 @@ static size_t most_frequent(pyr_addr *v, size_t count, pyr_addr *ret)
 /* The functions of an interpreter by func_version (3.12+; funcobject.c), a pointer each, in
  * 3.13+ one to the code besides. Neither is owned. The cache is found by the functions in
  * it: each lies where its version says. */
-static bool add_versions(struct pyr_borrowed_words *b, const struct pyr_heap *heap, pyr_addr interpreter)
+static bool add_versions(struct pyr_borrowed_words *b, const struct pyr_heap *heap,
+			 pyr_addr interpreter)
 {
 	struct pyr_reader *reader = &b->python->reader;
 	const struct pyr_layout *l = &b->python->layout;

@@ -12,7 +12,8 @@ struct pyr_possible_words {
 	pyr_addr low, high; /* of all objects */
 };
 
-static inline void pyr_possible_words_init(struct pyr_possible_words *words, const struct pyr_roots *roots)
+static inline void pyr_possible_words_init(struct pyr_possible_words *words,
+					   const struct pyr_roots *roots)
 {
 	words->heap = roots->model->heap;
 	words->target = pyr_roots_python(roots)->target;
@@ -22,7 +23,8 @@ static inline void pyr_possible_words_init(struct pyr_possible_words *words, con
 
 /* The object that starts at @word, if it is one that something must hold: what lies in a
  * binary is a C variable itself. */
-static inline uint32_t pyr_possible_words_object(const struct pyr_possible_words *words, uint64_t word)
+static inline uint32_t pyr_possible_words_object(const struct pyr_possible_words *words,
+						 uint64_t word)
 {
 	uint32_t id;
 

@@ -174,8 +174,8 @@ static pyr_error *scan_pieces(void *ctx, unsigned index, size_t begin, size_t en
 	return w->failed ? pyr_error_no_memory() : pyr_reader_check(&w->reader);
 }
 
-static pyr_error *take_mapped(struct chunk_search *s, struct pyr_glibc *glibc, struct pyr_target *target,
-			      struct pyr_reader *reader)
+static pyr_error *take_mapped(struct chunk_search *s, struct pyr_glibc *glibc,
+			      struct pyr_target *target, struct pyr_reader *reader)
 {
 	const struct pyr_obmalloc *o = s->roots->model->heap->obmalloc;
 	PYR_VEC(struct pyr_glibc_mapped) taken = {0};

@@ -137,8 +137,8 @@ static bool is_constant(const struct pyr_type *type)
 /* The words of an image's variables: @fn for each that is not 0. */
 static pyr_error *each_word(struct cython_scan *s, const struct pyr_statics *statics,
 			    const struct pyr_image *image, struct pyr_control *control,
-			    void (*fn)(struct cython_scan *s, const struct pyr_image *image, pyr_addr slot,
-				       pyr_addr word))
+			    void (*fn)(struct cython_scan *s, const struct pyr_image *image,
+				       pyr_addr slot, pyr_addr word))
 {
 	const struct pyr_static_range *range;
 	const uint8_t *run;
@@ -186,7 +186,8 @@ static bool is_own(const struct pyr_type *type, const struct pyr_image *image)
 }
 
 /* Everything in the structure of Cython 3 where nothing borrows. */
-static void push_any(struct cython_scan *s, const struct pyr_image *image, pyr_addr slot, pyr_addr word)
+static void push_any(struct cython_scan *s, const struct pyr_image *image, pyr_addr slot,
+		     pyr_addr word)
 {
 	const struct pyr_type *type = type_of(s, word);
 
@@ -235,10 +236,10 @@ pyr_error *pyr_roots_cython(struct pyr_roots *roots, struct pyr_control *control
 {
 	struct pyr_python *python = pyr_roots_python(roots);
 	struct cython_scan s = {.roots = roots,
-			 .types = roots->model->heap->types,
-			 .heap = roots->model->heap,
-			 .layout = &python->layout,
-			 .python = python};
+				.types = roots->model->heap->types,
+				.heap = roots->model->heap,
+				.layout = &python->layout,
+				.python = python};
 	struct pyr_statics statics;
 	pyr_error *err;
 	size_t i;

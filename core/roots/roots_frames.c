@@ -193,7 +193,8 @@ static void frame_object(struct frame_place *p, const struct pyr_frame *callee)
 pyr_error *pyr_roots_frames(struct pyr_roots *roots, struct pyr_control *control)
 {
 	struct pyr_python *python = pyr_roots_python(roots);
-	struct frame_place p = {.roots = roots, .layout = &python->layout, .reader = &python->reader};
+	struct frame_place p = {
+		.roots = roots, .layout = &python->layout, .reader = &python->reader};
 	bool objects = pyr_is(p.layout, frame_layout, FRAME_OBJECTS);
 	struct pyr_frames frames;
 	pyr_error *err = NULL;

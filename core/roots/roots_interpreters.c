@@ -34,7 +34,8 @@ struct interpreter_place {
 };
 
 /* The reference in the word at @slot. */
-static void push_word(const struct interpreter_place *p, pyr_addr slot, uint64_t row, uint64_t index)
+static void push_word(const struct interpreter_place *p, pyr_addr slot, uint64_t row,
+		      uint64_t index)
 {
 	uint64_t word;
 
@@ -44,7 +45,8 @@ static void push_word(const struct interpreter_place *p, pyr_addr slot, uint64_t
 }
 
 /* The rows of one structure at @base. */
-static void push_rows(const struct interpreter_place *p, enum of of, enum pyr_struct structure, pyr_addr base)
+static void push_rows(const struct interpreter_place *p, enum of of, enum pyr_struct structure,
+		      pyr_addr base)
 {
 	const struct pyr_field_place *place;
 	size_t i, k;
@@ -141,7 +143,8 @@ static void push_type_cache(const struct interpreter_place *p, pyr_addr interpre
 
 /* What static types keep in the interpreter (3.12+). The walker of types tells the
  * first dict there is as the type's own: the others are here. */
-static void push_static_types(const struct interpreter_place *p, pyr_addr interpreter, enum pyr_field array)
+static void push_static_types(const struct interpreter_place *p, pyr_addr interpreter,
+			      enum pyr_field array)
 {
 	const struct pyr_field_place *place = pyr_layout_place(p->layout, array);
 	struct pyr_types *types = p->roots->model->heap->types;
@@ -209,7 +212,8 @@ static void push_interned(struct interpreter_place *p)
 pyr_error *pyr_roots_interpreters(struct pyr_roots *roots, struct pyr_control *control)
 {
 	struct pyr_python *python = pyr_roots_python(roots);
-	struct interpreter_place p = {.roots = roots, .reader = &python->reader, .layout = &python->layout};
+	struct interpreter_place p = {
+		.roots = roots, .reader = &python->reader, .layout = &python->layout};
 	pyr_error *err;
 	size_t i;
 

@@ -97,15 +97,16 @@ static bool in_system_call(struct pyr_roots *roots, const struct pyr_thread *thr
 	return code && !memcmp(code, instruction, 2);
 }
 
-static void scan_thread(struct pyr_roots *roots, const struct pyr_possible_words *words, size_t index,
-			uint64_t tls_bytes)
+static void scan_thread(struct pyr_roots *roots, const struct pyr_possible_words *words,
+			size_t index, uint64_t tls_bytes)
 {
 	struct pyr_target *target = pyr_roots_python(roots)->target;
 	const struct pyr_thread *thread = &target->threads.data[index];
 	const struct pyr_mapping *m = pyr_target_mapping_at(target, thread->sp);
 	struct stack_walk stack = {roots, words, PYR_ROOT_C_STACK, index, thread->sp, !m};
-	struct stack_walk tls = {roots,       words, PYR_ROOT_C_STATIC, index | PYR_POSSIBLE_WORDS_TLS,
-			   thread->tls, false};
+	struct stack_walk tls = {
+		roots,       words, PYR_ROOT_C_STATIC, index | PYR_POSSIBLE_WORDS_TLS,
+		thread->tls, false};
 	pyr_addr from = thread->sp, to = m ? m->end : thread->sp + STACK_MAX, range[2];
 	unsigned i;
 	uint32_t id;

@@ -453,11 +453,11 @@ pyr_error *pyr_roots_statics(struct pyr_roots *roots, struct pyr_control *contro
 {
 	struct pyr_python *python = pyr_roots_python(roots);
 	struct static_scan s = {.roots = roots,
-			 .types = roots->model->heap->types,
-			 .heap = roots->model->heap,
-			 .layout = &python->layout,
-			 .python = python,
-			 .none = python->known[PYR_KNOWN_NONE]};
+				.types = roots->model->heap->types,
+				.heap = roots->model->heap,
+				.layout = &python->layout,
+				.python = python,
+				.none = python->known[PYR_KNOWN_NONE]};
 	struct pyr_statics statics;
 	pyr_error *err;
 	size_t i;

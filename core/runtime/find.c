@@ -104,15 +104,15 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static bool add_range(struct pyr_ranges *ranges, pyr_addr start, pyr_addr end)
+static bool add_range(struct pyr_range_list *ranges, pyr_addr start, pyr_addr end)
 {
-	return start >= end || pyr_vec_push(&ranges->list, (struct pyr_range){start, end});
+	return start >= end || pyr_vec_push(&ranges->v, (struct pyr_range){start, end});
 }
 
-pyr_error *pyr_find_static_ranges(struct pyr_target *target, struct pyr_ranges *ret)
+pyr_error *pyr_find_static_ranges(struct pyr_target *target, struct pyr_range_list *ret)
 {
 	pyr_addr writable[RANGES_PER_IMAGE][2], file_end = 0;
-	struct pyr_ranges all = {0};
+	struct pyr_range_list all = {0};
 	bool files = false, ok = true;
 	size_t i, j, n;
 
@@ -136,26 +136,25 @@ pyr_error *pyr_find_static_ranges(struct pyr_target *target, struct pyr_ranges *
 			ok = add_range(&all, writable[j][0] & ~UINT64_C(7), writable[j][1]);
 	}
 	if (!ok) {
-		pyr_vec_deinit(&all.list);
+		pyr_vec_deinit(&all.v);
 		return pyr_error_no_memory();
 	}
-	if (all.list.count)
-		qsort(all.list.data, all.list.count, sizeof(*all.list.data), by_start);
-	for (i = 0, n = 0; i < all.list.count; i++) {
-		struct pyr_range *last = n ? &all.list.data[n - 1] : NULL;
+	if (all.v.count)
+		qsort(all.v.data, all.v.count, sizeof(*all.v.data), by_start);
+	for (i = 0, n = 0; i < all.v.count; i++) {
+		struct pyr_range *last = n ? &all.v.data[n - 1] : NULL;
 
-		if (last && all.list.data[i].start <= last->end)
-			last->end =
-				last->end > all.list.data[i].end ? last->end : all.list.data[i].end;
+		if (last && all.v.data[i].start <= last->end)
+			last->end = last->end > all.v.data[i].end ? last->end : all.v.data[i].end;
 		else
-			all.list.data[n++] = all.list.data[i];
+			all.v.data[n++] = all.v.data[i];
 	}
-	all.list.count = n;
+	all.v.count = n;
 	*ret = all;
 	return NULL;
 }
 
-pyr_error *pyr_find_each_piece(struct pyr_reader *reader, const struct pyr_ranges *ranges,
+pyr_error *pyr_find_each_piece(struct pyr_reader *reader, const struct pyr_range_list *ranges,
 			       bool (*fn)(void *ctx, pyr_addr addr, const uint8_t *bytes,
 					  size_t size),
 			       void *ctx)
@@ -167,10 +166,10 @@ pyr_error *pyr_find_each_piece(struct pyr_reader *reader, const struct pyr_range
 	pyr_addr at;
 	size_t i, n;
 
-	for (i = 0; i < ranges->list.count; i++) {
-		pyr_addr end = ranges->list.data[i].end;
+	for (i = 0; i < ranges->v.count; i++) {
+		pyr_addr end = ranges->v.data[i].end;
 
-		for (at = ranges->list.data[i].start; at < end;) {
+		for (at = ranges->v.data[i].start; at < end;) {
 			n = pyr_peek_run(reader, at, end - at < piece ? end - at : piece, &bytes);
 			if ((err = pyr_reader_check(reader)) || (err = pyr_control_check(control)))
 				return err;
@@ -223,12 +222,12 @@ pyr_error *pyr_find_by_cookie(struct pyr_target *target, struct pyr_reader *read
 			      struct pyr_candidates *ret)
 {
 	struct cookie_scan scan = {target, ret, false};
-	struct pyr_ranges ranges;
+	struct pyr_range_list ranges;
 	pyr_error *err;
 
 	if ((err = pyr_find_static_ranges(target, &ranges)))
 		return err;
 	err = pyr_find_each_piece(reader, &ranges, cookie_piece, &scan);
-	pyr_vec_deinit(&ranges.list);
+	pyr_vec_deinit(&ranges.v);
 	return !err && scan.failed ? pyr_error_no_memory() : err;
 }

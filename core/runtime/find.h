@@ -3,6 +3,7 @@
 #ifndef PYR_RUNTIME_FIND_H
 #define PYR_RUNTIME_FIND_H
 
+#include "base/range.h"
 #include "runtime/python.h"
 
 struct pyr_candidate {
@@ -58,21 +59,15 @@ const char *pyr_find_other_python(struct pyr_target *target);
 bool pyr_find_python_name(const struct pyr_target *target);
 
 /* --- shared by find*.c --- */
-struct pyr_range {
-	pyr_addr start, end;
-};
-struct pyr_ranges {
-	PYR_VEC(struct pyr_range) list;
-};
 /* Writable static data: of images, of file mappings, and the anonymous mappings
  * that continue those (.bss). Sorted, not overlapping. */
-pyr_error *pyr_find_static_ranges(struct pyr_target *target, struct pyr_ranges *ret);
+pyr_error *pyr_find_static_ranges(struct pyr_target *target, struct pyr_range_list *ret);
 /* Call @fn for each directly addressable piece of the ranges, in order, whole
  * words, and for the surroundings of each edge between two of them: what is smaller
  * than PYR_FIND_EDGE bytes is seen whole, perhaps twice. Stops when @fn answers
  * false. */
 #define PYR_FIND_EDGE 256
-pyr_error *pyr_find_each_piece(struct pyr_reader *reader, const struct pyr_ranges *ranges,
+pyr_error *pyr_find_each_piece(struct pyr_reader *reader, const struct pyr_range_list *ranges,
 			       bool (*fn)(void *ctx, pyr_addr addr, const uint8_t *bytes,
 					  size_t size),
 			       void *ctx);

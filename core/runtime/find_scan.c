@@ -151,7 +151,7 @@ static bool runtime_piece(void *ctx, pyr_addr addr, const uint8_t *bytes, size_t
 }
 
 static pyr_error *scan_ranges(struct find_scan *scan, struct pyr_reader *reader,
-			      const struct pyr_ranges *ranges,
+			      const struct pyr_range_list *ranges,
 			      bool (*fn)(void *, pyr_addr, const uint8_t *, size_t))
 {
 	pyr_error *err = pyr_find_each_piece(reader, ranges, fn, scan);
@@ -165,7 +165,7 @@ pyr_error *pyr_find_by_runtime_scan(struct pyr_target *target, struct pyr_reader
 				    struct pyr_candidates *ret)
 {
 	struct find_scan *scan = calloc(1, sizeof(*scan));
-	struct pyr_ranges ranges = {0};
+	struct pyr_range_list ranges = {0};
 	pyr_error *err;
 
 	if (!scan)
@@ -176,7 +176,7 @@ pyr_error *pyr_find_by_runtime_scan(struct pyr_target *target, struct pyr_reader
 	if (!(err = all_shapes(target, &scan->shapes)) &&
 	    !(err = pyr_find_static_ranges(target, &ranges)))
 		err = scan_ranges(scan, reader, &ranges, runtime_piece);
-	pyr_vec_deinit(&ranges.list);
+	pyr_vec_deinit(&ranges.v);
 	pyr_reader_deinit(&scan->reader);
 	free(scan);
 	return err;
@@ -258,7 +258,7 @@ pyr_error *pyr_find_by_thread_scan(struct pyr_target *target, struct pyr_reader 
 				   struct pyr_candidates *ret)
 {
 	struct find_scan *scan = calloc(1, sizeof(*scan));
-	struct pyr_ranges ranges = {0};
+	struct pyr_range_list ranges = {0};
 	pyr_error *err = NULL;
 	size_t i;
 
@@ -273,8 +273,8 @@ pyr_error *pyr_find_by_thread_scan(struct pyr_target *target, struct pyr_reader 
 			scan->ids[scan->id_count++] = target->threads.data[i].tls;
 	for (i = 0; i < target->mappings.count && !err; i++)
 		if (target->mappings.data[i].write && !target->mappings.data[i].shared &&
-		    !pyr_vec_push(&ranges.list, (struct pyr_range){target->mappings.data[i].start,
-								   target->mappings.data[i].end}))
+		    !pyr_vec_push(&ranges.v, (struct pyr_range){target->mappings.data[i].start,
+								target->mappings.data[i].end}))
 			err = pyr_error_no_memory();
 	if (!err && !scan->ids)
 		err = pyr_error_no_memory();
@@ -283,7 +283,7 @@ pyr_error *pyr_find_by_thread_scan(struct pyr_target *target, struct pyr_reader 
 		if (!(err = all_shapes(target, &scan->shapes)))
 			err = scan_ranges(scan, reader, &ranges, thread_piece);
 	}
-	pyr_vec_deinit(&ranges.list);
+	pyr_vec_deinit(&ranges.v);
 	pyr_reader_deinit(&scan->reader);
 	free(scan->ids);
 	free(scan);
@@ -327,13 +327,13 @@ pyr_error *pyr_find_type_of_type(struct pyr_target *target, struct pyr_reader *r
 				 pyr_addr *ret, uint64_t *basicsize)
 {
 	struct type_scan scan = {0};
-	struct pyr_ranges ranges;
+	struct pyr_range_list ranges;
 	pyr_error *err;
 
 	if ((err = pyr_find_static_ranges(target, &ranges)))
 		return err;
 	err = pyr_find_each_piece(reader, &ranges, type_piece, &scan);
-	pyr_vec_deinit(&ranges.list);
+	pyr_vec_deinit(&ranges.v);
 	if (err)
 		return err;
 	*ret = scan.found;
@@ -388,7 +388,7 @@ pyr_error *pyr_find_generations(struct pyr_target *target, struct pyr_reader *re
 {
 	struct generation_scan scan = {.size = pyr_sizeof(layout, gc_generation),
 				       .threshold = pyr_offset(layout, gc_generation, threshold)};
-	struct pyr_ranges ranges;
+	struct pyr_range_list ranges;
 	pyr_error *err;
 
 	if (!scan.size || scan.threshold < 16 || (uint32_t)scan.threshold + 4 > scan.size) {
@@ -402,7 +402,7 @@ pyr_error *pyr_find_generations(struct pyr_target *target, struct pyr_reader *re
 	if (!err)
 		err = pyr_reader_check(&scan.reader);
 	pyr_reader_deinit(&scan.reader);
-	pyr_vec_deinit(&ranges.list);
+	pyr_vec_deinit(&ranges.v);
 	if (!err)
 		*ret = scan.found;
 	return err;

@@ -19,9 +19,9 @@ struct pyr_traverse_plan_piece {
 
 struct pyr_copy_plan {
 	PYR_VEC(struct pyr_traverse_plan_piece) pieces; /* sorted */
-	struct pyr_range_list ranges;          /* sorted; every one lies in a piece */
-	uint64_t bytes;                        /* of all ranges */
-	uint64_t swapped;                      /* pages of them that are in swap */
+	struct pyr_range_list ranges;                   /* sorted; every one lies in a piece */
+	uint64_t bytes;                                 /* of all ranges */
+	uint64_t swapped;                               /* pages of them that are in swap */
 };
 
 /* What to copy, judged by the mappings and the pagemap. @root: prefix for the

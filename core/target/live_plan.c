@@ -71,10 +71,10 @@ static bool add_piece(struct pyr_copy_plan *plan, pyr_addr start, pyr_addr end, 
 		      size_t first, size_t count)
 {
 	struct pyr_traverse_plan_piece piece = {.start = start,
-				       .end = end,
-				       .zeros = zeros,
-				       .first_range = first,
-				       .range_count = count};
+						.end = end,
+						.zeros = zeros,
+						.first_range = first,
+						.range_count = count};
 
 	return pyr_vec_push(&plan->pieces, piece);
 }

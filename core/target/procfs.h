@@ -6,6 +6,7 @@
 #ifndef PYR_TARGET_PROCFS_H
 #define PYR_TARGET_PROCFS_H
 
+#include "base/range.h"
 #include "target/target.h"
 
 struct pyr_process {
@@ -50,14 +51,6 @@ struct pyr_vma_list {
 };
 pyr_error *pyr_process_maps(const struct pyr_process *process, struct pyr_vma_list *ret);
 void pyr_vma_list_deinit(struct pyr_vma_list *list);
-
-/* A range of whole pages. */
-struct pyr_range {
-	pyr_addr start, end;
-};
-struct pyr_range_list {
-	PYR_VEC(struct pyr_range) v;
-};
 
 /* Append the pages of [start, end) that are in memory or in swap. @files: also
  * those that still belong to a mapped file (else only the process's own

@@ -76,7 +76,7 @@ static char *heap_name(struct pyr_types *types, struct pyr_reader *reader,
 	dict = pyr_type_dict_raw(types, reader, raw->address, raw->flags);
 	module = str_value(types, reader,
 			   dict ? pyr_raw_dict_get((struct pyr_raw){l, reader}, dict, "__module__")
-			        : 0);
+				: 0);
 	if (!module && (text = tp_name(reader, raw->name)) && strchr(text, '.')) {
 		free(qualname);
 		return text;

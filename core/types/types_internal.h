@@ -7,9 +7,9 @@
 #include "runtime/access.h"
 #include "types/types.h"
 
-#define PYR_TYPE_CHUNK 1024    /* types per chunk of storage */
-#define PYR_TYPE_CHUNKS 1024   /* at most a million types */
-#define PYR_TYPE_MISSES 4096   /* remembered addresses that hold no type */
+#define PYR_TYPE_CHUNK 1024  /* types per chunk of storage */
+#define PYR_TYPE_CHUNKS 1024 /* at most a million types */
+#define PYR_TYPE_MISSES 4096 /* remembered addresses that hold no type */
 
 /* A name found in the target's module dicts. */
 struct pyr_inferred_name {

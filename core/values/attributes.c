@@ -43,7 +43,7 @@ static pyr_addr classic_dict(const struct pyr_layout *l, struct pyr_reader *read
 }
 
 static struct attribute_place find_place(const struct pyr_layout *l, struct pyr_reader *reader,
-			       const struct pyr_type *type, pyr_addr obj)
+					 const struct pyr_type *type, pyr_addr obj)
 {
 	struct attribute_place place = {0};
 	uint64_t word, valid;

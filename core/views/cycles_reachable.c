@@ -70,7 +70,7 @@ static pyr_error *choose(struct pyr_context *context, struct reachable_answer *a
 			return err;
 	}
 	return pyr_id_subset_create(&context->session->control, a->objects, a->count, heap->count,
-				 &a->subset);
+				    &a->subset);
 }
 
 static pyr_error *select_groups(struct pyr_context *context, struct reachable_answer *a)
@@ -98,8 +98,8 @@ static pyr_error *select_groups(struct pyr_context *context, struct reachable_an
 
 /* --- who holds the examples --- */
 
-static pyr_error *add_holder(struct pyr_context *context, struct reachable_answer *a, struct held *held,
-			     uint32_t from, uint32_t to)
+static pyr_error *add_holder(struct pyr_context *context, struct reachable_answer *a,
+			     struct held *held, uint32_t from, uint32_t to)
 {
 	struct pyr_heap *heap = a->model->heap;
 	struct pyr_step step;

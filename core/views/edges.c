@@ -36,8 +36,8 @@ char *pyr_chain_text(struct pyr_context *context, const struct pyr_chain *chain)
 {
 	struct pyr_strbuf text = {0};
 
-	pyr_display_fold_first(context->session->types, &context->session->python->reader, chain->steps,
-		       chain->count, &text);
+	pyr_display_fold_first(context->session->types, &context->session->python->reader,
+			       chain->steps, chain->count, &text);
 	return text.length ? pyr_strbuf_take(&text) : strdup("");
 }
 

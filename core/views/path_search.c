@@ -5,8 +5,8 @@
 #include "base/search.h"
 
 void pyr_printable_path_finder_init(struct pyr_path_search *f, struct pyr_context *context,
-			   struct pyr_retention_cache *retention, uint32_t target,
-			   const struct pyr_value *exclude)
+				    struct pyr_retention_cache *retention, uint32_t target,
+				    const struct pyr_value *exclude)
 {
 	memset(f, 0, sizeof(*f));
 	f->context = context;
@@ -53,7 +53,8 @@ static bool best_root(struct pyr_path_search *f, uint32_t node, unsigned *cost, 
 		root = &roots->roots.data[i];
 		c = pyr_edge_costs_root_cost((enum pyr_root_kind)root->kind);
 		if (pyr_edge_costs_phase(root) > f->phase || (found && c >= *cost) ||
-		    !pyr_edge_costs_root_counts(f->retention->telling, root) || is_excluded_root(f, i))
+		    !pyr_edge_costs_root_counts(f->retention->telling, root) ||
+		    is_excluded_root(f, i))
 			continue;
 		found = true;
 		*cost = c;
@@ -103,8 +104,8 @@ static bool is_allowed(void *ctx, uint32_t from, uint32_t to)
 	return !f->exclude || !is_excluded_step(f, from, to);
 }
 
-pyr_error *pyr_path_search_next(struct pyr_path_search *f, unsigned last_phase, struct pyr_path *ret,
-			  const struct pyr_root **root)
+pyr_error *pyr_path_search_next(struct pyr_path_search *f, unsigned last_phase,
+				struct pyr_path *ret, const struct pyr_root **root)
 {
 	struct pyr_path_costs costs = {.cost = pyr_edge_costs_of, .ctx = f->retention->telling};
 	struct pyr_path_query query = {.target = f->target, .source = is_source, .ctx = f};
@@ -170,7 +171,7 @@ static void block_root(struct pyr_path_search *f, const struct pyr_root *root)
 }
 
 void pyr_printable_path_block(struct pyr_path_search *f, const struct pyr_path *path,
-		     const struct pyr_root *root)
+			      const struct pyr_root *root)
 {
 	bool inside = false;
 	size_t i;
@@ -188,14 +189,15 @@ void pyr_printable_path_block(struct pyr_path_search *f, const struct pyr_path *
 		block_root(f, root);
 	} else if (!pyr_vec_push(&f->edges,
 				 (struct pyr_printable_path_edge){path->nodes[path->count - 2],
-							 path->nodes[path->count - 1]})) {
+								  path->nodes[path->count - 1]})) {
 		f->failed = true;
 	}
 }
 
-pyr_error *pyr_printable_path_is_needed(struct pyr_context *context, struct pyr_retention_cache *retention,
-			       uint32_t target, uint32_t from, uint32_t to,
-			       const struct pyr_root *root, bool *ret)
+pyr_error *pyr_printable_path_is_needed(struct pyr_context *context,
+					struct pyr_retention_cache *retention, uint32_t target,
+					uint32_t from, uint32_t to, const struct pyr_root *root,
+					bool *ret)
 {
 	const struct pyr_root *other;
 	struct pyr_path_search f;

@@ -24,23 +24,24 @@ struct pyr_path_search {
 
 /* @exclude may be NULL. */
 void pyr_printable_path_finder_init(struct pyr_path_search *finder, struct pyr_context *context,
-			   struct pyr_retention_cache *retention, uint32_t target,
-			   const struct pyr_value *exclude);
+				    struct pyr_retention_cache *retention, uint32_t target,
+				    const struct pyr_value *exclude);
 void pyr_printable_path_finder_deinit(struct pyr_path_search *finder);
 
 /* The most telling path that is still allowed; @ret->count is 0 when there is none.
  * *@root is where it begins. Roots of the phases 0 .. @last_phase count, those of a
  * later phase only when there is no path from an earlier one. */
 pyr_error *pyr_path_search_next(struct pyr_path_search *finder, unsigned last_phase,
-			  struct pyr_path *ret, const struct pyr_root **root);
+				struct pyr_path *ret, const struct pyr_root **root);
 /* Let no further path share the inside of this one (modules and their namespaces do not
  * count); where there is no inside, the last reference or the root. */
 void pyr_printable_path_block(struct pyr_path_search *finder, const struct pyr_path *path,
-		     const struct pyr_root *root);
+			      const struct pyr_root *root);
 /* Is there a path from exact or lasting roots to the target without the reference from
  * @from to @to (or, with @root, without this root)? */
-pyr_error *pyr_printable_path_is_needed(struct pyr_context *context, struct pyr_retention_cache *retention,
-			       uint32_t target, uint32_t from, uint32_t to,
-			       const struct pyr_root *root, bool *ret);
+pyr_error *pyr_printable_path_is_needed(struct pyr_context *context,
+					struct pyr_retention_cache *retention, uint32_t target,
+					uint32_t from, uint32_t to, const struct pyr_root *root,
+					bool *ret);
 
 #endif

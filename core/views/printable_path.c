@@ -110,8 +110,9 @@ static size_t begin_expression(const struct pyr_printable_path *route, struct py
 	       route->display.steps.data[0].count == 1;
 }
 
-void pyr_printable_path_expression(const struct pyr_printable_path *route, struct pyr_context *context, size_t shown,
-			  struct pyr_strbuf *out)
+void pyr_printable_path_expression(const struct pyr_printable_path *route,
+				   struct pyr_context *context, size_t shown,
+				   struct pyr_strbuf *out)
 {
 	size_t i, left = 0;
 	const char *edge;
@@ -156,13 +157,14 @@ static pyr_error *fold(struct pyr_context *context, struct pyr_printable_path *r
 	struct pyr_display rest;
 	pyr_error *err;
 
-	if ((err = pyr_display_fold(context->session->types, reader_of(context), route->steps, first, raw,
-			    &route->display)) ||
+	if ((err = pyr_display_fold(context->session->types, reader_of(context), route->steps,
+				    first, raw, &route->display)) ||
 	    !route->cut)
 		return err;
 	route->cut_display = route->display.steps.count;
-	if ((err = pyr_display_fold(context->session->types, reader_of(context), route->steps + route->cut,
-			    route->count - 1 - route->cut, raw, &rest)))
+	if ((err = pyr_display_fold(context->session->types, reader_of(context),
+				    route->steps + route->cut, route->count - 1 - route->cut, raw,
+				    &rest)))
 		return err;
 	if (!pyr_vec_reserve(&route->display.steps, rest.steps.count)) {
 		pyr_display_deinit(&rest);
@@ -179,11 +181,13 @@ static pyr_error *fold(struct pyr_context *context, struct pyr_printable_path *r
 /* At each end of a path of which not all is shown. */
 #define ENDS_KEPT 1024u
 
-pyr_error *pyr_printable_path_make(struct pyr_context *context, struct pyr_retention_cache *retention,
-			  const struct pyr_root *root, struct pyr_path *path, bool raw,
-			  struct pyr_printable_path *ret)
+pyr_error *pyr_printable_path_make(struct pyr_context *context,
+				   struct pyr_retention_cache *retention,
+				   const struct pyr_root *root, struct pyr_path *path, bool raw,
+				   struct pyr_printable_path *ret)
 {
-	struct pyr_printable_path route = {.root = root, .nodes = path->nodes, .count = path->count};
+	struct pyr_printable_path route = {
+		.root = root, .nodes = path->nodes, .count = path->count};
 	struct pyr_strbuf text = {0};
 	pyr_error *err;
 
@@ -285,8 +289,8 @@ out:
 	pyr_strbuf_deinit(&name);
 }
 
-static void print_step(struct pyr_context *context, const struct pyr_printable_path *route, size_t i,
-		       struct pyr_table *table)
+static void print_step(struct pyr_context *context, const struct pyr_printable_path *route,
+		       size_t i, struct pyr_table *table)
 {
 	const struct pyr_display_step *step = &route->display.steps.data[i];
 	uint64_t times = step->count == 1 ? route->times[step->first] : 1;

@@ -1,5 +1,5 @@
 /* A path made ready to be shown: every edge read again from memory, steps that a person
- * takes for one folded (heap/fold.h), and the whole as one expression,
+ * takes for one folded (names/display_fold.h), and the whole as one expression,
  * `app.cache.SESSIONS['abc'].user`. */
 #ifndef PYR_VIEWS_PRINTABLE_PATH_H
 #define PYR_VIEWS_PRINTABLE_PATH_H
@@ -25,14 +25,16 @@ struct pyr_printable_path {
 };
 
 /* Takes over the nodes of @path. */
-pyr_error *pyr_printable_path_make(struct pyr_context *context, struct pyr_retention_cache *retention,
-			  const struct pyr_root *root, struct pyr_path *path, bool raw,
-			  struct pyr_printable_path *ret);
+pyr_error *pyr_printable_path_make(struct pyr_context *context,
+				   struct pyr_retention_cache *retention,
+				   const struct pyr_root *root, struct pyr_path *path, bool raw,
+				   struct pyr_printable_path *ret);
 void pyr_printable_path_deinit(struct pyr_printable_path *route);
 
 /* `app.cache.SESSIONS['abc']`: the first @shown display steps as an expression. */
-void pyr_printable_path_expression(const struct pyr_printable_path *route, struct pyr_context *context, size_t shown,
-			  struct pyr_strbuf *out);
+void pyr_printable_path_expression(const struct pyr_printable_path *route,
+				   struct pyr_context *context, size_t shown,
+				   struct pyr_strbuf *out);
 /* "exact", "inferred" or "possible": as the weakest step or the root is. */
 const char *pyr_printable_path_certainty(const struct pyr_printable_path *route);
 /* The object that a display step leads to, and the one that holds it. */

@@ -84,7 +84,8 @@ void pyr_show_arena_map(struct pyr_context *context, const struct pyr_arenas *a)
 			pyr_out_text(context->out, " ");
 		pyr_out_printf(
 			context->out, "  %s\n",
-			pyr_release_count(a->uses[i].bytes_in_use, arena->end - arena->address).text);
+			pyr_release_count(a->uses[i].bytes_in_use, arena->end - arena->address)
+				.text);
 	}
 }
 

@@ -166,7 +166,8 @@ static bool is_hub(struct pyr_retention_cache *retention, uint32_t node)
 	       pyr_edge_costs_is_modules(retention->telling, node);
 }
 
-static struct cut cut_at(struct pyr_retention_cache *retention, const struct pyr_printable_path *route, size_t i)
+static struct cut cut_at(struct pyr_retention_cache *retention,
+			 const struct pyr_printable_path *route, size_t i)
 {
 	const struct pyr_display_step *step = &route->display.steps.data[i];
 	struct cut cut = {CUT_NONE, i, step->first};
@@ -215,7 +216,7 @@ static pyr_error *find_cut(struct pyr_context *context, struct pyr_retention_cac
 
 	ret->kind = CUT_NONE;
 	if ((err = pyr_printable_path_is_needed(context, retention, last(route), route->nodes[k],
-				       route->nodes[k + 1], NULL, only_one)))
+						route->nodes[k + 1], NULL, only_one)))
 		return err;
 	for (i = route->display.steps.count; *only_one && i-- > 0 && tries < 6;) {
 		cut = cut_at(retention, route, i);
@@ -223,8 +224,8 @@ static pyr_error *find_cut(struct pyr_context *context, struct pyr_retention_cac
 			continue;
 		tries++;
 		if ((err = pyr_printable_path_is_needed(context, retention, last(route),
-					       route->nodes[cut.raw], route->nodes[cut.raw + 1],
-					       NULL, &needed)))
+							route->nodes[cut.raw],
+							route->nodes[cut.raw + 1], NULL, &needed)))
 			return err;
 		if (!needed)
 			break; /* nor is what is further from it */
@@ -236,8 +237,8 @@ static pyr_error *find_cut(struct pyr_context *context, struct pyr_retention_cac
 }
 
 /* "the dict app.cache.SESSIONS", "the module app.cache" */
-static void add_place(struct pyr_context *context, const struct pyr_printable_path *route, size_t step,
-		      struct pyr_strbuf *out)
+static void add_place(struct pyr_context *context, const struct pyr_printable_path *route,
+		      size_t step, struct pyr_strbuf *out)
 {
 	struct pyr_units text;
 	uint32_t owner = pyr_printable_path_owner(route, step);
@@ -307,7 +308,8 @@ static void write_other(struct pyr_context *context, const struct pyr_printable_
 }
 
 pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention_cache *retention,
-			   const struct pyr_printable_path *route, size_t shown, struct pyr_strbuf *out)
+			   const struct pyr_printable_path *route, size_t shown,
+			   struct pyr_strbuf *out)
 {
 	struct pyr_strbuf text = {0};
 	struct pyr_ledger_lines lines;
@@ -322,8 +324,8 @@ pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention_cac
 	if (route->count > 1)
 		err = find_cut(context, retention, route, &only_one, &cut);
 	else
-		err = pyr_printable_path_is_needed(context, retention, last(route), 0, 0, route->root,
-					  &only_one);
+		err = pyr_printable_path_is_needed(context, retention, last(route), 0, 0,
+						   route->root, &only_one);
 	if (err)
 		return err;
 	if (!only_one) {
@@ -399,7 +401,8 @@ void pyr_why_nothing(struct pyr_context *context, struct pyr_retention_cache *re
 
 /* --- the ledger --- */
 
-void pyr_why_ledger(struct pyr_context *context, struct pyr_retention_cache *retention, uint32_t object)
+void pyr_why_ledger(struct pyr_context *context, struct pyr_retention_cache *retention,
+		    uint32_t object)
 {
 	uint32_t refcount = retention->ledger->refcount[object];
 	int64_t left = pyr_ledger_remainder(retention->ledger, object);

@@ -20,11 +20,13 @@ void pyr_why_alike(struct pyr_context *context, struct pyr_retention_cache *rete
 /* "It would be freed if the key 'abc' were removed from the dict app.cache.S."
  * @shown: how many paths there are below. */
 pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention_cache *retention,
-			   const struct pyr_printable_path *route, size_t shown, struct pyr_strbuf *out);
+			   const struct pyr_printable_path *route, size_t shown,
+			   struct pyr_strbuf *out);
 /* Nothing reaches @object; @holder is the object whose references were not all found. */
 void pyr_why_nothing(struct pyr_context *context, struct pyr_retention_cache *retention,
 		     enum pyr_unheld why, uint32_t object, uint32_t holder, struct pyr_strbuf *out);
 /* "refcount 3: 2 dict values, 1 local variable, 0 not found" */
-void pyr_why_ledger(struct pyr_context *context, struct pyr_retention_cache *retention, uint32_t object);
+void pyr_why_ledger(struct pyr_context *context, struct pyr_retention_cache *retention,
+		    uint32_t object);
 
 #endif

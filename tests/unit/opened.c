@@ -1,4 +1,5 @@
 #include "opened.h"
+#include "values/thread_names.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@ static void open_types(struct opened *o, const struct pyr_target_options *option
 	struct pyr_python_options how = {.sysroot = options->sysroot};
 
 	must(o, pyr_python_open(o->target, &how, &o->python));
+	pyr_threads_name(o->python);
 	must(o, pyr_types_create(o->python, &o->types));
 }
 

@@ -102,7 +102,8 @@ static void a_subset_numbers_what_is_in_it(void **state)
 			if (place < count && ids[place] == id)
 				assert_int_equal(pyr_id_subset_place(&subset, id), place++);
 			else
-				assert_int_equal(pyr_id_subset_place(&subset, id), PYR_NOT_IN_SUBSET);
+				assert_int_equal(pyr_id_subset_place(&subset, id),
+						 PYR_NOT_IN_SUBSET);
 		}
 		pyr_id_subset_deinit(&subset);
 	}

@@ -243,7 +243,8 @@ static void addresses_are_kept_in_order(void **state)
 	for (i = sizeof(some) / sizeof(*some); i-- > 0;) {
 		assert_false(pyr_address_bitmap_has(&set, some[i]));
 		assert_true(pyr_address_bitmap_add_word(&set, some[i] & ~UINT64_C(511),
-						     UINT64_C(1) << (some[i] >> 3 & 63), &added));
+							UINT64_C(1) << (some[i] >> 3 & 63),
+							&added));
 		assert_true(added);
 		assert_true(pyr_address_bitmap_has(&set, some[i]));
 		assert_false(pyr_address_bitmap_has(&set, some[i] ^ 8));
@@ -270,7 +271,8 @@ static void shares_are_found_again(void **state)
 	assert_null(pyr_release_counts_init(&shares));
 	for (i = 1; i <= n; i++) {
 		assert_null(pyr_release_counts_find(&shares, i * 48));
-		assert_true(pyr_release_counts_add(&shares, (struct pyr_release_count){i * 48, i, n - i}));
+		assert_true(pyr_release_counts_add(&shares,
+						   (struct pyr_release_count){i * 48, i, n - i}));
 	}
 	for (i = 1; i <= n; i++) {
 		const struct pyr_release_count *share = pyr_release_counts_find(&shares, i * 48);

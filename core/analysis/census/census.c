@@ -1,6 +1,6 @@
 /* The fast census: a stream over arenas, lists and what lies outside, counting
  * by type as it goes. Only short gc lists are walked; the members of the longest
- * generation are the tracked objects that are on no other list (heap/lists.h). */
+ * generation are the tracked objects that are on no other list (objects/lists.h). */
 #include "analysis/census/census.h"
 
 #include <stdlib.h>
@@ -34,7 +34,8 @@ struct census_stream {
 	bool failed;                    /* out of memory in a callback */
 };
 
-static inline void tally(struct census_worker *w, struct pyr_type_facts *kind, bool tracked, uint64_t size)
+static inline void tally(struct census_worker *w, struct pyr_type_facts *kind, bool tracked,
+			 uint64_t size)
 {
 	unsigned class;
 
@@ -300,7 +301,8 @@ static void forget_nodes(struct census_stream *st)
 		pyr_census_tally_deinit(&st->lists[i]);
 }
 
-static pyr_error *take(struct census_stream *st, struct pyr_control *control, struct pyr_census *ret)
+static pyr_error *take(struct census_stream *st, struct pyr_control *control,
+		       struct pyr_census *ret)
 {
 	struct pyr_enumeration *s = &st->survey;
 	struct pyr_reader *far = &s->scanners[0]->classifier.far;

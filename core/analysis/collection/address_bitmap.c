@@ -29,14 +29,14 @@ static bool make_leaf(struct pyr_address_bitmap *set, pyr_addr addr)
 
 	if (!leaf)
 		return false;
-	if (!__atomic_compare_exchange_n(&set->leaves[addr >> PYR_ADDRESS_BITMAP_SHIFT], &none, leaf,
-					 false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+	if (!__atomic_compare_exchange_n(&set->leaves[addr >> PYR_ADDRESS_BITMAP_SHIFT], &none,
+					 leaf, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		free(leaf);
 	return true;
 }
 
 bool pyr_address_bitmap_add_word(struct pyr_address_bitmap *set, pyr_addr addr, uint64_t members,
-			      uint64_t *added)
+				 uint64_t *added)
 {
 	uint64_t *word = pyr_address_bitmap_word(set, addr);
 

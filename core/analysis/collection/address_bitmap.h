@@ -44,7 +44,7 @@ static inline bool pyr_address_bitmap_has(const struct pyr_address_bitmap *set, 
 /* Add those of the 64 addresses from @addr (a multiple of 512) on that have a bit in @members;
  * *@added: those that were not there. False without memory. */
 bool pyr_address_bitmap_add_word(struct pyr_address_bitmap *set, pyr_addr addr, uint64_t members,
-			      uint64_t *added);
+				 uint64_t *added);
 
 /* The first member that is @addr or behind it; false: none. */
 bool pyr_address_bitmap_next(const struct pyr_address_bitmap *set, pyr_addr *addr);

@@ -42,8 +42,8 @@ struct finder {
 	struct pyr_control *control;
 	const struct pyr_cycle_source *source;
 	struct piece_worker workers[PYR_CYCLE_WORKERS_MAX];
-	struct piece *pieces;     /* of consecutive places, and one of what they left open */
-	size_t piece_count;       /* without that one */
+	struct piece *pieces;        /* of consecutive places, and one of what they left open */
+	size_t piece_count;          /* without that one */
 	struct pyr_id_subset opened; /* place -> node of that one */
 	uint32_t *of;
 };
@@ -55,7 +55,8 @@ static uint32_t place_of(const struct piece *p, uint32_t node)
 
 /* --- the rows --- */
 
-static pyr_error *load_row(struct finder *f, const struct piece *p, struct piece_worker *w, uint32_t node)
+static pyr_error *load_row(struct finder *f, const struct piece *p, struct piece_worker *w,
+			   uint32_t node)
 {
 	const struct pyr_cycle_source *s = f->source;
 	struct pyr_components *c = &w->components;

@@ -33,12 +33,12 @@ struct pyr_cycle_view {
 
 struct pyr_cycle_source {
 	const struct pyr_graph *graph;
-	const uint8_t *flags;            /* by edge; those with one of ... */
-	uint8_t visited;                 /* ... these bits are followed */
-	const uint32_t *objects;         /* ids, sorted */
-	uint32_t count;                  /* of them */
+	const uint8_t *flags;               /* by edge; those with one of ... */
+	uint8_t visited;                    /* ... these bits are followed */
+	const uint32_t *objects;            /* ids, sorted */
+	uint32_t count;                     /* of them */
 	const struct pyr_id_subset *subset; /* the same */
-	const uint64_t *weights;         /* by place in objects; NULL: none */
+	const uint64_t *weights;            /* by place in objects; NULL: none */
 	/* What a cycle holds besides, objects of the set that are in none, counts with the
 	 * first that is found to lead to it. */
 	bool besides;

@@ -233,7 +233,8 @@ static pyr_error *take_example(const struct cycle_search *s, struct pyr_cycle_gr
 
 /* The group of @cycle's shape, which is made if there is none yet. The smallest cycle is
  * its example. */
-static pyr_error *group_of(struct pyr_cycles *c, struct cycle_search *s, uint32_t cycle, size_t *ret)
+static pyr_error *group_of(struct pyr_cycles *c, struct cycle_search *s, uint32_t cycle,
+			   size_t *ret)
 {
 	struct pyr_cycle_group group = {0}, *to;
 	struct pyr_strbuf shape = {0};
@@ -360,9 +361,9 @@ static int most_first(const void *a, const void *b)
 }
 
 pyr_error *pyr_cycles_find(struct pyr_model *model, struct pyr_control *control,
-			   const uint32_t *objects, uint32_t count, const struct pyr_id_subset *subset,
-			   const uint64_t *weights, bool besides, bool without_modules,
-			   struct pyr_cycles *ret)
+			   const uint32_t *objects, uint32_t count,
+			   const struct pyr_id_subset *subset, const uint64_t *weights,
+			   bool besides, bool without_modules, struct pyr_cycles *ret)
 {
 	struct pyr_cycles c = {
 		.model = model, .objects = objects, .count = count, .subset = subset};

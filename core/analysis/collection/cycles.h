@@ -28,7 +28,7 @@ struct pyr_cycles {
 	struct pyr_model *model;                /* borrowed */
 	const uint32_t *objects;                /* ids, sorted; borrowed */
 	uint32_t count;                         /* of them */
-	const struct pyr_id_subset *subset;        /* the same; borrowed */
+	const struct pyr_id_subset *subset;     /* the same; borrowed */
 	struct pyr_cycle_places found;          /* until they are in groups */
 	uint64_t with_modules;                  /* cycles that were left out */
 	PYR_VEC(struct pyr_cycle_group) groups; /* most bytes first */
@@ -37,9 +37,9 @@ struct pyr_cycles {
 /* @weights: by place, bytes; NULL: none. @besides: what cycles hold besides counts with
  * them. @without_modules: leave out cycles that modules are part of. Calling thread only. */
 pyr_error *pyr_cycles_find(struct pyr_model *model, struct pyr_control *control,
-			   const uint32_t *objects, uint32_t count, const struct pyr_id_subset *subset,
-			   const uint64_t *weights, bool besides, bool without_modules,
-			   struct pyr_cycles *ret);
+			   const uint32_t *objects, uint32_t count,
+			   const struct pyr_id_subset *subset, const uint64_t *weights,
+			   bool besides, bool without_modules, struct pyr_cycles *ret);
 void pyr_cycles_deinit(struct pyr_cycles *cycles);
 
 #endif

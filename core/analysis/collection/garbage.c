@@ -398,7 +398,7 @@ pyr_error *pyr_garbage_find(struct pyr_model *model, struct pyr_control *control
 		return pyr_error_no_memory();
 	if (!(err = find_phase(&f)) && !(err = find_unreachable(&f)) &&
 	    !(err = pyr_id_subset_create(control, f.garbage.objects, f.garbage.count, f.heap->count,
-				      &f.garbage.subset)))
+					 &f.garbage.subset)))
 		err = pyr_garbage_consequences(&f.garbage, control);
 	free(f.refs);
 	pyr_vec_deinit(&f.exempt);

@@ -38,7 +38,7 @@ struct pyr_garbage {
 	uint32_t *objects; /* the set: unreachable, by id, sorted */
 	uint32_t count;
 	struct pyr_id_subset subset; /* the same: id -> index into objects */
-	uint64_t considered;      /* objects that the collection looks at */
+	uint64_t considered;         /* objects that the collection looks at */
 	/* The size of the set is what gc.collect() would answer: nothing in it runs code. */
 	bool exact;
 

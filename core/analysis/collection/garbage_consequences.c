@@ -200,7 +200,8 @@ static pyr_error *find_callbacks(struct judge *j, const uint8_t *kept)
 			id = pyr_heap_id(j->heap, weakref);
 			if (pyr_get_addr(j->layout, j->reader, weakref, PyWeakReference,
 					 wr_callback) &&
-			    (id == PYR_NO_ID || pyr_id_subset_place(&g->subset, id) == UINT32_MAX) &&
+			    (id == PYR_NO_ID ||
+			     pyr_id_subset_place(&g->subset, id) == UINT32_MAX) &&
 			    !pyr_vec_push(&g->callbacks, weakref))
 				return pyr_error_no_memory();
 			weakref = pyr_get_addr(j->layout, j->reader, weakref, PyWeakReference,

@@ -45,7 +45,8 @@ static void mark_gone(const struct pyr_garbage *g, const struct pyr_address_bitm
 
 	for (addr = 0; pyr_address_bitmap_next(gone, &addr); addr += 8)
 		if ((id = pyr_heap_id(g->model->heap, addr)) != PYR_NO_ID)
-			marks[id] = pyr_id_subset_place(&g->subset, id) == PYR_NOT_IN_SUBSET ? 2 : 1;
+			marks[id] =
+				pyr_id_subset_place(&g->subset, id) == PYR_NOT_IN_SUBSET ? 2 : 1;
 }
 
 pyr_error *pyr_garbage_mark(struct pyr_model *model, struct pyr_control *control, uint8_t **ret)

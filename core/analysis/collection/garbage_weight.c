@@ -56,9 +56,9 @@ struct weigher {
 	struct pyr_traverse *holdings;
 	struct pyr_refs *refs;
 	const struct pyr_layout *layout;
-	uint64_t *weights;           /* by place, or NULL; a worker has those of its pieces */
+	uint64_t *weights;              /* by place, or NULL; a worker has those of its pieces */
 	struct pyr_address_bitmap gone; /* the set, and what was freed with it */
-	bool concurrent;             /* all memory is at hand */
+	bool concurrent;                /* all memory is at hand */
 	unsigned workers;
 	struct weight_worker *worker;
 };
@@ -72,7 +72,8 @@ static bool may_be_native(const struct pyr_type *type)
 	       type->shape == PYR_SHAPE_ARRAY;
 }
 
-static uint64_t weigh(struct weight_worker *k, struct pyr_type_facts *kind, pyr_addr addr, uint32_t owner)
+static uint64_t weigh(struct weight_worker *k, struct pyr_type_facts *kind, pyr_addr addr,
+		      uint32_t owner)
 {
 	struct pyr_classifier *c = &k->classifier;
 	const uint8_t *bytes = pyr_peek(&c->reader, addr, kind->need);
@@ -90,7 +91,8 @@ static uint64_t weigh(struct weight_worker *k, struct pyr_type_facts *kind, pyr_
 	return size;
 }
 
-static void weigh_owned(struct weight_worker *k, struct pyr_type_facts *kind, pyr_addr addr, uint32_t owner)
+static void weigh_owned(struct weight_worker *k, struct pyr_type_facts *kind, pyr_addr addr,
+			uint32_t owner)
 {
 	uint64_t bytes = weigh(k, kind, addr, owner);
 	uint32_t id;
@@ -125,7 +127,7 @@ static void free_object(struct weight_worker *k, pyr_addr addr, uint32_t owner)
 	    !(kind = pyr_classifier_kind(c, type)))
 		return;
 	if (!pyr_address_bitmap_add_word(&k->w->gone, addr & ~UINT64_C(511),
-				      UINT64_C(1) << (addr >> 3 & 63), &added) ||
+					 UINT64_C(1) << (addr >> 3 & 63), &added) ||
 	    !(way = pyr_walk_cache_of(&k->ways, kind))) {
 		k->out_of_memory = true;
 		return;
@@ -168,11 +170,12 @@ static void let_go(struct weight_worker *k, pyr_addr addr, uint32_t owner)
 	references = references_in(k->w, word);
 	if (references == 1)
 		free_object(k, addr, owner);
-	else if (!pyr_release_counts_add(&k->shares, (struct pyr_release_count){addr,
-								references == PYR_RELEASED_NEVER
-									? PYR_RELEASED_NEVER
-									: references - 1,
-								owner}))
+	else if (!pyr_release_counts_add(&k->shares,
+					 (struct pyr_release_count){addr,
+								    references == PYR_RELEASED_NEVER
+									    ? PYR_RELEASED_NEVER
+									    : references - 1,
+								    owner}))
 		k->out_of_memory = true;
 }
 
@@ -225,8 +228,8 @@ static void take_any(void *ctx, pyr_addr target, uint32_t label, uint64_t detail
 /* --- walking --- */
 
 /* All that is called on the way, take() above all, belongs into this function. */
-__attribute__((flatten)) static bool walk_natively(struct weight_worker *k, const struct pyr_cached_walk *way,
-						   pyr_addr addr)
+__attribute__((flatten)) static bool walk_natively(struct weight_worker *k,
+						   const struct pyr_cached_walk *way, pyr_addr addr)
 {
 	struct pyr_walk walk = {.refs = k->w->refs,
 				.reader = &k->classifier.reader,
@@ -250,12 +253,13 @@ static bool walk_otherwise(struct weight_worker *k, const struct pyr_type *type,
 
 	if (!k->alone)
 		return pyr_traverse_learned(k->w->holdings, reader, type, addr, take_any, k,
-					   &damaged);
+					    &damaged);
 	pyr_traverse_walk(k->w->holdings, reader, type, addr, take_any, k);
 	return true;
 }
 
-static void walk(struct weight_worker *k, const struct pyr_cached_walk *way, const struct item *item)
+static void walk(struct weight_worker *k, const struct pyr_cached_walk *way,
+		 const struct item *item)
 {
 	bool done = true;
 
@@ -420,7 +424,8 @@ static void add_share(struct weight_worker *k, const struct pyr_release_count *s
 	struct pyr_release_count *own;
 	uint64_t word;
 
-	if (share->left == PYR_RELEASED_NEVER || pyr_address_bitmap_has(&k->w->gone, share->address))
+	if (share->left == PYR_RELEASED_NEVER ||
+	    pyr_address_bitmap_has(&k->w->gone, share->address))
 		return;
 	if (!(own = pyr_release_counts_find(&k->shares, share->address))) {
 		if (!pyr_release_counts_add(&k->shares, *share))
@@ -457,7 +462,8 @@ static pyr_error *weigh_rest(struct weigher *w)
 		k = &w->worker[i];
 		for (s = 0; s < k->deferred.count; s++) {
 			const struct item *item = &k->deferred.data[s];
-			const struct pyr_cached_walk *way = pyr_walk_cache_at(&first->ways, item->type);
+			const struct pyr_cached_walk *way =
+				pyr_walk_cache_at(&first->ways, item->type);
 
 			if (!way)
 				return pyr_error_no_memory();

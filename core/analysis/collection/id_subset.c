@@ -37,7 +37,7 @@ static pyr_error *fill_words(void *ctx, unsigned worker, size_t begin, size_t en
 }
 
 pyr_error *pyr_id_subset_create(struct pyr_control *control, const uint32_t *ids, uint32_t count,
-			     uint32_t nodes, struct pyr_id_subset *ret)
+				uint32_t nodes, struct pyr_id_subset *ret)
 {
 	size_t words = (size_t)nodes / 64 + 1;
 	struct pyr_id_subset s = {.nodes = nodes, .count = count};

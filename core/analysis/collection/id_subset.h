@@ -20,7 +20,7 @@ struct pyr_id_subset {
 
 /* @ids: sorted, without repetition, below @nodes. */
 pyr_error *pyr_id_subset_create(struct pyr_control *control, const uint32_t *ids, uint32_t count,
-			     uint32_t nodes, struct pyr_id_subset *ret);
+				uint32_t nodes, struct pyr_id_subset *ret);
 void pyr_id_subset_deinit(struct pyr_id_subset *subset);
 
 static inline uint32_t pyr_id_subset_place(const struct pyr_id_subset *s, uint32_t id)

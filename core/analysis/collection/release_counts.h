@@ -25,7 +25,8 @@ struct pyr_release_counts {
 pyr_error *pyr_release_counts_init(struct pyr_release_counts *shares);
 void pyr_release_counts_deinit(struct pyr_release_counts *shares);
 
-static inline struct pyr_release_count *pyr_release_counts_slot(const struct pyr_release_counts *s, pyr_addr addr)
+static inline struct pyr_release_count *pyr_release_counts_slot(const struct pyr_release_counts *s,
+								pyr_addr addr)
 {
 	size_t i = (size_t)(addr * UINT64_C(0x9e3779b97f4a7c15) >> 32) & s->mask;
 
@@ -35,7 +36,8 @@ static inline struct pyr_release_count *pyr_release_counts_slot(const struct pyr
 }
 
 /* NULL: not there. What is found stays where it is until the next pyr_release_counts_add(). */
-static inline struct pyr_release_count *pyr_release_counts_find(const struct pyr_release_counts *s, pyr_addr addr)
+static inline struct pyr_release_count *pyr_release_counts_find(const struct pyr_release_counts *s,
+								pyr_addr addr)
 {
 	struct pyr_release_count *slot = pyr_release_counts_slot(s, addr);
 

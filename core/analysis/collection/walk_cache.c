@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct pyr_cached_walk *pyr_walk_cache_make(struct pyr_walk_cache *ways, struct pyr_type_facts *kind)
+struct pyr_cached_walk *pyr_walk_cache_make(struct pyr_walk_cache *ways,
+					    struct pyr_type_facts *kind)
 {
 	struct pyr_cached_walk *way;
 

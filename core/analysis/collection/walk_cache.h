@@ -3,7 +3,7 @@
 #define PYR_ANALYSIS_COLLECTION_WALK_CACHE_H
 
 #include "objects/classify.h"
-#include "references/refs_internal.h"
+#include "references/refs_plan.h"
 
 struct pyr_cached_walk {
 	struct pyr_type_facts *kind; /* NULL: not asked yet */
@@ -14,21 +14,24 @@ struct pyr_cached_walk {
 struct pyr_walk_cache {
 	struct pyr_classifier *classifier; /* borrowed: the worker's */
 	struct pyr_refs *refs;             /* borrowed */
-	struct pyr_cached_walk *at;             /* by type index */
+	struct pyr_cached_walk *at;        /* by type index */
 	uint32_t count;
 };
 
 /* The slow half of the two below. */
-struct pyr_cached_walk *pyr_walk_cache_make(struct pyr_walk_cache *ways, struct pyr_type_facts *kind);
+struct pyr_cached_walk *pyr_walk_cache_make(struct pyr_walk_cache *ways,
+					    struct pyr_type_facts *kind);
 struct pyr_cached_walk *pyr_walk_cache_make_at(struct pyr_walk_cache *ways, uint32_t type);
 void pyr_walk_cache_deinit(struct pyr_walk_cache *ways);
 
 /* Of the objects of the kind; NULL without memory. An answer is good until the next is asked
  * for. */
-static inline struct pyr_cached_walk *pyr_walk_cache_of(struct pyr_walk_cache *ways, struct pyr_type_facts *kind)
+static inline struct pyr_cached_walk *pyr_walk_cache_of(struct pyr_walk_cache *ways,
+							struct pyr_type_facts *kind)
 {
-	return kind->index < ways->count && ways->at[kind->index].kind ? &ways->at[kind->index]
-								       : pyr_walk_cache_make(ways, kind);
+	return kind->index < ways->count && ways->at[kind->index].kind
+		       ? &ways->at[kind->index]
+		       : pyr_walk_cache_make(ways, kind);
 }
 
 /* Of the objects of the type with this index. */

@@ -34,7 +34,8 @@ static size_t hash(enum pyr_chunk_owner owner, uint64_t a, uint64_t b)
 	return (size_t)(h >> 20);
 }
 
-static size_t slot_of(const struct chunk_work *w, enum pyr_chunk_owner owner, uint64_t a, uint64_t b)
+static size_t slot_of(const struct chunk_work *w, enum pyr_chunk_owner owner, uint64_t a,
+		      uint64_t b)
 {
 	size_t i = hash(owner, a, b) & (w->table.capacity - 1);
 	const struct pyr_chunk_group *g;

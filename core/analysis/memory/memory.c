@@ -327,22 +327,22 @@ static pyr_error *paint_areas(void *ctx, unsigned worker, size_t begin, size_t e
 
 		pyr_painter_begin(p, area->start, area->end, area->own, area->file);
 		switch (area->master) {
-		case PYMALLOC:
+		case MEMORY_OF_PYMALLOC:
 			paint_arena(a, area, &a->readers[worker], p);
 			break;
-		case MALLOC:
+		case MEMORY_OF_MALLOC:
 			if ((err = paint_region(a, area, worker)))
 				return err;
 			break;
-		case CHUNK:
+		case MEMORY_OF_CHUNK:
 			owners_at(&owners, a->input, area->start);
 			category = owner_of(&owners, area->start, area->end, PYR_MEMORY_BUFFERS,
 					    PYR_MEMORY_NATIVE);
 			pyr_paint(p, area->start, area->end, category);
 			count_zeros(a, worker, area->start, area->end, category);
 			break;
-		case PLAIN:
-		case ANONYMOUS:
+		case MEMORY_OF_PLAIN:
+		case MEMORY_OF_ANONYMOUS:
 			before = p->bytes[PYR_MEMORY_UNCLAIMED];
 			paint_plain(a, area, worker);
 			a->unclaimed[begin] = p->bytes[PYR_MEMORY_UNCLAIMED] - before;

@@ -86,8 +86,8 @@ static pyr_error *add_arenas(struct memory_account *a)
 	size_t i;
 
 	for (i = 0; o && i < o->arenas.count && !err; i++)
-		err = add_block(&list, o->arenas.data[i].address, o->arenas.data[i].end, PYMALLOC,
-				PYR_MEMORY_PYMALLOC_OVERHEAD, i);
+		err = add_block(&list, o->arenas.data[i].address, o->arenas.data[i].end,
+				MEMORY_OF_PYMALLOC, PYR_MEMORY_PYMALLOC_OVERHEAD, i);
 	return put_under(a, &list, err);
 }
 
@@ -100,11 +100,11 @@ static pyr_error *add_malloc(struct memory_account *a)
 	size_t i;
 
 	for (i = 0; g && i < g->regions.count && !err; i++)
-		err = add_block(&list, g->regions.data[i].begins, g->regions.data[i].stops, MALLOC,
-				PYR_MEMORY_MALLOC_OVERHEAD, i);
+		err = add_block(&list, g->regions.data[i].begins, g->regions.data[i].stops,
+				MEMORY_OF_MALLOC, PYR_MEMORY_MALLOC_OVERHEAD, i);
 	err = put_under(a, &list, err);
 	for (i = 0; m && i < m->v.count && !err; i++)
-		err = add_block(&list, m->v.data[i].start, m->v.data[i].end, CHUNK,
+		err = add_block(&list, m->v.data[i].start, m->v.data[i].end, MEMORY_OF_CHUNK,
 				PYR_MEMORY_NATIVE, i);
 	return put_under(a, &list, err);
 }
@@ -126,7 +126,7 @@ static pyr_error *add_native(struct memory_account *a, const struct pyr_area_lis
 		struct memory_area area = {
 			.start = n->start,
 			.end = n->end,
-			.master = PLAIN,
+			.master = MEMORY_OF_PLAIN,
 			.own = own[n->kind],
 			.file = n->kind == PYR_AREA_STATIC ? PYR_MEMORY_FILE_PAGES : own[n->kind]};
 
@@ -151,17 +151,18 @@ static pyr_error *add_mappings(struct memory_account *a)
 		const struct pyr_mapping *m = &target->mappings.data[i];
 
 		/* Outside of all mappings nothing should be held. */
-		area = (struct memory_area){.start = at, .master = PLAIN};
+		area = (struct memory_area){.start = at, .master = MEMORY_OF_PLAIN};
 		area.own = area.file = PYR_MEMORY_UNCLAIMED;
 		area.end = i < target->mappings.count ? m->start : UINT64_MAX;
 		err = add(&list, &area);
 		if (err || i == target->mappings.count)
 			break;
-		area = (struct memory_area){.start = m->start, .end = m->end, .master = PLAIN};
+		area = (struct memory_area){
+			.start = m->start, .end = m->end, .master = MEMORY_OF_PLAIN};
 		at = m->end;
 		switch (pyr_mapping_kind(target, m)) {
 		case PYR_MAPPING_ANONYMOUS:
-			area.master = ANONYMOUS;
+			area.master = MEMORY_OF_ANONYMOUS;
 			area.own = area.file = m->write ? nobody : PYR_MEMORY_UNCLAIMED;
 			break;
 		case PYR_MAPPING_FILE:
@@ -196,7 +197,7 @@ static pyr_error *add_ended_stacks(struct memory_account *a)
 	size_t i;
 
 	for (i = 0; i < a->areas.v.count && !err; i++)
-		if (a->areas.v.data[i].master == ANONYMOUS)
+		if (a->areas.v.data[i].master == MEMORY_OF_ANONYMOUS)
 			err = pyr_areas_ended_stacks(a->input->target, &a->readers[0],
 						     a->areas.v.data[i].start,
 						     a->areas.v.data[i].end, &ended);
@@ -229,7 +230,7 @@ static void name_other_objects(struct memory_account *a)
 	size_t i;
 
 	for (i = 0; i < a->areas.v.count; i++, area++) {
-		if (area->master != ANONYMOUS)
+		if (area->master != MEMORY_OF_ANONYMOUS)
 			continue;
 		if (holds_objects(a->input->heap, area->start, area->end) ||
 		    (before && before->end == area->start &&

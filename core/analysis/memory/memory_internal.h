@@ -7,11 +7,11 @@
 
 /* Who says what is in an area. */
 enum memory_master {
-	PYMALLOC,  /* index: of the arena */
-	MALLOC,    /* of the region */
-	CHUNK,     /* a mapped chunk */
-	PLAIN,     /* one category, and objects that lie in it */
-	ANONYMOUS, /* nobody's, as far as is known */
+	MEMORY_OF_PYMALLOC,  /* index: of the arena */
+	MEMORY_OF_MALLOC,    /* of the region */
+	MEMORY_OF_CHUNK,     /* a mapped chunk */
+	MEMORY_OF_PLAIN,     /* one category, and objects that lie in it */
+	MEMORY_OF_ANONYMOUS, /* nobody's, as far as is known */
 };
 
 struct memory_area {

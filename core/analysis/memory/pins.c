@@ -227,11 +227,11 @@ pyr_error *pyr_pins_find(struct pyr_heap *heap, const struct pyr_arenas *arenas,
 	struct pyr_buffers buffers = {0};
 	struct pyr_pins pins;
 	struct pin_search s = {.heap = heap,
-			   .reader = &pyr_types_python(heap->types)->reader,
-			   .arenas = arenas,
-			   .buffers = &buffers,
-			   .freelists = &freelists,
-			   .out = &pins};
+			       .reader = &pyr_types_python(heap->types)->reader,
+			       .arenas = arenas,
+			       .buffers = &buffers,
+			       .freelists = &freelists,
+			       .out = &pins};
 	pyr_error *err;
 	bool any = false;
 	size_t i;

@@ -175,8 +175,8 @@ static void retain(const struct dominator_work *w, const uint64_t *sizes, struct
 }
 
 /* Number what the roots reach that are not reached yet, and mark those roots. */
-static pyr_error *search_phase(struct dominator_work *w, struct pyr_control *control, const uint32_t *roots,
-			       size_t count)
+static pyr_error *search_phase(struct dominator_work *w, struct pyr_control *control,
+			       const uint32_t *roots, size_t count)
 {
 	uint32_t before = w->count;
 	pyr_error *err;

@@ -137,8 +137,8 @@ static unsigned module_cost(const struct pyr_edge_costs *t, uint32_t module)
 }
 
 pyr_error *pyr_edge_costs_create(struct pyr_model *model, const struct pyr_roots *roots,
-			      const struct pyr_ledger *ledger, struct pyr_control *control,
-			      struct pyr_edge_costs **ret)
+				 const struct pyr_ledger *ledger, struct pyr_control *control,
+				 struct pyr_edge_costs **ret)
 {
 	struct pyr_edge_costs *t = calloc(1, sizeof(*t));
 	const struct pyr_heap *heap = model->heap;
@@ -287,7 +287,8 @@ static pyr_error *list_sources(const struct pyr_edge_costs *t, source_list *list
 	for (phase = 0; phase < PYR_PHASE_UNKNOWN; phase++) {
 		for (i = 0; i < t->roots->roots.count; i++) {
 			root = &t->roots->roots.data[i];
-			if (pyr_edge_costs_phase(root) != phase || !pyr_edge_costs_root_counts(t, root))
+			if (pyr_edge_costs_phase(root) != phase ||
+			    !pyr_edge_costs_root_counts(t, root))
 				continue;
 			source.node = root->object;
 			source.cost =
@@ -310,7 +311,7 @@ static pyr_error *list_sources(const struct pyr_edge_costs *t, source_list *list
 }
 
 pyr_error *pyr_edge_costs_tree(struct pyr_edge_costs *t, struct pyr_control *control,
-			    struct pyr_path_tree *ret)
+			       struct pyr_path_tree *ret)
 {
 	struct pyr_path_costs costs = {.cost = pyr_edge_costs_of, .ctx = t};
 	source_list sources = {0};

@@ -16,8 +16,8 @@ struct pyr_edge_costs;
 
 /* All that is given is borrowed. */
 pyr_error *pyr_edge_costs_create(struct pyr_model *model, const struct pyr_roots *roots,
-			      const struct pyr_ledger *ledger, struct pyr_control *control,
-			      struct pyr_edge_costs **ret);
+				 const struct pyr_ledger *ledger, struct pyr_control *control,
+				 struct pyr_edge_costs **ret);
 void pyr_edge_costs_destroy(struct pyr_edge_costs *telling); /* NULL is allowed */
 
 /* For struct pyr_path_costs; the context is the pyr_edge_costs. */
@@ -39,6 +39,6 @@ bool pyr_edge_costs_root_counts(const struct pyr_edge_costs *telling, const stru
 
 /* The cheapest path from every object's nearest root; see paths.h. */
 pyr_error *pyr_edge_costs_tree(struct pyr_edge_costs *telling, struct pyr_control *control,
-			    struct pyr_path_tree *ret);
+			       struct pyr_path_tree *ret);
 
 #endif

@@ -296,7 +296,8 @@ static void climb(struct climb *c, size_t count)
 		type = pyr_types_at(heap->types, heap->type[owner]);
 		if (!pyr_step_find(c->model->holdings, c->reader, type, heap->address[owner],
 				   first->owner, &c->steps[count], NULL) ||
-		    !pyr_display_fold_may_continue(heap->types, c->reader, &c->steps[count], first->type))
+		    !pyr_display_fold_may_continue(heap->types, c->reader, &c->steps[count],
+						   first->type))
 			continue;
 		compare(c, count + 1);
 		climb(c, count + 1);

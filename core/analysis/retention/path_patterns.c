@@ -491,9 +491,9 @@ static pyr_error *name_rows(struct merging *m, struct pyr_merged *merged)
 }
 
 pyr_error *pyr_merged_compute(struct pyr_model *model, const struct pyr_roots *roots,
-			      const struct pyr_edge_costs *telling, const struct pyr_path_tree *tree,
-			      const bool *wanted, uint32_t types, struct pyr_control *control,
-			      struct pyr_merged *ret)
+			      const struct pyr_edge_costs *telling,
+			      const struct pyr_path_tree *tree, const bool *wanted, uint32_t types,
+			      struct pyr_control *control, struct pyr_merged *ret)
 {
 	struct merging m = {.model = model, .roots = roots, .telling = telling, .tree = tree};
 	struct pyr_merged merged = {0};

@@ -1,6 +1,6 @@
 /* Cheapest ways through the graph: from whatever holds an object to the object.
  *
- * Edges cost 0 - PYR_EDGE_COST_MAX; how much decides who calls (analysis/telling.h:
+ * Edges cost 0 - PYR_EDGE_COST_MAX; how much decides who calls (edge_costs.h:
  * the more an edge tells a person, the less it costs). With small costs Dijkstra's
  * algorithm needs no heap but a ring of buckets (Dial, CACM 12(11), 1969): linear in
  * the edges that are looked at, without recursion.

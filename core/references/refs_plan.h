@@ -1,6 +1,7 @@
-/* Shared by refs.c, refs_plans.c and the walkers; private to this room. */
-#ifndef PYR_REFERENCES_REFS_INTERNAL_H
-#define PYR_REFERENCES_REFS_INTERNAL_H
+/* How objects of a type are walked: its plan, compiled once (refs_plans.c). For the walkers, and
+ * for what compiles them into its own loops over many objects (refs_walk.h). */
+#ifndef PYR_REFERENCES_REFS_PLAN_H
+#define PYR_REFERENCES_REFS_PLAN_H
 
 #include "references/refs.h"
 #include "runtime/access.h"
@@ -123,12 +124,14 @@ static inline void pyr_walk_tell(struct pyr_walk *w, pyr_addr target, uint32_t l
 
 /* The plan of @type, compiled on first use; threads that race agree on one. NULL: none. */
 const struct pyr_traverse_plan *pyr_refs_plan(struct pyr_refs *refs, struct pyr_reader *reader,
-				     const struct pyr_type *type);
-enum pyr_coverage pyr_traverse_plan_coverage(const struct pyr_type *type, const struct pyr_traverse_plan *plan);
+					      const struct pyr_type *type);
+enum pyr_coverage pyr_traverse_plan_coverage(const struct pyr_type *type,
+					     const struct pyr_traverse_plan *plan);
 
 /* refs_plans.c: a new plan, to be freed; NULL without memory. */
-struct pyr_traverse_plan *pyr_traverse_plan_compile(struct pyr_refs *refs, struct pyr_reader *reader,
-				  const struct pyr_type *type);
+struct pyr_traverse_plan *pyr_traverse_plan_compile(struct pyr_refs *refs,
+						    struct pyr_reader *reader,
+						    const struct pyr_type *type);
 
 /* Who can walk the objects of a type. */
 enum pyr_walked {
@@ -146,8 +149,8 @@ void pyr_walk_special(struct pyr_walk *w, enum pyr_walker walker);
 /* Is the dict visited before the values that it shares with the instance (gh-130327)? */
 bool pyr_walk_dict_first(struct pyr_walk *w, pyr_addr dict);
 /* Does the walk depend on that, and is it not settled yet? */
-bool pyr_walk_asks(struct pyr_refs *refs, struct pyr_reader *reader, const struct pyr_traverse_plan *plan,
-		   pyr_addr addr);
+bool pyr_walk_asks(struct pyr_refs *refs, struct pyr_reader *reader,
+		   const struct pyr_traverse_plan *plan, pyr_addr addr);
 static inline bool pyr_walk_must_ask(struct pyr_refs *refs, struct pyr_reader *reader,
 				     const struct pyr_traverse_plan *plan, pyr_addr addr)
 {
@@ -156,7 +159,7 @@ static inline bool pyr_walk_must_ask(struct pyr_refs *refs, struct pyr_reader *r
 }
 /* plan->owner of the type's plan */
 enum pyr_walker pyr_refs_owner_walker(struct pyr_refs *refs, struct pyr_reader *reader,
-			       const struct pyr_type *type);
+				      const struct pyr_type *type);
 /* refs_stdlib.c */
 void pyr_walk_lru_cache(struct pyr_walk *w);
 void pyr_walk_datetime(struct pyr_walk *w);
