@@ -154,17 +154,26 @@ STRIPPED = ["3.8", "3.12"]  # copies of these, without symbols
 
 
 def stripped_copy(python, directory):
-    """Copy an interpreter's binary and its libpython without symbols; (path, environment)."""
+    """Copy an interpreter's binary and its libpython without symbols into @directory, unless it is there.
+
+    Several test workers may do so at once: the directory appears whole, by its renaming."""
+    if os.path.exists(directory):
+        return
     prefix = os.path.dirname(os.path.dirname(os.path.realpath(python)))
-    os.makedirs(directory, exist_ok=True)
-    binary = os.path.join(directory, "python3")
-    shutil.copy(os.path.realpath(python), binary)
+    new = tempfile.mkdtemp(prefix=os.path.basename(directory) + ".", dir=os.path.dirname(directory))
+    os.chmod(new, 0o755)
+    shutil.copy(os.path.realpath(python), os.path.join(new, "python3"))
     for lib in glob.glob(os.path.join(prefix, "lib", "libpython3.*.so.1.0")):
-        shutil.copy(lib, directory)
-    for path in glob.glob(os.path.join(directory, "*")):
+        shutil.copy(lib, new)
+    for path in glob.glob(os.path.join(new, "*")):
         os.chmod(path, 0o755)
         subprocess.run(["strip", "--strip-all", path], check=True)
-    return binary, {"LD_LIBRARY_PATH": directory, "PYTHONHOME": prefix}
+    try:
+        os.rename(new, directory)
+    except OSError:  # another worker was first
+        shutil.rmtree(new)
+        if not os.path.exists(directory):
+            raise
 
 
 def scratch():
@@ -204,8 +213,7 @@ def matrix():
             gaps.append((name + "-stripped", "no strip"))
         else:
             directory = os.path.join(scratch(), "stripped-" + name)
-            if not os.path.exists(os.path.join(directory, "python3")):
-                stripped_copy(pythons[name], directory)
+            stripped_copy(pythons[name], directory)
             consider(Interpreter(name + "-stripped", os.path.join(directory, "python3"), env={
                 "LD_LIBRARY_PATH": directory,
                 "PYTHONHOME": os.path.dirname(os.path.dirname(os.path.realpath(pythons[name])))}), name)
