@@ -137,7 +137,7 @@ void pyr_roots_of(const struct pyr_roots *roots, uint32_t object, size_t *begin,
 const char *pyr_root_kind_name(enum pyr_root_kind kind)
 {
 	static const char *const names[] = {
-#define ROOT(id, name, certainty, text) name,
+#define ROOT(id, name, certainty, cost, text, one_from, many_from, one, many) name,
 #include "roots/roots.def"
 #undef ROOT
 	};

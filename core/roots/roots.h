@@ -9,7 +9,7 @@
 /* Kinds, most telling first: why.c prefers paths from roots of lower kinds. The JSON
  * name and what it is called are in roots.def. */
 enum pyr_root_kind {
-#define ROOT(id, name, certainty, text) PYR_ROOT_##id,
+#define ROOT(id, name, certainty, cost, text, one_from, many_from, one, many) PYR_ROOT_##id,
 #include "roots/roots.def"
 #undef ROOT
 	PYR_ROOT_COUNT

@@ -9,22 +9,10 @@
 static const struct {
 	const char *one, *many;
 } words[PYR_ROOT_COUNT] = {
-	[PYR_ROOT_FRAME_LOCAL] = {"a local variable", "local variables"},
-	[PYR_ROOT_FRAME_STACK] = {"the value stack of a running function",
-				  "value stacks of running functions"},
-	[PYR_ROOT_FRAME] = {"a running function", "running functions"},
-	[PYR_ROOT_MODULE] = {"sys.modules", "sys.modules"},
-	[PYR_ROOT_THREAD] = {"a thread's state", "threads' states"},
-	[PYR_ROOT_MODULE_STATE] = {"the C state of a module", "the C state of modules"},
-	[PYR_ROOT_INTERPRETER] = {"the interpreter", "the interpreter"},
-	[PYR_ROOT_RUNTIME] = {"the runtime", "the runtime"},
-	[PYR_ROOT_STATIC_TYPE] = {"a static type", "static types"},
-	[PYR_ROOT_INTERNED] = {"the table of interned strings", "the table of interned strings"},
-	[PYR_ROOT_IMMORTAL] = {"being immortal", "being immortal"},
-	[PYR_ROOT_C_STATIC] = {"a C variable", "C variables"},
-	[PYR_ROOT_C_STACK] = {"a C stack", "C stacks"},
-	[PYR_ROOT_REGISTER] = {"a register", "registers"},
-	[PYR_ROOT_NATIVE] = {"native memory", "native memory"},
+#define ROOT(id, name, certainty, cost, text, one_from, many_from, one, many)                      \
+	[PYR_ROOT_##id] = {one_from, many_from},
+#include "roots/roots.def"
+#undef ROOT
 };
 
 pyr_error *pyr_object_ledger(struct pyr_context *context, const struct pyr_object_argument *asked,
@@ -82,24 +70,17 @@ void pyr_ledger_kinds(const struct pyr_ledger_lines *lines, struct pyr_strbuf *o
 		[PYR_EDGE_VISITED] = {"reference by an object", "references by objects"},
 	};
 	static const char *const roots[PYR_ROOT_COUNT][2] = {
-		[PYR_ROOT_FRAME_LOCAL] = {"variable of a running frame",
-					  "variables of running frames"},
-		[PYR_ROOT_FRAME_STACK] = {"operand of a running frame",
-					  "operands of running frames"},
-		[PYR_ROOT_FRAME] = {"running frame", "running frames"},
-		[PYR_ROOT_MODULE] = {"reference by sys.modules", "references by sys.modules"},
-		[PYR_ROOT_THREAD] = {"field of a thread state", "fields of thread states"},
-		[PYR_ROOT_MODULE_STATE] = {"word of a module's state", "words of modules' states"},
-		[PYR_ROOT_INTERPRETER] = {"field of an interpreter state",
-					  "fields of interpreter states"},
-		[PYR_ROOT_RUNTIME] = {"field of the runtime", "fields of the runtime"},
+#define ROOT(id, name, certainty, cost, text, one_from, many_from, one, many)                      \
+	[PYR_ROOT_##id] = {one, many},
+#include "roots/roots.def"
+#undef ROOT
 	};
 	unsigned i;
 
 	for (i = 0; i < PYR_EDGE_COUNT; i++)
 		add_kind(out, lines->edges[i], edges[i], "reference", "references");
 	for (i = 0; i < PYR_ROOT_COUNT; i++)
-		add_kind(out, lines->roots[i], roots[i], "other root", "other roots");
+		add_kind(out, lines->roots[i], roots[i], "root", "roots");
 }
 
 static void line_json(struct pyr_json *json, const char *kind, int64_t count)

@@ -30,7 +30,8 @@ static uint32_t last(const struct pyr_printable_path *route)
 static const char *root_words(const struct pyr_root *root)
 {
 	static const char *const words[PYR_ROOT_COUNT] = {
-#define ROOT(id, name, certainty, text) [PYR_ROOT_##id] = text,
+#define ROOT(id, name, certainty, cost, text, one_from, many_from, one, many)                      \
+	[PYR_ROOT_##id] = text,
 #include "roots/roots.def"
 #undef ROOT
 	};

@@ -247,14 +247,10 @@ unsigned pyr_edge_costs_of(void *ctx, uint32_t from, uint64_t edge)
 unsigned pyr_edge_costs_root_cost(enum pyr_root_kind kind)
 {
 	static const uint8_t costs[PYR_ROOT_COUNT] = {
-		[PYR_ROOT_MODULE] = 0,        [PYR_ROOT_FRAME_LOCAL] = 10,
-		[PYR_ROOT_FRAME_STACK] = 18,  [PYR_ROOT_THREAD] = 16,
-		[PYR_ROOT_MODULE_STATE] = 20, [PYR_ROOT_FRAME] = 24,
-		[PYR_ROOT_STATIC_TYPE] = 24,  [PYR_ROOT_INTERPRETER] = 28,
-		[PYR_ROOT_RUNTIME] = 28,      [PYR_ROOT_C_STATIC] = 0,
-		[PYR_ROOT_NATIVE] = 12,       [PYR_ROOT_C_STACK] = 16,
-		[PYR_ROOT_REGISTER] = 16,     [PYR_ROOT_IMMORTAL] = 0,
-		[PYR_ROOT_INTERNED] = 4,
+#define ROOT(id, name, certainty, cost, text, one_from, many_from, one, many)                      \
+	[PYR_ROOT_##id] = (cost),
+#include "roots/roots.def"
+#undef ROOT
 	};
 
 	return (unsigned)kind < PYR_ROOT_COUNT ? costs[kind] : PYR_SOURCE_COST_MAX;
