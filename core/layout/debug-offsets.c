@@ -185,8 +185,18 @@ static void overlay_struct(struct pyr_layout *layout, const struct pyr_layout *o
 				*place = (struct pyr_field_place){-1, 0, 0, 0};
 		}
 	}
-	if (said->size[s])
+	if (said->size[s]) {
 		layout->struct_size[s] = said->size[s];
+	} else {
+		/* No slot gives the size: it has grown by what its fields moved. */
+		for (int f = first; f < end; f++) {
+			const struct pyr_field_place *place = &layout->fields[f];
+			uint32_t reaches = (uint32_t)place->offset + place->size;
+
+			if (place->offset >= 0 && reaches > layout->struct_size[s])
+				layout->struct_size[s] = reaches;
+		}
+	}
 	if (any)
 		layout->struct_source[s] = PYR_SOURCE_DEBUG_OFFSETS;
 }
@@ -226,6 +236,8 @@ pyr_error *pyr_layout_overlay_debug_offsets(struct pyr_layout *layout, const uin
 			overlay_struct(layout, old, said, s, first, end);
 		first = end;
 	}
+	if ((err = pyr_layout_validate(layout)))
+		*layout = *old;
 out:
 	free(said);
 	free(old);

@@ -190,6 +190,21 @@ static pyr_error *unknown_error(const struct pyr_build *build)
 		pyr_layout_machine_name(build->machine), first, last);
 }
 
+pyr_error *pyr_layout_validate(const struct pyr_layout *layout)
+{
+	for (int f = 0; f < PYR_F_COUNT; f++) {
+		const struct pyr_field_place *place = &layout->fields[f];
+		uint32_t size = layout->struct_size[pyr_layout_field_struct(f)];
+
+		if (place->offset >= 0 && (uint64_t)place->offset + place->size > size)
+			return pyr_error_create(
+				PYR_E_CORRUPT,
+				"%s, %u bytes at offset %d, lies beyond its structure of %u bytes",
+				pyr_layout_field_name(f), place->size, place->offset, size);
+	}
+	return NULL;
+}
+
 pyr_error *pyr_layout_builtin(const struct pyr_build *build, struct pyr_layout *ret)
 {
 	struct misfit misfit = {0};

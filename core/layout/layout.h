@@ -193,10 +193,14 @@ pyr_error *pyr_layout_builtin(const struct pyr_build *build, struct pyr_layout *
  * PYR_SOURCE_BUILTIN_NEAREST. Fails only for free-threaded builds. */
 pyr_error *pyr_layout_nearest(const struct pyr_build *build, struct pyr_layout *ret);
 
+/* Does every field lie inside of its structure? Asked after every overlay: code that has the
+ * bytes of a whole structure goes by it. PYR_E_CORRUPT names the first field that does not. */
+pyr_error *pyr_layout_validate(const struct pyr_layout *layout);
+
 /* Overlay what _Py_DebugOffsets says: @bytes is the beginning of _PyRuntime (3.13+), @length
  * how much of it could be read. PYR_E_CORRUPT when the cookie or the offsets are not
- * plausible; @layout is then unchanged. Structures that agree or were corrected become
- * PYR_SOURCE_DEBUG_OFFSETS. */
+ * plausible, or a field would lie beyond its structure; @layout is then unchanged. Structures that
+ * agree or were corrected become PYR_SOURCE_DEBUG_OFFSETS. */
 pyr_error *pyr_layout_overlay_debug_offsets(struct pyr_layout *layout, const uint8_t *bytes,
 					    size_t length);
 
@@ -212,8 +216,8 @@ struct pyr_dwarf_file {
 	const char *sysroot;   /* NULL: none */
 };
 /* Overlay the debug info in @file. Structures that it describes become @source (DWARF or
- * DEBUGINFOD), and the traits are derived again. PYR_E_BAD_FILE when there is no usable DWARF;
- * @layout is then unchanged. */
+ * DEBUGINFOD), and the traits are derived again. PYR_E_BAD_FILE when there is no usable DWARF,
+ * PYR_E_CORRUPT when it puts a field beyond its structure; @layout is then unchanged. */
 pyr_error *pyr_layout_overlay_dwarf(struct pyr_layout *layout, const struct pyr_dwarf_file *file,
 				    enum pyr_layout_source source);
 

@@ -9,11 +9,14 @@ pyr_error *pyr_layout_overlay_dwarf(struct pyr_layout *layout, const struct pyr_
 				    enum pyr_layout_source source)
 {
 	struct pyr_dwarf_places *places = malloc(sizeof(*places));
+	struct pyr_layout *old = malloc(sizeof(*old));
 	bool any = false;
 	pyr_error *err;
 
-	if (!places)
-		return pyr_error_no_memory();
+	if (!places || !old) {
+		err = pyr_error_no_memory();
+		goto out;
+	}
 	if ((err = pyr_dwarf_read_apart(file, places)))
 		goto out;
 	for (int s = 0; s < PYR_S_COUNT; s++)
@@ -23,6 +26,7 @@ pyr_error *pyr_layout_overlay_dwarf(struct pyr_layout *layout, const struct pyr_
 				       file->path);
 		goto out;
 	}
+	*old = *layout;
 	for (int s = 0; s < PYR_S_COUNT; s++) {
 		if (!places->struct_size[s])
 			continue;
@@ -32,8 +36,12 @@ pyr_error *pyr_layout_overlay_dwarf(struct pyr_layout *layout, const struct pyr_
 	for (int f = 0; f < PYR_F_COUNT; f++)
 		if (places->struct_size[pyr_layout_field_struct(f)])
 			layout->fields[f] = places->fields[f];
-	pyr_layout_derive_traits(layout);
+	if ((err = pyr_layout_validate(layout)))
+		*layout = *old;
+	else
+		pyr_layout_derive_traits(layout);
 out:
 	free(places);
+	free(old);
 	return err;
 }

@@ -444,7 +444,7 @@ pyr_error *pyr_identify(struct pyr_python *python, const struct pyr_candidate *c
 {
 	struct facts *facts = calloc(1, sizeof(*facts));
 	struct agreement *scratch = calloc(1, sizeof(*scratch)), *best = calloc(1, sizeof(*best));
-	pyr_error *err = NULL;
+	pyr_error *err = NULL, *rejected;
 
 	if (!facts || !scratch || !best) {
 		err = pyr_error_no_memory();
@@ -479,6 +479,16 @@ pyr_error *pyr_identify(struct pyr_python *python, const struct pyr_candidate *c
 	}
 	if (best->layout.struct_source[PYR_STRUCT(PyInterpreterState)] < PYR_SOURCE_DEBUGINFOD)
 		overlay_dwarf(facts, options, best);
+	scratch->layout = best->layout;
+	if (facts->offsets_size &&
+	    (rejected = pyr_layout_overlay_debug_offsets(&scratch->layout, facts->offsets,
+							 facts->offsets_size))) {
+		if (rejected->code == PYR_E_CORRUPT)
+			pyr_control_diagnose(facts->target->control,
+					     "the target's _Py_DebugOffsets are not used: %s",
+					     rejected->message);
+		pyr_error_destroy(rejected);
+	}
 	conclude(python, facts, best);
 out:
 	free(facts);

@@ -53,14 +53,13 @@ static bool sane_sizes(const struct pyr_layout *l, const struct pyr_type_raw *ra
 	       raw->weaklistoffset <= BASICSIZE_MAX;
 }
 
-/* tp_name is absent when the binary is; when it is there it must be a name. */
+/* tp_name of a static type is absent when the binary is; when it is there it must be a name.
+ * A class may be called anything, also "" or what is no text (type_new(), typeobject.c). */
 static bool plausible_name(struct pyr_reader *reader, pyr_addr name)
 {
 	const uint8_t *bytes;
 	size_t n, i;
 
-	if (!name)
-		return false;
 	n = pyr_peek_run(reader, name, 256, &bytes);
 	for (i = 0; i < n && bytes[i]; i++)
 		if (bytes[i] < 0x20 || bytes[i] == 0x7f)
@@ -101,7 +100,8 @@ bool pyr_type_read(const struct pyr_types *types, struct pyr_reader *reader, pyr
 		return false;
 	if (ready && (!raw.mro || (!raw.base && raw.flags & PYR_TPFLAGS_HEAPTYPE)))
 		return false;
-	if (!is_metatype(types, reader, raw.metatype) || !plausible_name(reader, raw.name))
+	if (!is_metatype(types, reader, raw.metatype) || !raw.name ||
+	    (!(raw.flags & PYR_TPFLAGS_HEAPTYPE) && !plausible_name(reader, raw.name)))
 		return false;
 	*ret = raw;
 	return true;

@@ -209,15 +209,7 @@ static void test_every_table(void **state)
 
 		assert_null(pyr_layout_builtin(build, &layout));
 		assert_int_equal(layout.machine, build->machine);
-		for (int f = 0; f < PYR_F_COUNT; f++) {
-			const struct pyr_field_place *place = &layout.fields[f];
-
-			if (place->offset < 0)
-				continue;
-			if ((uint64_t)place->offset + place->size >
-			    layout.struct_size[pyr_layout_field_struct(f)])
-				fail_msg("%s in %s", pyr_layout_field_name(f), layout.table_name);
-		}
+		assert_null(pyr_layout_validate(&layout));
 		assert_int_equal(pyr_sizeof(&layout, PyObject),
 				 pyr_is(&layout, trace_refs, HEADER) ? 32 : 16);
 		assert_int_equal(pyr_layout_gc_head_size(&layout), minor < 8 ? 32 : 16);
@@ -359,6 +351,26 @@ static void test_debug_offsets_moved(void **state)
 	assert_at(PyCodeObject, co_weakreflist, -1);
 }
 
+/* A size that leaves the structure's last fields outside of it: the overlay is rejected whole. */
+static void test_debug_offsets_too_small(void **state)
+{
+	uint8_t bytes[1024];
+	pyr_error *err;
+
+	(void)state;
+	load(0x030f02f0, PYR_MACHINE_X86_64);
+	other = layout;
+	other.struct_size[PYR_STRUCT(PyTypeObject)] = 176;
+	make_offsets(&other, bytes);
+	other = layout;
+	err = pyr_layout_overlay_debug_offsets(&layout, bytes, sizeof(bytes));
+	assert_non_null(err);
+	assert_int_equal(err->code, PYR_E_CORRUPT);
+	assert_non_null(strstr(err->message, "beyond its structure"));
+	assert_memory_equal(&layout, &other, sizeof(layout));
+	pyr_error_destroy(err);
+}
+
 static void test_debug_offsets_damaged(void **state)
 {
 	uint8_t bytes[1024], damaged[1024];
@@ -384,6 +396,7 @@ static void test_debug_offsets_damaged(void **state)
 		err = pyr_layout_overlay_debug_offsets(&layout, damaged, length);
 		if (err)
 			assert_memory_equal(&layout, &other, sizeof(layout));
+		assert_null(pyr_layout_validate(&layout));
 		for (int f = 0; f < PYR_F_COUNT; f++)
 			assert_between((int64_t)layout.fields[f].offset + 1, 0, 64 << 20);
 		pyr_error_destroy(err);
@@ -421,6 +434,7 @@ int main(void)
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_debug_offsets),
 		cmocka_unit_test(test_debug_offsets_moved),
+		cmocka_unit_test(test_debug_offsets_too_small),
 		cmocka_unit_test(test_debug_offsets_damaged),
 		cmocka_unit_test(test_names),
 	};
