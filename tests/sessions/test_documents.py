@@ -24,8 +24,9 @@ DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/how-it-works
 SECTIONS = [(document, section) for document in DOCUMENTS
             for section in sorted({row.section for row in documents.parse(os.path.join(matrix.TOP, document))})]
 # Make's targets that a test cannot make: it is part of the first itself, the second installs packages, the
-# third has tools of its own, the last writes into the sources. That they exist is asked.
-NOT_MADE = ("check", "quick", "deps", "lint", "layouts")
+# third has tools of its own, layouts writes into the sources, bench takes ten minutes and gigabytes. That they exist
+# is asked.
+NOT_MADE = ("check", "quick", "deps", "lint", "layouts", "bench")
 pytestmark = pytest.mark.xdist_group("documents")
 
 
