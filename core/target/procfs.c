@@ -13,7 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PF_EXITING 4u /* include/linux/sched.h; in the ninth field of stat */
+#define STAT_FLAGS 9 /* the flags of include/linux/sched.h, of which two are asked for: */
+#define PF_EXITING 4u
+#define PF_KTHREAD 0x200000u
 #define CAP_SYS_PTRACE_BIT 19
 
 pyr_error *pyr_process_gone(const struct pyr_process *process)
@@ -143,18 +145,28 @@ static bool have_ptrace_capability(void)
 	return have;
 }
 
+/* A number of /proc/PID/stat by its place as proc(5) counts, found behind the
+ * name, which may hold anything. False: nothing is left of the process. */
+static bool stat_field(const struct pyr_process *process, int wanted, uint64_t *ret)
+{
+	char *stat = slurp(process->dir, "stat", NULL), *p = stat ? strrchr(stat, ')') : NULL;
+	int field = 2;
+
+	while (p && *p && field < wanted)
+		if (*p++ == ' ')
+			field++;
+	if (p)
+		*ret = strtoull(p, NULL, 10);
+	free(stat);
+	return p != NULL;
+}
+
 /* A process that exits gives up its memory first; from then on its files are root's. */
 static bool is_exiting(const struct pyr_process *process)
 {
-	char *text = slurp(process->dir, "stat", NULL), *p = text ? strrchr(text, ')') : NULL;
-	unsigned flags;
-	bool exiting = !p; /* nothing is left of it */
-	char state;
+	uint64_t flags;
 
-	if (p && sscanf(p + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) == 2)
-		exiting = state == 'Z' || state == 'X' || flags & PF_EXITING;
-	free(text);
-	return exiting;
+	return !stat_field(process, STAT_FLAGS, &flags) || flags & PF_EXITING;
 }
 
 pyr_error *pyr_process_no_permission(const struct pyr_process *process)
@@ -233,29 +245,12 @@ static pyr_error *check_machine(struct pyr_process *process)
 	return NULL;
 }
 
-/* PF_KTHREAD among the flags of /proc/PID/stat (linux/sched.h). */
-#define STAT_KTHREAD 0x200000u
-
-/* A number of /proc/PID/stat by its place as proc(5) counts, found behind the
- * name, which may hold anything. */
-static uint64_t stat_field(const struct pyr_process *process, int wanted)
-{
-	char *stat = slurp(process->dir, "stat", NULL), *p = stat ? strrchr(stat, ')') : NULL;
-	uint64_t value = 0;
-	int field = 2;
-
-	while (p && *p && field < wanted)
-		if (*p++ == ' ')
-			field++;
-	if (p)
-		value = strtoull(p, NULL, 10);
-	free(stat);
-	return value;
-}
-
 static uint64_t start_time(const struct pyr_process *process)
 {
-	return stat_field(process, 22);
+	uint64_t ticks = 0;
+
+	stat_field(process, 22, &ticks);
+	return ticks;
 }
 
 static pyr_error *read_identity(struct pyr_process *process, const char *status)
@@ -282,7 +277,7 @@ static pyr_error *read_identity(struct pyr_process *process, const char *status)
 			"process %d (%s) is a zombie: it has exited and its memory is gone",
 			(int)process->pid, process->name);
 	if (!strstr(status, "\nVmSize:")) {
-		if (stat_field(process, 9) & STAT_KTHREAD)
+		if (stat_field(process, STAT_FLAGS, &value) && value & PF_KTHREAD)
 			return pyr_error_create(
 				PYR_E_NOT_PYTHON,
 				"process %d (%s) is a kernel thread and has no memory of its own",
