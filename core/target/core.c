@@ -13,6 +13,7 @@
 #include "target/core_notes.h"
 #include "target/elf_file.h"
 #include "target/image.h"
+#include "target/reader.h"
 #include "target/target.h"
 
 /* The core is mapped, never read into memory: the kernel's page cache is the
@@ -486,31 +487,27 @@ static void mark_filtered(struct pyr_target *target)
 
 /* Whether the bytes that a thread pushed last are all zeros; it has called something, so they
  * were not. */
-static bool stack_is_zeros(const struct pyr_target *target, pyr_addr sp)
+static bool stack_is_zeros(struct pyr_reader *reader, pyr_addr sp)
 {
-	size_t i, n;
+	const uint8_t *bytes;
+	size_t n = pyr_peek_run(reader, sp, 1024, &bytes), i = 0;
 
-	for (i = 0; i < target->segments.count; i++) {
-		const struct pyr_segment *s = &target->segments.data[i];
-
-		if (sp < s->start || sp >= s->end)
-			continue;
-		n = s->end - sp < 1024 ? s->end - sp : 1024;
-		while (n && !s->bytes[sp - s->start + n - 1])
-			n--;
-		return !n;
-	}
-	return false;
+	while (i < n && !bytes[i])
+		i++;
+	return n && i == n;
 }
 
 /* gdb's gcore reads a mapping in chunks of a megabyte and leaves out those that it cannot read
  * whole: a thread's stack is in one with its guard page where glibc 2.42 made that page. */
 static void mark_lost_stacks(struct pyr_target *target)
 {
+	struct pyr_reader reader;
 	size_t i, lost = 0;
 
+	pyr_reader_init(&reader, target);
 	for (i = 0; i < target->threads.count; i++)
-		lost += stack_is_zeros(target, target->threads.data[i].sp);
+		lost += stack_is_zeros(&reader, target->threads.data[i].sp);
+	pyr_reader_deinit(&reader);
 	if (!lost)
 		return;
 	target->stacks_lost = true;
