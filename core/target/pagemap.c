@@ -38,8 +38,8 @@ struct scan {
 	bool files;
 	pyr_pages_fn *fn;
 	void *ctx;
-	pyr_addr told; /* what lies below was told */
-	uint64_t *entries;
+	pyr_addr told;     /* what lies below was told */
+	uint64_t *entries; /* NULL until some are read: with a scan, most often none */
 	struct scan_region *regions;
 };
 
@@ -77,6 +77,8 @@ static pyr_error *read_entries(struct scan *s, pyr_addr start, pyr_addr end)
 	pyr_error *err;
 	ssize_t n, i, run;
 
+	if (!s->entries && !(s->entries = malloc(ENTRIES * sizeof(*s->entries))))
+		return pyr_error_no_memory();
 	while (start < end) {
 		want = (end - start) / page < ENTRIES ? (end - start) / page : ENTRIES;
 		n = pread(s->process->pagemap, s->entries, want * sizeof(*s->entries),
@@ -151,12 +153,10 @@ pyr_error *pyr_pagemap_each(const struct pyr_process *process, pyr_addr start, p
 	bool scanned = !process->no_scan;
 	pyr_error *err = NULL;
 
-	s.entries = malloc(ENTRIES * sizeof(*s.entries));
-	s.regions = malloc(REGIONS * sizeof(*s.regions));
-	if (!s.entries || !s.regions)
-		err = pyr_error_no_memory();
-	if (!err && scanned)
-		err = scan(&s, start, end, &scanned);
+	if (scanned) {
+		s.regions = malloc(REGIONS * sizeof(*s.regions));
+		err = s.regions ? scan(&s, start, end, &scanned) : pyr_error_no_memory();
+	}
 	if (!err && !scanned)
 		err = read_entries(&s, start, end);
 	free(s.entries);
