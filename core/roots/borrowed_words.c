@@ -29,8 +29,7 @@ static const enum pyr_field fields[] = {
 
 static bool add(struct pyr_borrowed_words *b, pyr_addr start, uint64_t size)
 {
-	return !size ||
-	       pyr_vec_push(&b->ranges, (struct pyr_borrowed_words_range){start, start + size});
+	return !size || pyr_vec_push(&b->ranges.v, (struct pyr_range){start, start + size});
 }
 
 /* The value that is most frequent in @v, and how often it is there. */
@@ -111,7 +110,7 @@ pyr_error *pyr_borrowed_words_init(struct pyr_heap *heap, struct pyr_borrowed_wo
 
 void pyr_borrowed_words_deinit(struct pyr_borrowed_words *borrowed)
 {
-	pyr_vec_deinit(&borrowed->ranges);
+	pyr_vec_deinit(&borrowed->ranges.v);
 }
 
 /* The same caches as static variables (until 3.9), where they have names. */
@@ -130,8 +129,9 @@ bool pyr_borrowed_words_has(const struct pyr_borrowed_words *borrowed, pyr_addr 
 {
 	size_t i;
 
-	for (i = 0; i < borrowed->ranges.count; i++)
-		if (addr >= borrowed->ranges.data[i].start && addr < borrowed->ranges.data[i].end)
+	for (i = 0; i < borrowed->ranges.v.count; i++)
+		if (addr >= borrowed->ranges.v.data[i].start &&
+		    addr < borrowed->ranges.v.data[i].end)
 			return true;
 	return is_static_cache(borrowed->python, addr);
 }

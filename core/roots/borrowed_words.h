@@ -4,15 +4,12 @@
 #ifndef PYR_ROOTS_BORROWED_WORDS_H
 #define PYR_ROOTS_BORROWED_WORDS_H
 
+#include "base/range.h"
 #include "objects/heap.h"
-
-struct pyr_borrowed_words_range {
-	pyr_addr start, end;
-};
 
 struct pyr_borrowed_words {
 	struct pyr_python *python;
-	PYR_VEC(struct pyr_borrowed_words_range) ranges;
+	struct pyr_range_list ranges;
 };
 
 pyr_error *pyr_borrowed_words_init(struct pyr_heap *heap, struct pyr_borrowed_words *ret);
