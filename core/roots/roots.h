@@ -6,8 +6,8 @@
 #include "base/strbuf.h"
 #include "graph/model.h"
 
-/* Kinds, most telling first: why.c prefers paths from roots of lower kinds. The JSON
- * name and what it is called are in roots.def. */
+/* Kinds, most telling first. The JSON name, what paths from there cost and what it is
+ * called are in roots.def. */
 enum pyr_root_kind {
 #define ROOT(id, name, certainty, cost, text, one_from, many_from, one, many) PYR_ROOT_##id,
 #include "roots/roots.def"

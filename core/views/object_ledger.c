@@ -80,7 +80,7 @@ void pyr_ledger_kinds(const struct pyr_ledger_lines *lines, struct pyr_strbuf *o
 	for (i = 0; i < PYR_EDGE_COUNT; i++)
 		add_kind(out, lines->edges[i], edges[i], "reference", "references");
 	for (i = 0; i < PYR_ROOT_COUNT; i++)
-		add_kind(out, lines->roots[i], roots[i], "root", "roots");
+		add_kind(out, lines->roots[i], roots[i], "other root", "other roots");
 }
 
 static void line_json(struct pyr_json *json, const char *kind, int64_t count)
