@@ -439,12 +439,29 @@ static pyr_error *choose(const struct facts *facts, const struct pyr_python_opti
 	return err;
 }
 
+/* While tables were tried overlays were rejected without a word: most were not the target's. */
+static void tell_rejected_offsets(const struct facts *facts, const struct agreement *best,
+				  struct agreement *scratch)
+{
+	pyr_error *err;
+
+	scratch->layout = best->layout;
+	err = facts->offsets_size ? pyr_layout_overlay_debug_offsets(
+					    &scratch->layout, facts->offsets, facts->offsets_size)
+				  : NULL;
+	if (err && err->code == PYR_E_CORRUPT)
+		pyr_control_diagnose(facts->target->control,
+				     "the target's _Py_DebugOffsets are not used: %s",
+				     err->message);
+	pyr_error_destroy(err);
+}
+
 pyr_error *pyr_identify(struct pyr_python *python, const struct pyr_candidate *candidate,
 			const struct pyr_python_options *options)
 {
 	struct facts *facts = calloc(1, sizeof(*facts));
 	struct agreement *scratch = calloc(1, sizeof(*scratch)), *best = calloc(1, sizeof(*best));
-	pyr_error *err = NULL, *rejected;
+	pyr_error *err = NULL;
 
 	if (!facts || !scratch || !best) {
 		err = pyr_error_no_memory();
@@ -479,16 +496,7 @@ pyr_error *pyr_identify(struct pyr_python *python, const struct pyr_candidate *c
 	}
 	if (best->layout.struct_source[PYR_STRUCT(PyInterpreterState)] < PYR_SOURCE_DEBUGINFOD)
 		overlay_dwarf(facts, options, best);
-	scratch->layout = best->layout;
-	if (facts->offsets_size &&
-	    (rejected = pyr_layout_overlay_debug_offsets(&scratch->layout, facts->offsets,
-							 facts->offsets_size))) {
-		if (rejected->code == PYR_E_CORRUPT)
-			pyr_control_diagnose(facts->target->control,
-					     "the target's _Py_DebugOffsets are not used: %s",
-					     rejected->message);
-		pyr_error_destroy(rejected);
-	}
+	tell_rejected_offsets(facts, best, scratch);
 	conclude(python, facts, best);
 out:
 	free(facts);

@@ -77,12 +77,14 @@ static char *heap_name(struct pyr_types *types, struct pyr_reader *reader,
 	module = str_value(types, reader,
 			   dict ? pyr_raw_dict_get((struct pyr_raw){l, reader}, dict, "__module__")
 				: 0);
-	if (!module && (text = tp_name(reader, raw->name)) && strchr(text, '.')) {
-		free(qualname);
-		return text;
-	}
-	if (!module)
+	if (!module) {
+		text = tp_name(reader, raw->name);
+		if (text && strchr(text, '.')) {
+			free(qualname);
+			return text;
+		}
 		free(text);
+	}
 	text = join(module ? module : "builtins", qualname);
 	free(module);
 	free(qualname);
