@@ -15,7 +15,7 @@ endif
 
 # The command's own sources; all others are the library's.
 MAIN_SRC := $(sort $(wildcard core/cli/*.c))
-LIB_SRC := $(filter-out $(MAIN_SRC) core/layout/gen/% core/command/gen/%,$(sort $(wildcard core/*/*.c core/analysis/*/*.c)))
+LIB_SRC := $(filter-out $(MAIN_SRC),$(sort $(wildcard core/*/*.c core/analysis/*/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIBS    := -lelf -lzstd -llz4 -lz -ldl -lm
 

@@ -129,7 +129,7 @@ def check_names(files):
     for path in texts:
         if path.endswith(".c"):
             for key in sorted(definitions(texts[path])):
-                if key in where and key[1] != "_GNU_SOURCE":
+                if key in where:
                     yield "core/%s: defines %s, as core/%s does" % (path, key[1], where[key][0])
 
 

@@ -71,7 +71,7 @@ static inline bool pyr_visited_word(const struct pyr_visited *v, uint32_t offset
 
 /* What is known of an object of coverage UNKNOWN (PARTIAL) besides what the traverse function
  * of pyr_refs_traverse_type() (of its type) visits: what its classes written in Python add, and
- * what is owned and not visited; its type too, unless @type_told. @visited is what the function
+ * what is owned and not visited; its type too. @visited is what the function
  * visited; NULL: it could not be asked, and all is told that the bases own, none of it
  * as traversed. False when memory was absent or contradicted itself. */
 bool pyr_refs_walk_unvisited(struct pyr_refs *refs, struct pyr_reader *reader,
