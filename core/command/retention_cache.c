@@ -21,7 +21,7 @@ pyr_error *pyr_session_retention_cache(struct pyr_session *session,
 		r->roots = session->roots;
 		r->ledger = ledger;
 		if ((err = pyr_edge_costs_create(r->model, r->roots, ledger, control,
-						 &r->telling))) {
+						 &r->edge_costs))) {
 			free(r);
 			return err;
 		}
@@ -38,7 +38,8 @@ pyr_error *pyr_session_path_tree(struct pyr_session *session, struct pyr_retenti
 
 	if ((err = pyr_session_retention_cache(session, &r)))
 		return err;
-	if (!r->tree.parent && (err = pyr_edge_costs_tree(r->telling, &session->control, &r->tree)))
+	if (!r->tree.parent &&
+	    (err = pyr_edge_costs_tree(r->edge_costs, &session->control, &r->tree)))
 		return err;
 	*ret = r;
 	return NULL;
@@ -64,6 +65,6 @@ void pyr_retention_cache_destroy(struct pyr_retention_cache *r)
 		return;
 	pyr_retained_deinit(&r->retained);
 	pyr_path_tree_deinit(&r->tree);
-	pyr_edge_costs_destroy(r->telling);
+	pyr_edge_costs_destroy(r->edge_costs);
 	free(r);
 }

@@ -11,7 +11,7 @@ struct pyr_retention_cache {
 	struct pyr_model *model; /* with its predecessors */
 	struct pyr_roots *roots;
 	struct pyr_ledger *ledger;
-	struct pyr_edge_costs *telling;
+	struct pyr_edge_costs *edge_costs;
 	struct pyr_path_tree tree;    /* parent is NULL until asked for */
 	struct pyr_retained retained; /* sizes is NULL until asked for */
 };

@@ -43,8 +43,8 @@ void pyr_session_close(struct pyr_session *session)
 	pyr_model_destroy(session->model);
 	session->model = NULL;
 	forget_tracked(session);
-	pyr_traverse_destroy(session->holdings);
-	session->holdings = NULL;
+	pyr_traverse_destroy(session->traverse);
+	session->traverse = NULL;
 	pyr_heap_destroy(session->heap);
 	session->heap = NULL;
 	pyr_types_destroy(session->types);
@@ -389,10 +389,10 @@ pyr_error *pyr_session_traverse(struct pyr_session *session, struct pyr_traverse
 
 	if ((err = pyr_session_heap(session, &heap)))
 		return err;
-	if (!session->model && !session->holdings &&
-	    (err = pyr_traverse_create(heap->types, &session->holdings)))
+	if (!session->model && !session->traverse &&
+	    (err = pyr_traverse_create(heap->types, &session->traverse)))
 		return err;
-	*ret = session->model ? session->model->holdings : session->holdings;
+	*ret = session->model ? session->model->traverse : session->traverse;
 	return NULL;
 }
 

@@ -28,7 +28,7 @@ struct pyr_session {
 	struct pyr_python *python;
 	struct pyr_types *types;
 	struct pyr_heap *heap;
-	struct pyr_traverse *holdings; /* while there is no model; NULL: not asked for */
+	struct pyr_traverse *traverse; /* while there is no model; NULL: not asked for */
 	struct pyr_model *model;
 	/* The tracked objects alone, while there is no model of all; NULL: not asked for. */
 	struct pyr_heap *tracked_heap;
@@ -36,7 +36,7 @@ struct pyr_session {
 	struct pyr_roots *roots;
 	struct pyr_ledger *ledger;
 	uint8_t *unreachable;                  /* by object; see pyr_garbage_mark() */
-	struct pyr_retention_cache *retention; /* command/retention.h */
+	struct pyr_retention_cache *retention; /* command/retention_cache.h */
 
 	/* What the core file was when it was opened: another file in its place is another target.
 	 */

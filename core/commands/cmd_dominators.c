@@ -144,7 +144,7 @@ static char *held_as(struct dominators_answer *a, uint32_t node)
 	char *text = NULL;
 	pyr_error *err;
 
-	pyr_printable_path_finder_init(&finder, a->context, a->retention, node, NULL);
+	pyr_path_search_init(&finder, a->context, a->retention, node, NULL);
 	err = pyr_path_search_next(&finder, PYR_PHASE_POSSIBLE, &path, &root);
 	if (!err && path.count &&
 	    !(err = pyr_printable_path_make(a->context, a->retention, root, &path, false,
@@ -155,7 +155,7 @@ static char *held_as(struct dominators_answer *a, uint32_t node)
 	}
 	pyr_error_destroy(err); /* interrupted: told at the end */
 	pyr_path_deinit(&path);
-	pyr_printable_path_finder_deinit(&finder);
+	pyr_path_search_deinit(&finder);
 	return text;
 }
 
@@ -242,7 +242,7 @@ static pyr_error *print_tree(struct dominators_answer *a)
  * other object. */
 static uint32_t headline(const struct dominators_answer *a)
 {
-	const struct pyr_edge_costs *telling = a->retention->telling;
+	const struct pyr_edge_costs *edge_costs = a->retention->edge_costs;
 	const struct pyr_heap *heap = a->retention->model->heap;
 	uint32_t node = a->rows.data[0], child, most;
 	const struct pyr_type *type;
@@ -256,8 +256,9 @@ static uint32_t headline(const struct dominators_answer *a)
 		if (most == PYR_NOT_REACHABLE)
 			break;
 		type = pyr_types_at(heap->types, heap->type[node]);
-		if (!pyr_edge_costs_is_namespace(telling, node) &&
-		    !pyr_edge_costs_is_modules(telling, node) && type->shape != PYR_SHAPE_MODULE &&
+		if (!pyr_edge_costs_is_namespace(edge_costs, node) &&
+		    !pyr_edge_costs_is_modules(edge_costs, node) &&
+		    type->shape != PYR_SHAPE_MODULE &&
 		    retained(a)->tree.retained[most] < retained(a)->tree.retained[node] / 10 * 9)
 			break;
 		node = most;

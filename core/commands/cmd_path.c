@@ -79,7 +79,7 @@ pyr_error *pyr_cmd_path(struct pyr_context *context)
 	ends.from = from.id;
 	ends.to = query.target = to.id;
 	query.ctx = &ends;
-	costs.ctx = retention->telling;
+	costs.ctx = retention->edge_costs;
 	if ((err = pyr_path_find(&context->session->control, &retention->model->graph, &costs,
 				 &query, &path)))
 		return err;

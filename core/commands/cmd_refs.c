@@ -180,7 +180,7 @@ static bool folded_json(void *ctx, const struct pyr_chain *chain)
 	return true;
 }
 
-static pyr_error *refs_json(struct listing *l, struct pyr_traverse *holdings)
+static pyr_error *refs_json(struct listing *l, struct pyr_traverse *traverse)
 {
 	struct pyr_session *session = l->context->session;
 	struct pyr_json *json = l->context->json;
@@ -188,7 +188,7 @@ static pyr_error *refs_json(struct listing *l, struct pyr_traverse *holdings)
 
 	pyr_object_argument_json(l->context, l->asked);
 	pyr_json_begin_list(json, "references");
-	err = pyr_held_each(holdings, session->heap, &session->control, l->asked->header.type,
+	err = pyr_held_each(traverse, session->heap, &session->control, l->asked->header.type,
 			    l->asked->address, true, row_json, l);
 	pyr_json_end_list(json);
 	pyr_json_uint(json, "omitted", l->references - l->printed);
@@ -196,7 +196,7 @@ static pyr_error *refs_json(struct listing *l, struct pyr_traverse *holdings)
 	if (l->raw || err)
 		return err;
 	pyr_json_begin_list(json, "folded");
-	err = pyr_held_each(holdings, session->heap, &session->control, l->asked->header.type,
+	err = pyr_held_each(traverse, session->heap, &session->control, l->asked->header.type,
 			    l->asked->address, false, folded_json, l);
 	pyr_json_end_list(json);
 	return err;
@@ -209,25 +209,25 @@ pyr_error *pyr_cmd_refs(struct pyr_context *context)
 		.raw = pyr_context_option(context, PYR_OPT_refs_raw)->given,
 	};
 	struct pyr_session *session = context->session;
-	struct pyr_traverse *holdings;
+	struct pyr_traverse *traverse;
 	struct pyr_object_argument asked;
 	pyr_error *err;
 
 	if ((err = pyr_context_resolve(context, context->args->arguments[0].number, &asked)) ||
-	    (err = pyr_session_traverse(session, &holdings)))
+	    (err = pyr_session_traverse(session, &traverse)))
 		return err;
 	l.asked = &asked;
 	l.seen = calloc((size_t)session->heap->count / 64 + 1, sizeof(*l.seen));
 	if (!l.seen)
 		return pyr_error_no_memory();
-	err = pyr_held_each(holdings, session->heap, &session->control, asked.header.type,
+	err = pyr_held_each(traverse, session->heap, &session->control, asked.header.type,
 			    asked.address, l.raw || context->json != NULL, count, &l);
 	if (!err && l.failed)
 		err = pyr_error_no_memory();
 	if (!err) {
 		pyr_context_answer(context);
 		if (context->json)
-			err = refs_json(&l, holdings);
+			err = refs_json(&l, traverse);
 		else
 			refs_text(&l);
 	}

@@ -30,7 +30,7 @@ static bool has_remainder(void *ctx, uint32_t node, unsigned *cost)
 /* No root reaches it: does something that has more references than were found? */
 static pyr_error *why_not(struct why_answer *a)
 {
-	struct pyr_path_costs costs = {.cost = pyr_edge_costs_of, .ctx = a->retention->telling};
+	struct pyr_path_costs costs = {.cost = pyr_edge_costs_of, .ctx = a->retention->edge_costs};
 	struct pyr_path_query query = {.target = a->object, .source = has_remainder, .ctx = a};
 	struct pyr_path path;
 	pyr_error *err;
@@ -60,7 +60,7 @@ static pyr_error *ask(struct why_answer *a, uint64_t wanted, bool raw)
 	pyr_error *err = NULL;
 	unsigned last_phase = PYR_PHASE_POSSIBLE;
 
-	pyr_printable_path_finder_init(&finder, a->context, a->retention, a->object, exclude);
+	pyr_path_search_init(&finder, a->context, a->retention, a->object, exclude);
 	while (!err && a->routes.count <= wanted) {
 		if ((err = pyr_path_search_next(&finder, last_phase, &path, &root)) || !path.count)
 			break;
@@ -73,7 +73,7 @@ static pyr_error *ask(struct why_answer *a, uint64_t wanted, bool raw)
 			a->held = true;
 			last_phase = PYR_PHASE_LASTING;
 		}
-		pyr_printable_path_block(&finder, &path, root);
+		pyr_path_search_block(&finder, &path, root);
 		err = pyr_printable_path_make(a->context, a->retention, root, &path, raw, &route);
 		if (!err && !pyr_vec_push(&a->routes, route)) {
 			pyr_printable_path_deinit(&route);
@@ -81,7 +81,7 @@ static pyr_error *ask(struct why_answer *a, uint64_t wanted, bool raw)
 		}
 	}
 	pyr_path_deinit(&path);
-	pyr_printable_path_finder_deinit(&finder);
+	pyr_path_search_deinit(&finder);
 	if (!err && !a->held)
 		err = why_not(a);
 	return err;

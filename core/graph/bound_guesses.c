@@ -83,7 +83,7 @@ pyr_error *pyr_model_bound_guesses(struct pyr_model *model, struct pyr_control *
 	if ((err = find_accounted(model, control, owned, guessed)))
 		goto out;
 	take_out(model);
-	pyr_traverse_bound(model->holdings, is_accounted, model);
+	pyr_traverse_bound(model->traverse, is_accounted, model);
 out:
 	free(owned);
 	free(guessed);

@@ -29,20 +29,21 @@ struct pyr_edge_collector {
 };
 
 /* Zeroed before. */
-void pyr_edge_collector_deinit(struct pyr_edge_collector *gatherer);
+void pyr_edge_collector_deinit(struct pyr_edge_collector *edge_collector);
 
 struct pyr_traverse_plan; /* refs_plan.h */
 /* Objects that are walked soon: ask for their first words, then for those that these lead
  * to. Where the target's memory is at hand; to ask costs more else. */
-void pyr_edge_collector_expect(struct pyr_edge_collector *gatherer, pyr_addr addr);
-void pyr_edge_collector_expect_more(struct pyr_edge_collector *gatherer,
+void pyr_edge_collector_expect(struct pyr_edge_collector *edge_collector, pyr_addr addr);
+void pyr_edge_collector_expect_more(struct pyr_edge_collector *edge_collector,
 				    const struct pyr_traverse_plan *plan, pyr_addr addr);
 /* Walk the object natively. False: that has to be asked first by the calling thread. */
-bool pyr_edge_collector_walk(struct pyr_edge_collector *gatherer, const struct pyr_type *type,
+bool pyr_edge_collector_walk(struct pyr_edge_collector *edge_collector, const struct pyr_type *type,
 			     const struct pyr_traverse_plan *plan, uint32_t id, pyr_addr addr);
 /* A pyr_ref_fn for references of `owner` that others tell. */
-void pyr_edge_collector_take(void *gatherer, pyr_addr target, uint32_t label, uint64_t detail);
+void pyr_edge_collector_take(void *edge_collector, pyr_addr target, uint32_t label,
+			     uint64_t detail);
 /* All that was taken is in the stream and counted. */
-void pyr_edge_collector_flush(struct pyr_edge_collector *gatherer);
+void pyr_edge_collector_flush(struct pyr_edge_collector *edge_collector);
 
 #endif

@@ -185,10 +185,10 @@ static pyr_error *walk_late(struct pass *p, struct late *late, bool check)
 
 	begin_late(c, late);
 	if (check)
-		pyr_traverse_check(p->model->holdings, &c->reader, type, addr,
+		pyr_traverse_check(p->model->traverse, &c->reader, type, addr,
 				   pyr_edge_collector_take, c);
 	else
-		pyr_traverse_walk(p->model->holdings, &c->reader, type, addr,
+		pyr_traverse_walk(p->model->traverse, &c->reader, type, addr,
 				  pyr_edge_collector_take, c);
 	return end_late(c, late, 0);
 }
@@ -232,7 +232,7 @@ static pyr_error *recall(void *ctx, unsigned worker, size_t begin, size_t end)
 		    pyr_traverse_plan_coverage(seen->type, seen->plan) == PYR_REFS_NATIVE) {
 			if (!pyr_edge_collector_walk(c, seen->type, seen->plan, late->id, addr))
 				continue;
-		} else if (pyr_traverse_learned(p->model->holdings, &c->reader, seen->type, addr,
+		} else if (pyr_traverse_learned(p->model->traverse, &c->reader, seen->type, addr,
 						pyr_edge_collector_take, c, &damaged)) {
 			p->w[worker].recalled++;
 			c->damaged += damaged;
@@ -268,7 +268,7 @@ static pyr_error *walk_all_late(struct pass *p)
 				recall, p)))
 		return err;
 	for (i = 0; i < p->workers; i++)
-		pyr_traverse_count_learned(p->model->holdings, p->w[i].recalled);
+		pyr_traverse_count_learned(p->model->traverse, p->w[i].recalled);
 	return walk_rest(p);
 }
 
@@ -458,7 +458,7 @@ static void finish(struct pass *p)
 		stop_gatherer(p, &p->w[i].late);
 		pyr_vec_deinit(&p->w[i].left);
 	}
-	p->model->damaged += pyr_traverse_damaged(p->model->holdings);
+	p->model->damaged += pyr_traverse_damaged(p->model->traverse);
 	free(p->w);
 	free(p->chunks);
 	free(p->late);
@@ -476,11 +476,11 @@ pyr_error *pyr_model_build(struct pyr_heap *heap, struct pyr_control *control,
 	if (!model)
 		return pyr_error_no_memory();
 	model->heap = heap;
-	if ((err = pyr_traverse_create(heap->types, &model->holdings))) {
+	if ((err = pyr_traverse_create(heap->types, &model->traverse))) {
 		free(model);
 		return err;
 	}
-	p.refs = pyr_traverse_refs(model->holdings);
+	p.refs = pyr_traverse_refs(model->traverse);
 	if (!(err = find_interned(&p)) && !(err = prepare(&p)) && !(err = choose_routes(&p)) &&
 	    !(err = pyr_parallel(control, "collecting references", p.workers, heap->count, CHUNK,
 				 walk_chunk, &p)) &&
@@ -505,7 +505,7 @@ void pyr_model_destroy(struct pyr_model *model)
 {
 	if (!model)
 		return;
-	pyr_traverse_destroy(model->holdings);
+	pyr_traverse_destroy(model->traverse);
 	pyr_graph_deinit(&model->graph);
 	free(model->flags);
 	free(model->accounted);
@@ -517,7 +517,7 @@ enum pyr_traverse_method pyr_model_walk(struct pyr_model *model, uint32_t id, py
 {
 	struct pyr_types *types = model->heap->types;
 
-	return pyr_traverse_walk(model->holdings, &pyr_types_python(types)->reader,
+	return pyr_traverse_walk(model->traverse, &pyr_types_python(types)->reader,
 				 pyr_types_at(types, model->heap->type[id]),
 				 model->heap->address[id], fn, ctx);
 }

@@ -25,7 +25,7 @@
 
 struct pyr_model {
 	struct pyr_heap *heap;         /* borrowed */
-	struct pyr_traverse *holdings; /* owned; calling thread only */
+	struct pyr_traverse *traverse; /* owned; calling thread only */
 	struct pyr_graph graph;        /* in_start is NULL until pyr_model_reverse() */
 	uint8_t *flags;                /* by out edge, as graph.out */
 	uint64_t dangling;             /* words that are no object's address */

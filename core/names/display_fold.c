@@ -423,13 +423,13 @@ static void consider(void *ctx, pyr_addr target, uint32_t label, uint64_t detail
 	}
 }
 
-bool pyr_step_find(struct pyr_traverse *holdings, struct pyr_reader *reader,
+bool pyr_step_find(struct pyr_traverse *traverse, struct pyr_reader *reader,
 		   const struct pyr_type *type, pyr_addr owner, pyr_addr target,
 		   struct pyr_step *ret, uint64_t *count)
 {
 	struct fold_search s = {.best = {.owner = owner, .target = target, .type = type}};
 
-	pyr_traverse_walk(holdings, reader, type, owner, consider, &s);
+	pyr_traverse_walk(traverse, reader, type, owner, consider, &s);
 	if (!s.count)
 		return false;
 	*ret = s.best;

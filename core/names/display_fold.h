@@ -44,7 +44,7 @@ bool pyr_display_fold_may_continue(struct pyr_types *types, struct pyr_reader *r
 
 /* The most telling reference by which the object at @owner holds @target, and how
  * many such references there are in all (@count may be NULL). False: there is none. */
-bool pyr_step_find(struct pyr_traverse *holdings, struct pyr_reader *reader,
+bool pyr_step_find(struct pyr_traverse *traverse, struct pyr_reader *reader,
 		   const struct pyr_type *type, pyr_addr owner, pyr_addr target,
 		   struct pyr_step *ret, uint64_t *count);
 

@@ -44,16 +44,16 @@ struct pyr_enumeration {
 
 pyr_error *pyr_enumeration_open(struct pyr_types *types, struct pyr_control *control,
 				struct pyr_enumeration *ret);
-void pyr_enumeration_close(struct pyr_enumeration *survey);
+void pyr_enumeration_close(struct pyr_enumeration *enumeration);
 /* After the arenas were scanned: find the objects outside, and prove the lists.
  * Where that fails, list nodes in arenas that the scan did not take for objects
  * (or could not see) are entered among those outside too. The lists
  * are then rewound: walk them again. */
-pyr_error *pyr_enumeration_outside(struct pyr_enumeration *survey);
+pyr_error *pyr_enumeration_outside(struct pyr_enumeration *enumeration);
 /* Of the objects outside only those on gc lists, to which the links of others lead, and prove
  * the lists. Where that fails some are missing. */
-pyr_error *pyr_enumeration_tracked(struct pyr_enumeration *survey);
+pyr_error *pyr_enumeration_tracked(struct pyr_enumeration *enumeration);
 /* Tell what was wrong in arenas and lists, once each. */
-void pyr_enumeration_diagnose(struct pyr_enumeration *survey);
+void pyr_enumeration_diagnose(struct pyr_enumeration *enumeration);
 
 #endif

@@ -39,7 +39,7 @@ struct heap_chunk {
 };
 
 struct heap_builder {
-	struct pyr_enumeration survey;
+	struct pyr_enumeration enumeration;
 	struct heap_chunk *chunks;   /* one per arena */
 	struct heap_stream *streams; /* one per worker */
 	struct pyr_heap *heap;
@@ -97,11 +97,11 @@ static const struct heap_found *at(const struct heap_stream *s, uint64_t i)
 static pyr_error *scan_arenas(void *ctx, unsigned index, size_t begin, size_t end)
 {
 	struct heap_builder *b = ctx;
-	struct pyr_scanner *s = b->survey.scanners[index];
+	struct pyr_scanner *s = b->enumeration.scanners[index];
 	struct heap_stream *stream = &b->streams[index];
 
 	for (; begin < end; begin++) {
-		const struct pyr_arena *arena = &b->survey.obmalloc.arenas.data[begin];
+		const struct pyr_arena *arena = &b->enumeration.obmalloc.arenas.data[begin];
 		struct heap_chunk *chunk = &b->chunks[begin];
 
 		chunk->worker = index;
@@ -152,7 +152,7 @@ static pyr_error *allocate(struct heap_builder *b, uint64_t count)
 static void put_other(struct heap_builder *b, struct pyr_reader *reader, uint32_t id,
 		      const struct pyr_outside *o)
 {
-	const struct pyr_layout *l = &b->survey.python->layout;
+	const struct pyr_layout *l = &b->enumeration.python->layout;
 	struct pyr_heap *h = b->heap;
 	uint64_t word;
 
@@ -217,11 +217,11 @@ static void copy_chunk(struct heap_builder *b, struct pyr_reader *reader,
 static pyr_error *copy_stream(void *ctx, unsigned worker, size_t begin, size_t end)
 {
 	struct heap_builder *b = ctx;
-	struct pyr_reader *reader = &b->survey.scanners[worker]->classifier.far;
+	struct pyr_reader *reader = &b->enumeration.scanners[worker]->classifier.far;
 	size_t i;
 
 	(void)end;
-	for (i = 0; i < b->survey.obmalloc.arenas.count; i++)
+	for (i = 0; i < b->enumeration.obmalloc.arenas.count; i++)
 		if (b->chunks[i].worker == begin)
 			copy_chunk(b, reader, &b->chunks[i]);
 	return pyr_reader_check(reader);
@@ -230,7 +230,7 @@ static pyr_error *copy_stream(void *ctx, unsigned worker, size_t begin, size_t e
 /* List nodes that the scan of the arenas missed belong among its objects. */
 static pyr_error *move_inside(struct heap_builder *b)
 {
-	struct pyr_enumeration *s = &b->survey;
+	struct pyr_enumeration *s = &b->enumeration;
 	struct heap_chunk *chunk;
 	size_t i, kept = 0;
 
@@ -255,7 +255,7 @@ static pyr_error *move_inside(struct heap_builder *b)
 /* Ids in order of address: no object outside lies between those of one arena. */
 static pyr_error *merge(struct heap_builder *b)
 {
-	struct pyr_enumeration *s = &b->survey;
+	struct pyr_enumeration *s = &b->enumeration;
 	struct pyr_reader *reader = &s->scanners[0]->classifier.far;
 	const struct pyr_outside *outside = s->outside.data;
 	size_t i, o = 0, n;
@@ -292,15 +292,16 @@ static void set_generation(void *ctx, size_t list, pyr_addr object)
 
 	if (id == PYR_NO_ID)
 		return; /* told by the proof, which fails */
-	b->heap->generation[id] = (uint8_t)b->survey.lists.lists.data[list].generation;
-	if (b->survey.lists.lists.data[list].interpreter)
-		b->heap->interpreter[id] = (uint8_t)b->survey.lists.lists.data[list].interpreter;
+	b->heap->generation[id] = (uint8_t)b->enumeration.lists.lists.data[list].generation;
+	if (b->enumeration.lists.lists.data[list].interpreter)
+		b->heap->interpreter[id] =
+			(uint8_t)b->enumeration.lists.lists.data[list].interpreter;
 }
 
 /* Tracked objects that no walk met; see census.c, remainder_of(). */
 static void place_remainder(struct heap_builder *b)
 {
-	const struct pyr_lists *l = &b->survey.lists;
+	const struct pyr_lists *l = &b->enumeration.lists;
 	struct pyr_heap *h = b->heap;
 	uint8_t generation = PYR_GEN_UNTRACKED, interpreter = 0;
 	uint32_t id;
@@ -340,7 +341,7 @@ static void ignore_node(void *ctx, size_t list, pyr_addr object)
 /* *found: the heap was built. */
 static pyr_error *build(struct heap_builder *b, struct pyr_control *control, bool *found)
 {
-	struct pyr_enumeration *s = &b->survey;
+	struct pyr_enumeration *s = &b->enumeration;
 	struct pyr_reader *far = &s->scanners[0]->classifier.far;
 	pyr_error *err;
 	unsigned w;
@@ -381,12 +382,12 @@ static void builder_deinit(struct heap_builder *b)
 {
 	unsigned w;
 
-	for (w = 0; b->streams && w < b->survey.workers; w++)
+	for (w = 0; b->streams && w < b->enumeration.workers; w++)
 		pyr_blocks_deinit(&b->streams[w].blocks);
 	free(b->streams);
 	free(b->chunks);
 	pyr_vec_deinit(&b->missed);
-	pyr_enumeration_close(&b->survey);
+	pyr_enumeration_close(&b->enumeration);
 }
 
 /* *@ret is NULL where only the whole heap will do. */
@@ -397,7 +398,7 @@ static pyr_error *make(struct pyr_types *types, struct pyr_control *control, boo
 	bool found = false;
 	pyr_error *err;
 
-	if ((err = pyr_enumeration_open(types, control, &b.survey)))
+	if ((err = pyr_enumeration_open(types, control, &b.enumeration)))
 		return err;
 	b.heap = calloc(1, sizeof(*b.heap));
 	if (b.heap)
@@ -409,8 +410,8 @@ static pyr_error *make(struct pyr_types *types, struct pyr_control *control, boo
 		b.heap->tracked_only = tracked;
 		err = build(&b, control, &found);
 		/* The arenas go with the heap. */
-		*b.heap->obmalloc = b.survey.obmalloc;
-		memset(&b.survey.obmalloc, 0, sizeof(b.survey.obmalloc));
+		*b.heap->obmalloc = b.enumeration.obmalloc;
+		memset(&b.enumeration.obmalloc, 0, sizeof(b.enumeration.obmalloc));
 	}
 	builder_deinit(&b);
 	if (err || !found) {

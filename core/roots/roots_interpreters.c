@@ -204,7 +204,7 @@ static void push_interned(struct interpreter_place *p)
 		}
 		return;
 	}
-	tables = pyr_refs_interned(pyr_traverse_refs(p->roots->model->holdings), &count);
+	tables = pyr_refs_interned(pyr_traverse_refs(p->roots->model->traverse), &count);
 	for (i = 0; i < count; i++)
 		pyr_roots_push(p->roots, p->kind, PYR_ROOT_OWNED, tables[i], 0, 0, 0);
 }

@@ -106,7 +106,7 @@ static pyr_error *add_holder(struct pyr_context *context, struct reachable_answe
 
 	held->count++;
 	if (held->holders.count >= HOLDERS ||
-	    !pyr_step_find(a->model->holdings, &context->session->python->reader,
+	    !pyr_step_find(a->model->traverse, &context->session->python->reader,
 			   pyr_types_at(heap->types, heap->type[from]), heap->address[from],
 			   heap->address[to], &step, NULL))
 		return NULL;

@@ -14,9 +14,9 @@ pyr_error *pyr_holder_find(struct pyr_context *context, struct pyr_retention_cac
 	pyr_error *err;
 
 	*ret = NULL;
-	pyr_printable_path_finder_init(&finder, context, retention, id, NULL);
+	pyr_path_search_init(&finder, context, retention, id, NULL);
 	err = pyr_path_search_next(&finder, PYR_PHASE_POSSIBLE, &path, &root);
-	pyr_printable_path_finder_deinit(&finder);
+	pyr_path_search_deinit(&finder);
 	if (err || !path.count) {
 		pyr_path_deinit(&path);
 		return err;

@@ -4,9 +4,9 @@
 
 #include "base/search.h"
 
-void pyr_printable_path_finder_init(struct pyr_path_search *f, struct pyr_context *context,
-				    struct pyr_retention_cache *retention, uint32_t target,
-				    const struct pyr_value *exclude)
+void pyr_path_search_init(struct pyr_path_search *f, struct pyr_context *context,
+			  struct pyr_retention_cache *retention, uint32_t target,
+			  const struct pyr_value *exclude)
 {
 	memset(f, 0, sizeof(*f));
 	f->context = context;
@@ -15,7 +15,7 @@ void pyr_printable_path_finder_init(struct pyr_path_search *f, struct pyr_contex
 	f->exclude = exclude && exclude->given ? exclude : NULL;
 }
 
-void pyr_printable_path_finder_deinit(struct pyr_path_search *f)
+void pyr_path_search_deinit(struct pyr_path_search *f)
 {
 	pyr_vec_deinit(&f->nodes);
 	pyr_vec_deinit(&f->edges);
@@ -53,7 +53,7 @@ static bool best_root(struct pyr_path_search *f, uint32_t node, unsigned *cost, 
 		root = &roots->roots.data[i];
 		c = pyr_edge_costs_root_cost((enum pyr_root_kind)root->kind);
 		if (pyr_edge_costs_phase(root) > f->phase || (found && c >= *cost) ||
-		    !pyr_edge_costs_root_counts(f->retention->telling, root) ||
+		    !pyr_edge_costs_root_counts(f->retention->edge_costs, root) ||
 		    is_excluded_root(f, i))
 			continue;
 		found = true;
@@ -81,7 +81,7 @@ static bool is_excluded_step(struct pyr_path_search *f, uint32_t from, uint32_t 
 
 	if (pyr_value_matches(f->exclude, pyr_type_name(heap->types, type)))
 		return true;
-	if (pyr_step_find(f->retention->model->holdings, reader, type, heap->address[from],
+	if (pyr_step_find(f->retention->model->traverse, reader, type, heap->address[from],
 			  heap->address[to], &step, NULL)) {
 		pyr_step_write(heap->types, reader, &step, &name);
 		excluded = pyr_value_matches(f->exclude, pyr_strbuf_str(&name));
@@ -107,7 +107,7 @@ static bool is_allowed(void *ctx, uint32_t from, uint32_t to)
 pyr_error *pyr_path_search_next(struct pyr_path_search *f, unsigned last_phase,
 				struct pyr_path *ret, const struct pyr_root **root)
 {
-	struct pyr_path_costs costs = {.cost = pyr_edge_costs_of, .ctx = f->retention->telling};
+	struct pyr_path_costs costs = {.cost = pyr_edge_costs_of, .ctx = f->retention->edge_costs};
 	struct pyr_path_query query = {.target = f->target, .source = is_source, .ctx = f};
 	struct pyr_path path = {0};
 	pyr_error *err;
@@ -136,8 +136,8 @@ static bool is_hub(const struct pyr_path_search *f, uint32_t node)
 	const struct pyr_heap *heap = f->retention->model->heap;
 	const struct pyr_type *type = pyr_types_at(heap->types, heap->type[node]);
 
-	return pyr_edge_costs_is_namespace(f->retention->telling, node) ||
-	       pyr_edge_costs_is_modules(f->retention->telling, node) ||
+	return pyr_edge_costs_is_namespace(f->retention->edge_costs, node) ||
+	       pyr_edge_costs_is_modules(f->retention->edge_costs, node) ||
 	       (type && type->shape == PYR_SHAPE_MODULE);
 }
 
@@ -170,8 +170,8 @@ static void block_root(struct pyr_path_search *f, const struct pyr_root *root)
 		f->failed = true;
 }
 
-void pyr_printable_path_block(struct pyr_path_search *f, const struct pyr_path *path,
-			      const struct pyr_root *root)
+void pyr_path_search_block(struct pyr_path_search *f, const struct pyr_path *path,
+			   const struct pyr_root *root)
 {
 	bool inside = false;
 	size_t i;
@@ -188,26 +188,26 @@ void pyr_printable_path_block(struct pyr_path_search *f, const struct pyr_path *
 	if (path->count < 2) {
 		block_root(f, root);
 	} else if (!pyr_vec_push(&f->edges,
-				 (struct pyr_printable_path_edge){path->nodes[path->count - 2],
-								  path->nodes[path->count - 1]})) {
+				 (struct pyr_path_search_edge){path->nodes[path->count - 2],
+							       path->nodes[path->count - 1]})) {
 		f->failed = true;
 	}
 }
 
-pyr_error *pyr_printable_path_is_needed(struct pyr_context *context,
-					struct pyr_retention_cache *retention, uint32_t target,
-					uint32_t from, uint32_t to, const struct pyr_root *root,
-					bool *ret)
+pyr_error *pyr_path_search_is_needed(struct pyr_context *context,
+				     struct pyr_retention_cache *retention, uint32_t target,
+				     uint32_t from, uint32_t to, const struct pyr_root *root,
+				     bool *ret)
 {
 	const struct pyr_root *other;
 	struct pyr_path_search f;
 	struct pyr_path path = {0};
 	pyr_error *err = NULL;
 
-	pyr_printable_path_finder_init(&f, context, retention, target, NULL);
+	pyr_path_search_init(&f, context, retention, target, NULL);
 	if (root) {
 		block_root(&f, root);
-	} else if (!pyr_vec_push(&f.edges, (struct pyr_printable_path_edge){from, to})) {
+	} else if (!pyr_vec_push(&f.edges, (struct pyr_path_search_edge){from, to})) {
 		err = pyr_error_no_memory();
 	}
 	if (!err)
@@ -215,6 +215,6 @@ pyr_error *pyr_printable_path_is_needed(struct pyr_context *context,
 	if (!err)
 		*ret = !path.count;
 	pyr_path_deinit(&path);
-	pyr_printable_path_finder_deinit(&f);
+	pyr_path_search_deinit(&f);
 	return err;
 }

@@ -54,7 +54,7 @@ static pyr_error *find_steps(struct pyr_context *context, struct pyr_retention_c
 		if (route->cut && i == route->cut - 1)
 			continue;
 
-		if (pyr_step_find(retention->model->holdings, reader_of(context),
+		if (pyr_step_find(retention->model->traverse, reader_of(context),
 				  type_of(context, route->nodes[i]),
 				  address_of(context, route->nodes[i]),
 				  address_of(context, route->nodes[i + 1]), step, &route->times[i]))

@@ -26,7 +26,7 @@ struct pyr_pin_holders {
 	uint64_t asked_count; /* of those that an object owns */
 	uint64_t omitted;     /* pins of objects that were not asked for */
 	/* The same path with other items is one: `app.AUDIT[…]`. Most arenas first. */
-	PYR_VEC(struct pyr_pin_holder) ways;
+	PYR_VEC(struct pyr_pin_holder) walk_cache;
 };
 pyr_error *pyr_pin_holders_find(struct pyr_context *context, const struct pyr_pins *pins,
 				struct pyr_pin_holders *ret);

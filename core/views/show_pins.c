@@ -68,15 +68,16 @@ static bool add_way(struct pyr_pin_holders *holders, const char *name, uint32_t 
 
 	if (name && !way)
 		return false;
-	for (i = 0; i < holders->ways.count && !same_way(holders->ways.data[i].name, way); i++)
+	for (i = 0;
+	     i < holders->walk_cache.count && !same_way(holders->walk_cache.data[i].name, way); i++)
 		;
-	if (i < holders->ways.count) {
+	if (i < holders->walk_cache.count) {
 		free(way);
-	} else if (!pyr_vec_push(&holders->ways, (struct pyr_pin_holder){.name = way})) {
+	} else if (!pyr_vec_push(&holders->walk_cache, (struct pyr_pin_holder){.name = way})) {
 		free(way);
 		return false;
 	}
-	row = &holders->ways.data[i];
+	row = &holders->walk_cache.data[i];
 	row->blocks++;
 	row->arenas += row->last_arena != arena + 1;
 	row->last_arena = arena + 1;
@@ -107,9 +108,9 @@ static pyr_error *merge_ways(const struct pyr_pins *pins, struct pyr_pin_holders
 			    !add_way(holders, holders->names[pin], (uint32_t)i))
 				return pyr_error_no_memory();
 	}
-	if (holders->ways.count)
-		qsort(holders->ways.data, holders->ways.count, sizeof(*holders->ways.data),
-		      by_arenas);
+	if (holders->walk_cache.count)
+		qsort(holders->walk_cache.data, holders->walk_cache.count,
+		      sizeof(*holders->walk_cache.data), by_arenas);
 	return NULL;
 }
 
@@ -157,9 +158,9 @@ void pyr_pin_holders_deinit(struct pyr_pin_holders *holders)
 
 	for (i = 0; holders->names && i < holders->count; i++)
 		free(holders->names[i]);
-	for (i = 0; i < holders->ways.count; i++)
-		free(holders->ways.data[i].name);
-	pyr_vec_deinit(&holders->ways);
+	for (i = 0; i < holders->walk_cache.count; i++)
+		free(holders->walk_cache.data[i].name);
+	pyr_vec_deinit(&holders->walk_cache);
 	free(holders->names);
 	free(holders->asked);
 	memset(holders, 0, sizeof(*holders));
@@ -251,11 +252,11 @@ void pyr_show_pins_json(struct pyr_context *context, const struct pyr_arenas *a,
 	pyr_json_uint(json, "bytes_in_use", pins->bytes_in_use);
 	pyr_json_uint(json, "blocks", pins->pins.count);
 	pyr_json_begin_list(json, "held_by");
-	for (i = 0; i < holders->ways.count; i++) {
+	for (i = 0; i < holders->walk_cache.count; i++) {
 		pyr_json_begin_object(json, NULL);
-		pyr_json_string(json, "held_by", holders->ways.data[i].name);
-		pyr_json_uint(json, "blocks", holders->ways.data[i].blocks);
-		pyr_json_uint(json, "arenas", holders->ways.data[i].arenas);
+		pyr_json_string(json, "held_by", holders->walk_cache.data[i].name);
+		pyr_json_uint(json, "blocks", holders->walk_cache.data[i].blocks);
+		pyr_json_uint(json, "arenas", holders->walk_cache.data[i].arenas);
 		pyr_json_end_object(json);
 	}
 	pyr_json_end_list(json);
@@ -354,20 +355,20 @@ static void print_ways(struct pyr_context *context, const struct pyr_pin_holders
 	struct pyr_table table;
 	size_t i;
 
-	if (!holders->ways.count)
+	if (!holders->walk_cache.count)
 		return;
 	pyr_out_raw(context->out, "\n", 1);
 	pyr_table_init(&table, context->out, columns, sizeof(columns) / sizeof(columns[0]));
-	for (i = 0; i < holders->ways.count && i < context->limit; i++) {
-		pyr_table_text(&table, pyr_count(holders->ways.data[i].arenas).text);
-		pyr_table_text(&table, pyr_count(holders->ways.data[i].blocks).text);
+	for (i = 0; i < holders->walk_cache.count && i < context->limit; i++) {
+		pyr_table_text(&table, pyr_count(holders->walk_cache.data[i].arenas).text);
+		pyr_table_text(&table, pyr_count(holders->walk_cache.data[i].blocks).text);
 		pyr_table_text(&table,
-			       holders->ways.data[i].name
-				       ? holders->ways.data[i].name
+			       holders->walk_cache.data[i].name
+				       ? holders->walk_cache.data[i].name
 				       : "nothing that was found: garbage, or held by C code");
 	}
 	pyr_table_finish(&table);
-	pyr_context_more(context, i, holders->ways.count, "holder", "holders");
+	pyr_context_more(context, i, holders->walk_cache.count, "holder", "holders");
 	if (holders->omitted)
 		pyr_out_printf(context->out, "  (asked of %s; %s were not)\n",
 			       pyr_counted(holders->asked_count, "block", "blocks").text,

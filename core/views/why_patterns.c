@@ -108,7 +108,7 @@ pyr_error *pyr_why_merged(struct pyr_context *context, const struct pyr_value *t
 		return pyr_error_no_memory();
 	for (i = 0; i < types; i++)
 		wanted[i] = pyr_value_matches(type, name_of(context, i));
-	err = pyr_merged_compute(retention->model, retention->roots, retention->telling,
+	err = pyr_merged_compute(retention->model, retention->roots, retention->edge_costs,
 				 &retention->tree, wanted, types, &context->session->control,
 				 &merged);
 	if (err) {

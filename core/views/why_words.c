@@ -133,7 +133,7 @@ void pyr_why_alike(struct pyr_context *context, struct pyr_retention_cache *rete
 		return;
 	holder = route->nodes[route->count - 2];
 	/* those of a module or a class are no crowd */
-	if (lasting(context, object) || pyr_edge_costs_is_modules(retention->telling, holder) ||
+	if (lasting(context, object) || pyr_edge_costs_is_modules(retention->edge_costs, holder) ||
 	    route->display.steps.data[route->display.steps.count - 1].edge[0] == '.')
 		return;
 	kind = PYR_REF_KIND(route->steps[route->count - 2].label);
@@ -163,8 +163,8 @@ struct cut {
 
 static bool is_hub(struct pyr_retention_cache *retention, uint32_t node)
 {
-	return pyr_edge_costs_is_namespace(retention->telling, node) ||
-	       pyr_edge_costs_is_modules(retention->telling, node);
+	return pyr_edge_costs_is_namespace(retention->edge_costs, node) ||
+	       pyr_edge_costs_is_modules(retention->edge_costs, node);
 }
 
 static struct cut cut_at(struct pyr_retention_cache *retention,
@@ -216,17 +216,17 @@ static pyr_error *find_cut(struct pyr_context *context, struct pyr_retention_cac
 	pyr_error *err;
 
 	ret->kind = CUT_NONE;
-	if ((err = pyr_printable_path_is_needed(context, retention, last(route), route->nodes[k],
-						route->nodes[k + 1], NULL, only_one)))
+	if ((err = pyr_path_search_is_needed(context, retention, last(route), route->nodes[k],
+					     route->nodes[k + 1], NULL, only_one)))
 		return err;
 	for (i = route->display.steps.count; *only_one && i-- > 0 && tries < 6;) {
 		cut = cut_at(retention, route, i);
 		if (cut.kind == CUT_NONE || (ret->kind != CUT_NONE && cut.kind != CUT_ENTRY))
 			continue;
 		tries++;
-		if ((err = pyr_printable_path_is_needed(context, retention, last(route),
-							route->nodes[cut.raw],
-							route->nodes[cut.raw + 1], NULL, &needed)))
+		if ((err = pyr_path_search_is_needed(context, retention, last(route),
+						     route->nodes[cut.raw],
+						     route->nodes[cut.raw + 1], NULL, &needed)))
 			return err;
 		if (!needed)
 			break; /* nor is what is further from it */
@@ -325,8 +325,8 @@ pyr_error *pyr_why_release(struct pyr_context *context, struct pyr_retention_cac
 	if (route->count > 1)
 		err = find_cut(context, retention, route, &only_one, &cut);
 	else
-		err = pyr_printable_path_is_needed(context, retention, last(route), 0, 0,
-						   route->root, &only_one);
+		err = pyr_path_search_is_needed(context, retention, last(route), 0, 0, route->root,
+						&only_one);
 	if (err)
 		return err;
 	if (!only_one) {

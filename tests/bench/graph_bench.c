@@ -32,7 +32,8 @@ static void ignore(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 
 static void by_type(struct pyr_model *model)
 {
-	static const char *const ways[] = {"native", "learned", "emulated", "inferred", "none"};
+	static const char *const walk_cache[] = {"native", "learned", "emulated", "inferred",
+						 "none"};
 	struct pyr_types *types = model->heap->types;
 	uint32_t count = pyr_types_count(types), id, i, w;
 	uint64_t(*table)[PYR_WAY_COUNT] = calloc(count, sizeof(*table));
@@ -42,7 +43,8 @@ static void by_type(struct pyr_model *model)
 	for (i = 0; table && i < count; i++)
 		for (w = 0; w < PYR_WAY_COUNT; w++)
 			if (table[i][w])
-				printf("way %s %llu %s\n", ways[w], (unsigned long long)table[i][w],
+				printf("way %s %llu %s\n", walk_cache[w],
+				       (unsigned long long)table[i][w],
 				       pyr_type_name(types, pyr_types_at(types, i)));
 	free(table);
 }
@@ -210,7 +212,7 @@ int main(int argc, char **argv)
 	struct pyr_control *control = &s.control;
 	struct pyr_model *model;
 	double t, c, out = 1e9, both = 1e9, out_cpu = 1e9, both_cpu = 1e9;
-	const uint64_t *ways;
+	const uint64_t *walk_cache;
 	int round, rounds = argc > 2 ? 1 : 3;
 
 	if (argc < 2) {
@@ -240,16 +242,17 @@ int main(int argc, char **argv)
 			break;
 		pyr_model_destroy(model);
 	}
-	ways = pyr_traverse_counts(model->holdings);
+	walk_cache = pyr_traverse_counts(model->traverse);
 	printf("out_seconds %.6f\nout_cpu %.6f\nboth_seconds %.6f\nboth_cpu %.6f\n", out, out_cpu,
 	       both, both_cpu);
 	printf("objects %u\nreferences %llu\n", s.heap->count,
 	       (unsigned long long)model->graph.edges);
 	printf("late native %llu none %llu learned %llu emulated %llu inferred %llu\n",
-	       (unsigned long long)ways[PYR_WAY_NATIVE], (unsigned long long)ways[PYR_WAY_NONE],
-	       (unsigned long long)ways[PYR_WAY_LEARNED],
-	       (unsigned long long)ways[PYR_WAY_EMULATED],
-	       (unsigned long long)ways[PYR_WAY_INFERRED]);
+	       (unsigned long long)walk_cache[PYR_WAY_NATIVE],
+	       (unsigned long long)walk_cache[PYR_WAY_NONE],
+	       (unsigned long long)walk_cache[PYR_WAY_LEARNED],
+	       (unsigned long long)walk_cache[PYR_WAY_EMULATED],
+	       (unsigned long long)walk_cache[PYR_WAY_INFERRED]);
 	printf("dangling %llu\ndamaged %llu\n", (unsigned long long)model->dangling,
 	       (unsigned long long)model->damaged);
 	if (argc > 2 && !strcmp(argv[2], "--types"))

@@ -28,10 +28,10 @@ static bool is_root(void *ctx, uint32_t node, unsigned *cost)
 }
 
 /* Objects from all over the heap. */
-static void paths(struct pyr_model *model, struct pyr_roots *roots, struct pyr_edge_costs *telling,
-		  struct pyr_control *control)
+static void paths(struct pyr_model *model, struct pyr_roots *roots,
+		  struct pyr_edge_costs *edge_costs, struct pyr_control *control)
 {
-	struct pyr_path_costs costs = {.cost = pyr_edge_costs_of, .ctx = telling};
+	struct pyr_path_costs costs = {.cost = pyr_edge_costs_of, .ctx = edge_costs};
 	struct pyr_path_query query = {.source = is_root, .ctx = roots};
 	double t, took, most = 0, sum = 0;
 	uint64_t looked = 0, most_looked = 0, none = 0, steps = 0;
@@ -73,7 +73,7 @@ int main(int argc, char **argv)
 	struct pyr_model *model;
 	struct pyr_roots *roots;
 	struct pyr_ledger *ledger;
-	struct pyr_edge_costs *telling;
+	struct pyr_edge_costs *edge_costs;
 	struct pyr_retained retained;
 	struct pyr_path_tree tree;
 	double t;
@@ -94,11 +94,11 @@ int main(int argc, char **argv)
 	die(pyr_ledger_build(model, roots, control, &ledger));
 	printf("ledger_seconds %.6f\n", now() - t);
 	t = now();
-	die(pyr_edge_costs_create(model, roots, ledger, control, &telling));
+	die(pyr_edge_costs_create(model, roots, ledger, control, &edge_costs));
 	printf("telling_seconds %.6f\n", now() - t);
-	paths(model, roots, telling, control);
+	paths(model, roots, edge_costs, control);
 	t = now();
-	die(pyr_edge_costs_tree(telling, control, &tree));
+	die(pyr_edge_costs_tree(edge_costs, control, &tree));
 	printf("tree_seconds %.6f\n", now() - t);
 	pyr_path_tree_deinit(&tree);
 	t = now();
@@ -109,7 +109,7 @@ int main(int argc, char **argv)
 	       retained.objects[PYR_REACH_POSSIBLE], retained.objects[PYR_REACH_UNKNOWN],
 	       retained.objects[PYR_REACH_NONE]);
 	pyr_retained_deinit(&retained);
-	pyr_edge_costs_destroy(telling);
+	pyr_edge_costs_destroy(edge_costs);
 	pyr_ledger_destroy(ledger);
 	pyr_roots_destroy(roots);
 	pyr_model_destroy(model);

@@ -55,7 +55,7 @@ static int by_value(const void *a, const void *b)
 
 struct answers {
 	struct pyr_types *types;
-	struct pyr_traverse *holdings;
+	struct pyr_traverse *traverse;
 	struct pyr_emulator *emulator; /* for the second question; NULL: none to be had */
 	uint64_t emulated, abandoned;
 	struct pyr_reader reader;
@@ -162,7 +162,7 @@ static void compare(struct answers *a, char *line, struct told *expected, struct
 		a->other++;
 		return;
 	}
-	way = pyr_traverse_walk(a->holdings, &a->reader, type, addr, note, answer);
+	way = pyr_traverse_walk(a->traverse, &a->reader, type, addr, note, answer);
 	if (expected->count)
 		qsort(expected->data, expected->count, sizeof(uint64_t), by_value);
 	if (got->count)
@@ -233,7 +233,7 @@ void referents_check(const struct python *python, const char *script, const char
 	const struct pyr_target_options options = {.sysroot =
 							   python->root[0] ? python->root : NULL};
 	struct opened o;
-	const uint64_t *ways;
+	const uint64_t *walk_cache;
 	const char *why;
 	uint64_t cut;
 	char *line = NULL, *core = NULL;
@@ -265,46 +265,46 @@ void referents_check(const struct python *python, const char *script, const char
 	pyr_reader_init(&a.reader, o.target);
 	for (i = 0; i < lines.count; i++)
 		know_types(&a, lines.data[i]);
-	assert_null(pyr_traverse_create(a.types, &a.holdings));
+	assert_null(pyr_traverse_create(a.types, &a.traverse));
 	assert_null(pyr_emulator_create(o.target, &a.emulator, &why));
 	for (i = 0; i < lines.count; i++) {
 		compare(&a, lines.data[i], &expected, &got);
 		free(lines.data[i]);
 	}
-	ways = pyr_traverse_counts(a.holdings);
-	print_message("  %s: %u of %zu objects equal; native %" PRIu64 ", learned %" PRIu64
-		      ", emulated %" PRIu64 ", inferred %" PRIu64 "%s%s\n",
-		      python->name, a.same, lines.count, ways[PYR_WAY_NATIVE],
-		      ways[PYR_WAY_LEARNED], ways[PYR_WAY_EMULATED], ways[PYR_WAY_INFERRED],
-		      pyr_traverse_no_emulation(a.holdings) ? ": " : "",
-		      pyr_traverse_no_emulation(a.holdings) ? pyr_traverse_no_emulation(a.holdings)
-							    : "");
+	walk_cache = pyr_traverse_counts(a.traverse);
+	print_message(
+		"  %s: %u of %zu objects equal; native %" PRIu64 ", learned %" PRIu64
+		", emulated %" PRIu64 ", inferred %" PRIu64 "%s%s\n",
+		python->name, a.same, lines.count, walk_cache[PYR_WAY_NATIVE],
+		walk_cache[PYR_WAY_LEARNED], walk_cache[PYR_WAY_EMULATED],
+		walk_cache[PYR_WAY_INFERRED], pyr_traverse_no_emulation(a.traverse) ? ": " : "",
+		pyr_traverse_no_emulation(a.traverse) ? pyr_traverse_no_emulation(a.traverse) : "");
 	if (a.emulator)
 		print_message("    of those not emulated %" PRIu64
 			      " were emulated too, and equal; %" PRIu64 " could not be\n",
 			      a.emulated, a.abandoned);
-	pyr_traverse_fallbacks(a.holdings, fell_back, &a);
-	if (ways[PYR_WAY_INFERRED])
+	pyr_traverse_fallbacks(a.traverse, fell_back, &a);
+	if (walk_cache[PYR_WAY_INFERRED])
 		print_message("    %.2f %% of the objects by inference: %" PRIu64
 			      " words guessed; of %" PRIu64 " references %" PRIu64
 			      " are among them\n",
-			      100.0 * (double)ways[PYR_WAY_INFERRED] / (double)lines.count,
+			      100.0 * (double)walk_cache[PYR_WAY_INFERRED] / (double)lines.count,
 			      a.guesses, a.wanted, a.guessed);
 	*ret = (struct referents){.same = a.same,
 				  .different = a.different,
-				  .inferred = ways[PYR_WAY_INFERRED],
+				  .inferred = walk_cache[PYR_WAY_INFERRED],
 				  .fallbacks = a.fallbacks,
 				  .strange = a.strange,
 				  .emulated = a.emulated,
 				  .abandoned = a.abandoned,
 				  .wanted = a.wanted,
 				  .guessed = a.guessed,
-				  .emulation = !pyr_traverse_no_emulation(a.holdings)};
+				  .emulation = !pyr_traverse_no_emulation(a.traverse)};
 	fprintf(process.in, "\n");
 	fflush(process.in);
 	python_finish(&process);
 	pyr_emulator_destroy(a.emulator);
-	pyr_traverse_destroy(a.holdings);
+	pyr_traverse_destroy(a.traverse);
 	pyr_reader_deinit(&a.reader);
 	opened_close(&o);
 	pyr_vec_deinit(&lines);

@@ -19,7 +19,7 @@ struct asked {
 	const struct python *python;
 	struct opened o;
 	struct pyr_types *types;
-	struct pyr_traverse *holdings;
+	struct pyr_traverse *traverse;
 	struct pyr_reader reader;
 	unsigned right, wrong;
 };
@@ -69,7 +69,7 @@ static void compare(struct asked *a, char *line)
 	assert_true(count > 1);
 	for (i = 0; i + 1 < count; i++)
 		if (!type_of(a, chain[i]) ||
-		    !pyr_step_find(a->holdings, &a->reader, type_of(a, chain[i]), chain[i],
+		    !pyr_step_find(a->traverse, &a->reader, type_of(a, chain[i]), chain[i],
 				   chain[i + 1], &steps[i], NULL)) {
 			print_message("    %s: 0x%" PRIx64 " holds no 0x%" PRIx64 "\n", names,
 				      chain[i], chain[i + 1]);
@@ -110,21 +110,21 @@ static void ask(const struct python *python, const char *script)
 	pyr_reader_init(&a.reader, a.o.target);
 	for (i = 0; i < lines.count; i++)
 		learn_types(&a, lines.data[i]);
-	assert_null(pyr_traverse_create(a.types, &a.holdings));
+	assert_null(pyr_traverse_create(a.types, &a.traverse));
 	for (i = 0; i < lines.count; i++) {
 		compare(&a, lines.data[i]);
 		free(lines.data[i]);
 	}
 	print_message("  %s: %u names right, %u wrong%s%s\n", python->name, a.right, a.wrong,
-		      pyr_traverse_no_emulation(a.holdings) ? "; no emulation: " : "",
-		      pyr_traverse_no_emulation(a.holdings) ? pyr_traverse_no_emulation(a.holdings)
+		      pyr_traverse_no_emulation(a.traverse) ? "; no emulation: " : "",
+		      pyr_traverse_no_emulation(a.traverse) ? pyr_traverse_no_emulation(a.traverse)
 							    : "");
 	assert_int_equal(a.wrong, 0);
 	assert_true(a.right > 60);
 	fprintf(process.in, "\n");
 	fflush(process.in);
 	python_finish(&process);
-	pyr_traverse_destroy(a.holdings);
+	pyr_traverse_destroy(a.traverse);
 	pyr_reader_deinit(&a.reader);
 	opened_close(&a.o);
 	pyr_vec_deinit(&lines);

@@ -313,7 +313,7 @@ static void compare(struct answers *a, struct python_process *process, const cha
 		compare_referrers(a, line);
 	assert_true(a->same > 100);
 	assert_int_equal(a->different, 0);
-	assert_true(a->inferred < 10 || pyr_traverse_no_emulation(a->model->holdings));
+	assert_true(a->inferred < 10 || pyr_traverse_no_emulation(a->model->traverse));
 	free(line);
 }
 
@@ -339,8 +339,8 @@ static void ask(const struct python *python)
 	pyr_model_destroy(alone);
 	assert_int_equal(a.model->damaged, 1);
 	/* More than TEACH of a type are there, model.c: most of them were not asked. */
-	if (!pyr_traverse_no_emulation(a.model->holdings))
-		assert_true(pyr_traverse_counts(a.model->holdings)[PYR_WAY_LEARNED] > 1000);
+	if (!pyr_traverse_no_emulation(a.model->traverse))
+		assert_true(pyr_traverse_counts(a.model->traverse)[PYR_WAY_LEARNED] > 1000);
 	reverse_is_the_transpose(&a.model->graph);
 	if (!a.model->inferred)
 		tracked_alone(a.model, &o.control);

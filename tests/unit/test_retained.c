@@ -53,7 +53,7 @@ static const char script[] =
 
 struct subject {
 	struct opened o;
-	struct pyr_edge_costs *telling;
+	struct pyr_edge_costs *edge_costs;
 	struct pyr_retained retained;
 };
 
@@ -185,7 +185,7 @@ static bool is_exact_root(void *ctx, uint32_t node, unsigned *cost)
 /* @reached: by exact roots. */
 static void path_is_there(struct subject *s, uint32_t node, bool reached)
 {
-	struct pyr_path_costs costs = {.cost = pyr_edge_costs_of, .ctx = s->telling};
+	struct pyr_path_costs costs = {.cost = pyr_edge_costs_of, .ctx = s->edge_costs};
 	struct pyr_path_query query = {.target = node, .source = is_exact_root, .ctx = s->o.roots};
 	const struct pyr_graph *g = &s->o.model->graph;
 	struct pyr_path path;
@@ -268,12 +268,12 @@ static void examine(struct subject *s)
 	struct opened *o = &s->o;
 
 	opened_ledger(o);
-	must(s, pyr_edge_costs_create(o->model, o->roots, o->ledger, &o->control, &s->telling));
+	must(s, pyr_edge_costs_create(o->model, o->roots, o->ledger, &o->control, &s->edge_costs));
 	must(s, pyr_retained_compute(o->model, o->roots, o->ledger, &o->control, &s->retained));
 	assert_true(o->heap->count > 1000);
 	ask(s);
 	pyr_retained_deinit(&s->retained);
-	pyr_edge_costs_destroy(s->telling);
+	pyr_edge_costs_destroy(s->edge_costs);
 	opened_close(o);
 }
 

@@ -27,7 +27,7 @@ struct census_worker {
 };
 
 struct census_stream {
-	struct pyr_enumeration survey;
+	struct pyr_enumeration enumeration;
 	const struct pyr_census_options *options;
 	struct census_worker *workers;
 	struct pyr_census_tally *lists; /* one per gc list */
@@ -94,12 +94,13 @@ static inline void count_object(struct pyr_scanner *s, struct pyr_type_facts *ki
 static pyr_error *scan_arenas(void *ctx, unsigned index, size_t begin, size_t end)
 {
 	struct census_stream *st = ctx;
-	struct pyr_scanner *s = st->survey.scanners[index];
+	struct pyr_scanner *s = st->enumeration.scanners[index];
 	struct census_worker *w = &st->workers[index];
 	unsigned i;
 
 	for (; begin < end; begin++)
-		pyr_scan_arena(s, &st->survey.obmalloc.arenas.data[begin], true, count_object, w);
+		pyr_scan_arena(s, &st->enumeration.obmalloc.arenas.data[begin], true, count_object,
+			       w);
 	for (i = 0; i < RING; i++)
 		finish_waiting(w, &s->classifier, &w->ring[i]);
 	return pyr_scanner_check(s);
@@ -109,7 +110,7 @@ static pyr_error *scan_arenas(void *ctx, unsigned index, size_t begin, size_t en
 static void count_node(void *ctx, size_t list, pyr_addr object)
 {
 	struct census_stream *st = ctx;
-	struct pyr_classifier *c = &st->survey.scanners[0]->classifier;
+	struct pyr_classifier *c = &st->enumeration.scanners[0]->classifier;
 	struct pyr_census_tally *t = &st->lists[list];
 	struct pyr_type_facts *kind = NULL;
 	const uint8_t *p;
@@ -136,7 +137,7 @@ static void count_node(void *ctx, size_t list, pyr_addr object)
 static pyr_error *add_outside(struct census_stream *st, struct pyr_census_tally *all,
 			      struct pyr_census_tally *tracked, struct pyr_census *ret)
 {
-	struct pyr_enumeration *s = &st->survey;
+	struct pyr_enumeration *s = &st->enumeration;
 	struct pyr_classifier *c = &s->scanners[0]->classifier;
 	const struct pyr_outside *o;
 	struct pyr_type_facts *kind;
@@ -179,9 +180,9 @@ static pyr_error *add_arenas(struct census_stream *st, struct pyr_census_tally *
 	unsigned w, k;
 	uint32_t i;
 
-	for (w = 0; w < st->survey.workers; w++) {
-		kinds = st->survey.scanners[w]->classifier.kinds;
-		for (i = 0; i < st->survey.scanners[w]->classifier.kind_count; i++)
+	for (w = 0; w < st->enumeration.workers; w++) {
+		kinds = st->enumeration.scanners[w]->classifier.kinds;
+		for (i = 0; i < st->enumeration.scanners[w]->classifier.kind_count; i++)
 			if (kinds[i] && (!pyr_census_tally_add(all, i, kinds[i]->all.count,
 							       kinds[i]->all.bytes) ||
 					 !pyr_census_tally_add(tracked, i, kinds[i]->tracked.count,
@@ -194,7 +195,7 @@ static pyr_error *add_arenas(struct census_stream *st, struct pyr_census_tally *
 			tracked->sizes[k].bytes += st->workers[w].tracked_sizes[k].bytes;
 		}
 		ret->only_block +=
-			st->survey.scanners[w]->objects - st->survey.scanners[w]->tracked;
+			st->enumeration.scanners[w]->objects - st->enumeration.scanners[w]->tracked;
 	}
 	return NULL;
 }
@@ -242,7 +243,7 @@ static bool place(struct census_stream *st, const struct pyr_census_tally *t, st
 static pyr_error *assemble(struct census_stream *st, struct pyr_census *ret)
 {
 	struct pyr_census_tally all = {0}, tracked = {0}, selected = {0}, gc = {0};
-	struct pyr_enumeration *s = &st->survey;
+	struct pyr_enumeration *s = &st->enumeration;
 	uint32_t i, types = pyr_types_count(s->types);
 	uint64_t objects, on_lists;
 	bool *inexact = calloc(types + 1, sizeof(*inexact));
@@ -297,14 +298,14 @@ static void forget_nodes(struct census_stream *st)
 {
 	size_t i;
 
-	for (i = 0; st->lists && i < st->survey.lists.lists.count; i++)
+	for (i = 0; st->lists && i < st->enumeration.lists.lists.count; i++)
 		pyr_census_tally_deinit(&st->lists[i]);
 }
 
 static pyr_error *take(struct census_stream *st, struct pyr_control *control,
 		       struct pyr_census *ret)
 {
-	struct pyr_enumeration *s = &st->survey;
+	struct pyr_enumeration *s = &st->enumeration;
 	struct pyr_reader *far = &s->scanners[0]->classifier.far;
 	pyr_error *err;
 	unsigned i;
@@ -341,13 +342,13 @@ pyr_error *pyr_census_run(struct pyr_types *types, struct pyr_control *control,
 	pyr_error *err;
 
 	memset(&census, 0, sizeof(census));
-	if ((err = pyr_enumeration_open(types, control, &st.survey)))
+	if ((err = pyr_enumeration_open(types, control, &st.enumeration)))
 		return err;
 	err = take(&st, control, &census);
 	forget_nodes(&st);
 	free(st.lists);
 	free(st.workers);
-	pyr_enumeration_close(&st.survey);
+	pyr_enumeration_close(&st.enumeration);
 	if (err)
 		pyr_census_deinit(&census);
 	else

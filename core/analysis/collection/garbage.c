@@ -117,7 +117,7 @@ static pyr_error *find_exempt(struct finder *f)
 		if (f->heap->type[id] < n && is_gc[f->heap->type[id]] &&
 		    (takes_part(f, f->heap->generation[id]) ||
 		     f->heap->generation[id] == PYR_GEN_PERMANENT) &&
-		    !pyr_traverse_is_gc(f->model->holdings, is_gc[f->heap->type[id]],
+		    !pyr_traverse_is_gc(f->model->traverse, is_gc[f->heap->type[id]],
 					address_of(f, id)))
 			ok = pyr_vec_push(&f->exempt, id);
 	free(is_gc);
@@ -283,7 +283,7 @@ static pyr_error *find_guessed(struct finder *f)
 	pyr_error *err = NULL;
 	size_t i;
 
-	pyr_traverse_fallbacks(f->model->holdings, note_guess, &g);
+	pyr_traverse_fallbacks(f->model->traverse, note_guess, &g);
 	if (g.out_of_memory || !present)
 		err = pyr_error_no_memory();
 	for (id = 0; !err && id < f->heap->count; id++)

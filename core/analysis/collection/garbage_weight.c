@@ -37,7 +37,7 @@ struct weight_worker {
 	struct pyr_classifier classifier; /* its readers are the worker's */
 	bool alone;                       /* the calling thread, after the others */
 	bool out_of_memory;
-	struct pyr_walk_cache ways;
+	struct pyr_walk_cache walk_cache;
 	PYR_VEC(struct item) wave, next, deferred;
 	struct pyr_release_counts shares;
 	uint64_t tracked, owned, owned_count, native, owned_tracked, owned_tracked_bytes;
@@ -53,7 +53,7 @@ struct weigher {
 	struct pyr_garbage *garbage;
 	struct pyr_control *control;
 	struct pyr_heap *heap;
-	struct pyr_traverse *holdings;
+	struct pyr_traverse *traverse;
 	struct pyr_refs *refs;
 	const struct pyr_layout *layout;
 	uint64_t *weights;              /* by place, or NULL; a worker has those of its pieces */
@@ -128,7 +128,7 @@ static void free_object(struct weight_worker *k, pyr_addr addr, uint32_t owner)
 		return;
 	if (!pyr_address_bitmap_add_word(&k->w->gone, addr & ~UINT64_C(511),
 					 UINT64_C(1) << (addr >> 3 & 63), &added) ||
-	    !(way = pyr_walk_cache_of(&k->ways, kind))) {
+	    !(way = pyr_walk_cache_of(&k->walk_cache, kind))) {
 		k->out_of_memory = true;
 		return;
 	}
@@ -252,9 +252,9 @@ static bool walk_otherwise(struct weight_worker *k, const struct pyr_type *type,
 	bool damaged;
 
 	if (!k->alone)
-		return pyr_traverse_learned(k->w->holdings, reader, type, addr, take_any, k,
+		return pyr_traverse_learned(k->w->traverse, reader, type, addr, take_any, k,
 					    &damaged);
-	pyr_traverse_walk(k->w->holdings, reader, type, addr, take_any, k);
+	pyr_traverse_walk(k->w->traverse, reader, type, addr, take_any, k);
 	return true;
 }
 
@@ -275,7 +275,7 @@ static void walk(struct weight_worker *k, const struct pyr_cached_walk *way,
 /* Ask for the object's memory, with what lies before it. */
 static void ask(struct weight_worker *k, const struct item *item)
 {
-	const struct pyr_cached_walk *way = pyr_walk_cache_at(&k->ways, item->type);
+	const struct pyr_cached_walk *way = pyr_walk_cache_at(&k->walk_cache, item->type);
 	const uint8_t *bytes;
 	uint32_t before;
 
@@ -294,7 +294,7 @@ static void ask(struct weight_worker *k, const struct item *item)
 /* Ask for the memory that the object's pointers lead to. */
 static void ask_behind(struct weight_worker *k, const struct item *item)
 {
-	const struct pyr_cached_walk *way = pyr_walk_cache_at(&k->ways, item->type);
+	const struct pyr_cached_walk *way = pyr_walk_cache_at(&k->walk_cache, item->type);
 	struct pyr_reader *reader = &k->classifier.reader;
 	const uint8_t *bytes;
 	pyr_addr to;
@@ -325,7 +325,7 @@ static pyr_error *walk_wave(struct weight_worker *k, bool members)
 			ask(k, &items[i + AHEAD]);
 		if (k->w->concurrent && i + AHEAD_BEHIND < n)
 			ask_behind(k, &items[i + AHEAD_BEHIND]);
-		if (!(way = pyr_walk_cache_at(&k->ways, items[i].type))) {
+		if (!(way = pyr_walk_cache_at(&k->walk_cache, items[i].type))) {
 			k->out_of_memory = true;
 			break;
 		}
@@ -463,7 +463,7 @@ static pyr_error *weigh_rest(struct weigher *w)
 		for (s = 0; s < k->deferred.count; s++) {
 			const struct item *item = &k->deferred.data[s];
 			const struct pyr_cached_walk *way =
-				pyr_walk_cache_at(&first->ways, item->type);
+				pyr_walk_cache_at(&first->walk_cache, item->type);
 
 			if (!way)
 				return pyr_error_no_memory();
@@ -495,7 +495,8 @@ static pyr_error *prepare(struct weigher *w)
 	for (i = 0; i < w->workers && !err; i++) {
 		k = &w->worker[i];
 		k->w = w;
-		k->ways = (struct pyr_walk_cache){.classifier = &k->classifier, .refs = w->refs};
+		k->walk_cache =
+			(struct pyr_walk_cache){.classifier = &k->classifier, .refs = w->refs};
 		if (!(err = pyr_classifier_init(&k->classifier, w->heap->types, true)))
 			err = pyr_release_counts_init(&k->shares);
 	}
@@ -521,7 +522,7 @@ static void finish(struct weigher *w)
 		pyr_vec_deinit(&k->wave);
 		pyr_vec_deinit(&k->next);
 		pyr_vec_deinit(&k->deferred);
-		pyr_walk_cache_deinit(&k->ways);
+		pyr_walk_cache_deinit(&k->walk_cache);
 	}
 	free(w->worker);
 }
@@ -534,8 +535,8 @@ pyr_error *pyr_garbage_weigh(struct pyr_garbage *g, struct pyr_control *control,
 		.garbage = g,
 		.control = control,
 		.heap = g->model->heap,
-		.holdings = g->model->holdings,
-		.refs = pyr_traverse_refs(g->model->holdings),
+		.traverse = g->model->traverse,
+		.refs = pyr_traverse_refs(g->model->traverse),
 		.layout = &python->layout,
 		.weights = weights,
 		.concurrent = pyr_target_concurrent(python->target),

@@ -82,7 +82,7 @@ static pyr_error *find_steps(struct pyr_model *model, const uint32_t *objects, s
 		uint32_t from = objects[(start + i) % count], to = objects[(start + i + 1) % count];
 
 		type = pyr_types_at(heap->types, heap->type[from]);
-		if (!pyr_step_find(model->holdings, reader, type, heap->address[from],
+		if (!pyr_step_find(model->traverse, reader, type, heap->address[from],
 				   heap->address[to], &step, NULL))
 			return pyr_error_create_at(PYR_E_UNREADABLE, heap->address[from],
 						   "0x%llx does not hold 0x%llx any more",

@@ -19,26 +19,28 @@ struct pyr_walk_cache {
 };
 
 /* The slow half of the two below. */
-struct pyr_cached_walk *pyr_walk_cache_make(struct pyr_walk_cache *ways,
+struct pyr_cached_walk *pyr_walk_cache_make(struct pyr_walk_cache *walk_cache,
 					    struct pyr_type_facts *kind);
-struct pyr_cached_walk *pyr_walk_cache_make_at(struct pyr_walk_cache *ways, uint32_t type);
-void pyr_walk_cache_deinit(struct pyr_walk_cache *ways);
+struct pyr_cached_walk *pyr_walk_cache_make_at(struct pyr_walk_cache *walk_cache, uint32_t type);
+void pyr_walk_cache_deinit(struct pyr_walk_cache *walk_cache);
 
 /* Of the objects of the kind; NULL without memory. An answer is good until the next is asked
  * for. */
-static inline struct pyr_cached_walk *pyr_walk_cache_of(struct pyr_walk_cache *ways,
+static inline struct pyr_cached_walk *pyr_walk_cache_of(struct pyr_walk_cache *walk_cache,
 							struct pyr_type_facts *kind)
 {
-	return kind->index < ways->count && ways->at[kind->index].kind
-		       ? &ways->at[kind->index]
-		       : pyr_walk_cache_make(ways, kind);
+	return kind->index < walk_cache->count && walk_cache->at[kind->index].kind
+		       ? &walk_cache->at[kind->index]
+		       : pyr_walk_cache_make(walk_cache, kind);
 }
 
 /* Of the objects of the type with this index. */
-static inline struct pyr_cached_walk *pyr_walk_cache_at(struct pyr_walk_cache *ways, uint32_t type)
+static inline struct pyr_cached_walk *pyr_walk_cache_at(struct pyr_walk_cache *walk_cache,
+							uint32_t type)
 {
-	return type < ways->count && ways->at[type].kind ? &ways->at[type]
-							 : pyr_walk_cache_make_at(ways, type);
+	return type < walk_cache->count && walk_cache->at[type].kind
+		       ? &walk_cache->at[type]
+		       : pyr_walk_cache_make_at(walk_cache, type);
 }
 
 #endif

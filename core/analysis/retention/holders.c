@@ -17,8 +17,8 @@ struct inside {
 	bool failed;
 };
 
-struct telling {
-	struct pyr_traverse *holdings;
+struct edge_costs {
+	struct pyr_traverse *traverse;
 	struct pyr_heap *heap;
 	struct pyr_types *types;
 	struct pyr_reader *reader;
@@ -50,14 +50,14 @@ static void keep(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 		inside->failed = true;
 }
 
-static bool one_thing(struct telling *t, const struct pyr_chain *chain)
+static bool one_thing(struct edge_costs *t, const struct pyr_chain *chain)
 {
 	return pyr_display_fold_first(t->types, t->reader, chain->steps, chain->count, NULL) ==
 	       chain->count;
 }
 
 /* Could more references than @chain be one thing with it? */
-static bool may_continue(struct telling *t, const struct pyr_chain *chain,
+static bool may_continue(struct edge_costs *t, const struct pyr_chain *chain,
 			 const struct pyr_type **type)
 {
 	const struct pyr_step *last = &chain->steps[chain->count - 1];
@@ -84,7 +84,7 @@ static bool may_continue(struct telling *t, const struct pyr_chain *chain,
 	}
 }
 
-static void tell(struct telling *t, const struct pyr_chain *chain)
+static void tell(struct edge_costs *t, const struct pyr_chain *chain)
 {
 	if (!t->stopped && !t->fn(t->ctx, chain))
 		t->stopped = true;
@@ -94,7 +94,7 @@ static void tell(struct telling *t, const struct pyr_chain *chain)
 
 /* Tell @chain, or instead of it the chains that go on inside of its target. The depth
  * is bounded by PYR_CHAIN_MAX. */
-static bool expand(struct telling *t, const struct pyr_chain *chain)
+static bool expand(struct edge_costs *t, const struct pyr_chain *chain)
 {
 	struct inside inside = {.edges = {0}};
 	const struct pyr_type *type;
@@ -108,7 +108,7 @@ static bool expand(struct telling *t, const struct pyr_chain *chain)
 		tell(t, chain);
 		return true;
 	}
-	pyr_traverse_walk(t->holdings, t->reader, type, chain->steps[chain->count - 1].target, keep,
+	pyr_traverse_walk(t->traverse, t->reader, type, chain->steps[chain->count - 1].target, keep,
 			  &inside);
 	longer.count++;
 	for (i = 0; i < inside.edges.count && !t->stopped; i++) {
@@ -136,7 +136,7 @@ static bool expand(struct telling *t, const struct pyr_chain *chain)
 
 static void direct(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 {
-	struct telling *t = ctx;
+	struct edge_costs *t = ctx;
 	struct pyr_chain chain = {
 		.steps = {{t->owner, target, t->type, label, detail}},
 		.count = 1,
@@ -146,12 +146,12 @@ static void direct(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 		tell(t, &chain);
 }
 
-pyr_error *pyr_held_each(struct pyr_traverse *holdings, struct pyr_heap *heap,
+pyr_error *pyr_held_each(struct pyr_traverse *traverse, struct pyr_heap *heap,
 			 struct pyr_control *control, const struct pyr_type *type, pyr_addr owner,
 			 bool raw, pyr_chain_fn fn, void *ctx)
 {
-	struct telling t = {
-		.holdings = holdings,
+	struct edge_costs t = {
+		.traverse = traverse,
 		.heap = heap,
 		.types = heap->types,
 		.reader = &pyr_types_python(heap->types)->reader,
@@ -168,9 +168,9 @@ pyr_error *pyr_held_each(struct pyr_traverse *holdings, struct pyr_heap *heap,
 
 	if (raw || type->shape == PYR_SHAPE_LIST || type->shape == PYR_SHAPE_SET ||
 	    (type->shape == PYR_SHAPE_DICT && type->exact_shape)) {
-		pyr_traverse_walk(holdings, t.reader, type, owner, direct, &t);
+		pyr_traverse_walk(traverse, t.reader, type, owner, direct, &t);
 	} else {
-		pyr_traverse_walk(holdings, t.reader, type, owner, keep, &inside);
+		pyr_traverse_walk(traverse, t.reader, type, owner, keep, &inside);
 		for (i = 0; i < inside.edges.count && !t.stopped; i++) {
 			chain.steps[0] = (struct pyr_step){owner, inside.edges.data[i].target, type,
 							   inside.edges.data[i].label,
@@ -188,7 +188,7 @@ pyr_error *pyr_held_each(struct pyr_traverse *holdings, struct pyr_heap *heap,
 /* Ways of holding that are told apart: visited and exact, exact, inferred. */
 enum { WAY_TRAVERSED, WAY_OWNED, WAY_INFERRED, WAY_COUNT };
 
-struct ways {
+struct walk_cache {
 	pyr_addr target;
 	struct pyr_step best[WAY_COUNT];
 	uint64_t count[WAY_COUNT];
@@ -196,7 +196,7 @@ struct ways {
 
 static void sort_out(void *ctx, pyr_addr target, uint32_t label, uint64_t detail)
 {
-	struct ways *w = ctx;
+	struct walk_cache *w = ctx;
 	unsigned way = label & PYR_REF_INFERRED    ? WAY_INFERRED
 		       : label & PYR_REF_TRAVERSED ? WAY_TRAVERSED
 						   : WAY_OWNED;
@@ -215,7 +215,7 @@ pyr_error *pyr_holders_each(struct pyr_model *model, struct pyr_control *control
 	const struct pyr_graph *graph = &model->graph;
 	struct pyr_heap *heap = model->heap;
 	struct pyr_holder holder;
-	struct ways ways;
+	struct walk_cache walk_cache;
 	pyr_error *err;
 	uint64_t p;
 	unsigned way;
@@ -229,15 +229,15 @@ pyr_error *pyr_holders_each(struct pyr_model *model, struct pyr_control *control
 						p - graph->in_start[id],
 						graph->in_start[id + 1] - graph->in_start[id])))
 			return err;
-		memset(&ways, 0, sizeof(ways));
-		ways.target = heap->address[id];
-		pyr_model_walk(model, owner, sort_out, &ways);
+		memset(&walk_cache, 0, sizeof(walk_cache));
+		walk_cache.target = heap->address[id];
+		pyr_model_walk(model, owner, sort_out, &walk_cache);
 		for (way = 0; way < WAY_COUNT; way++) {
-			if (!ways.count[way])
+			if (!walk_cache.count[way])
 				continue;
 			holder.id = owner;
-			holder.count = ways.count[way];
-			holder.step = ways.best[way];
+			holder.count = walk_cache.count[way];
+			holder.step = walk_cache.best[way];
 			holder.step.owner = heap->address[owner];
 			holder.step.target = heap->address[id];
 			holder.step.type = pyr_types_at(heap->types, heap->type[owner]);
@@ -294,7 +294,7 @@ static void climb(struct climb *c, size_t count)
 			continue;
 		c->looks++;
 		type = pyr_types_at(heap->types, heap->type[owner]);
-		if (!pyr_step_find(c->model->holdings, c->reader, type, heap->address[owner],
+		if (!pyr_step_find(c->model->traverse, c->reader, type, heap->address[owner],
 				   first->owner, &c->steps[count], NULL) ||
 		    !pyr_display_fold_may_continue(heap->types, c->reader, &c->steps[count],
 						   first->type))

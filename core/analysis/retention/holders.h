@@ -21,7 +21,7 @@ typedef bool (*pyr_chain_fn)(void *ctx, const struct pyr_chain *chain);
 /* What the object at @owner of @type holds: each of its references, those that tell of
  * its inside (__dict__, __closure__, ...) gone through unless @raw. @heap tells the types
  * of what is held. */
-pyr_error *pyr_held_each(struct pyr_traverse *holdings, struct pyr_heap *heap,
+pyr_error *pyr_held_each(struct pyr_traverse *traverse, struct pyr_heap *heap,
 			 struct pyr_control *control, const struct pyr_type *type, pyr_addr owner,
 			 bool raw, pyr_chain_fn fn, void *ctx);
 

@@ -25,7 +25,7 @@ struct shape {
 struct merging {
 	struct pyr_model *model;
 	const struct pyr_roots *roots;
-	const struct pyr_edge_costs *telling;
+	const struct pyr_edge_costs *edge_costs;
 	const struct pyr_path_tree *tree;
 	uint32_t *shape_of; /* by object; PYR_SHAPE_NONE: not yet */
 	PYR_VEC(struct shape) shapes;
@@ -163,8 +163,8 @@ static uint64_t row(const struct merging *m, uint32_t node)
 static bool is_large(const struct merging *m, uint32_t node)
 {
 	return row(m, node) > NAMED_ROW && is_container(type_of(m, node)) &&
-	       !pyr_edge_costs_is_namespace(m->telling, node) &&
-	       !pyr_edge_costs_is_modules(m->telling, node);
+	       !pyr_edge_costs_is_namespace(m->edge_costs, node) &&
+	       !pyr_edge_costs_is_modules(m->edge_costs, node);
 }
 
 /* `local "x" of f at app.py:88` without the line, `operand 3 of f` without the number. */
@@ -193,7 +193,7 @@ static void generalize(const struct merging *m, const struct pyr_step *steps, co
 	uint64_t edges = row(m, nodes[k]);
 
 	pyr_strbuf_clear(out);
-	if (d->edge[0] == '[' && pyr_edge_costs_is_modules(m->telling, nodes[k]))
+	if (d->edge[0] == '[' && pyr_edge_costs_is_modules(m->edge_costs, nodes[k]))
 		pyr_strbuf_add(out, d->edge);
 	else if (d->edge[0] == '[' && (kind != PYR_EDGE_VALUE || edges > 2 * NAMED_ITEMS))
 		pyr_strbuf_add(out, "[…]");
@@ -219,7 +219,7 @@ static pyr_error *shape_of_chain(struct merging *m, const uint32_t *nodes, size_
 	size_t i;
 
 	for (i = 0; i + 1 < count; i++)
-		if (!pyr_step_find(m->model->holdings, reader, type_of(m, nodes[i]),
+		if (!pyr_step_find(m->model->traverse, reader, type_of(m, nodes[i]),
 				   heap->address[nodes[i]], heap->address[nodes[i + 1]], &steps[i],
 				   NULL))
 			steps[i] = (struct pyr_step){heap->address[nodes[i]],
@@ -260,7 +260,7 @@ static pyr_error *shape_of_root(struct merging *m, uint32_t node, uint32_t *ret)
 	pyr_roots_of(roots, node, &i, &end);
 	for (; i < end; i++) {
 		root = &roots->roots.data[i];
-		if (!pyr_edge_costs_root_counts(m->telling, root))
+		if (!pyr_edge_costs_root_counts(m->edge_costs, root))
 			continue;
 		if (!best || pyr_edge_costs_phase(root) < pyr_edge_costs_phase(best) ||
 		    (pyr_edge_costs_phase(root) == pyr_edge_costs_phase(best) &&
@@ -491,11 +491,11 @@ static pyr_error *name_rows(struct merging *m, struct pyr_merged *merged)
 }
 
 pyr_error *pyr_merged_compute(struct pyr_model *model, const struct pyr_roots *roots,
-			      const struct pyr_edge_costs *telling,
+			      const struct pyr_edge_costs *edge_costs,
 			      const struct pyr_path_tree *tree, const bool *wanted, uint32_t types,
 			      struct pyr_control *control, struct pyr_merged *ret)
 {
-	struct merging m = {.model = model, .roots = roots, .telling = telling, .tree = tree};
+	struct merging m = {.model = model, .roots = roots, .edge_costs = edge_costs, .tree = tree};
 	struct pyr_merged merged = {0};
 	pyr_error *err;
 

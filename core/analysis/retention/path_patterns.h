@@ -29,7 +29,7 @@ struct pyr_merged {
 /* All objects whose type is marked (@wanted by type index, @types long), over a tree of
  * paths of the model. 4 bytes per object while it runs. */
 pyr_error *pyr_merged_compute(struct pyr_model *model, const struct pyr_roots *roots,
-			      const struct pyr_edge_costs *telling,
+			      const struct pyr_edge_costs *edge_costs,
 			      const struct pyr_path_tree *tree, const bool *wanted, uint32_t types,
 			      struct pyr_control *control, struct pyr_merged *ret);
 void pyr_merged_deinit(struct pyr_merged *merged);
