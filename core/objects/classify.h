@@ -129,6 +129,17 @@ static inline bool pyr_refcount_in_block(const struct pyr_classifier *c, uint64_
 		 pyr_pages_has(c->pointers, word));
 }
 
+/* The same for a C variable. In 3.11 counts of static objects begin at 999999999 (pycore_object.h,
+ * _PyObject_IMMORTAL_REFCNT): where memory is mapped there they are addresses, too. */
+static inline bool pyr_refcount_in_static(const struct pyr_classifier *c, uint64_t word)
+{
+	const uint64_t base = 999999999, apart = 1 << 24;
+
+	return pyr_refcount_in_block(c, word) ||
+	       (pyr_is(c->layout, static_refcount, BASE_999999999) &&
+		word + apart - base < 2 * apart);
+}
+
 /* Links of a gc head: both absent, or both plausible pointers. */
 static inline bool pyr_gc_head_plausible(const struct pyr_classifier *c, const uint8_t *head)
 {

@@ -105,15 +105,18 @@ static uint64_t need_of_type(struct pyr_classifier *c, const struct pyr_type_fac
 static struct pyr_type_facts *check(struct pyr_enumeration *s, pyr_addr addr, bool *is_gc)
 {
 	struct pyr_classifier *c = &s->scanners[0]->classifier;
+	bool is_static = pyr_target_image_at(s->python->target, addr) != NULL;
 	struct pyr_type_facts *kind;
 	const uint8_t *p;
-	uint64_t need;
+	uint64_t need, count;
 
 	/* What an allocator gave is aligned; only C variables need not be. */
-	if (addr & 15 && (addr & 7 || !pyr_target_image_at(s->python->target, addr)))
+	if (addr & (is_static ? 7 : 15))
 		return NULL;
-	if (!(p = pyr_peek(&c->reader, addr, c->type_at + 8)) ||
-	    !pyr_refcount_in_block(c, pyr_load64(p + c->refcnt_at)) ||
+	if (!(p = pyr_peek(&c->reader, addr, c->type_at + 8)))
+		return NULL;
+	count = pyr_load64(p + c->refcnt_at);
+	if (!(is_static ? pyr_refcount_in_static(c, count) : pyr_refcount_in_block(c, count)) ||
 	    !(kind = pyr_classifier_kind(c, pyr_load64(p + c->type_at))))
 		return NULL;
 	*is_gc = kind->gc;
@@ -129,7 +132,7 @@ static struct pyr_type_facts *check(struct pyr_enumeration *s, pyr_addr addr, bo
 		p = pyr_peek(&c->reader, addr - c->gc_head, c->gc_head);
 		if (!p || !pyr_gc_head_plausible(c, p))
 			*is_gc = false; /* a static instance, without a head */
-		if (!*is_gc && !pyr_target_image_at(s->python->target, addr))
+		if (!*is_gc && !is_static)
 			return NULL;
 	}
 	return kind;

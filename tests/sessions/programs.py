@@ -60,6 +60,7 @@ PROGRAMS = {p.name: p for p in (
     Program("cycles_samples"),
     Program("cycles_exempt", apart=True),
     Program("cycles_odd_names", apart=True),
+    Program("counts_like_addresses", apart=True),
     Program("subinterpreters", any_of=("_interpreters", "_xxsubinterpreters")),
     Program("threads_and_generators", threads=True),
     Program("planted_truths", threads=True),

@@ -103,7 +103,7 @@ def referents(run):
 
 
 @needs_emulator
-@pytest.mark.parametrize("run", pairs(WHOLE + ["subinterpreters"]), indirect=True)
+@pytest.mark.parametrize("run", pairs(WHOLE + ["subinterpreters", "counts_like_addresses"]), indirect=True)
 def test_references_of_whole_programs(run):
     """Every tracked object there is, whatever its type; and what they refer to is in the heap."""
     truth = referents(run)
